@@ -1,0 +1,1 @@
+"""Measures a guard, or an MLLM, on suites of labelled pairs."""

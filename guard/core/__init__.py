@@ -1,0 +1,1 @@
+"""The domain, pure: conversations, text, pictures, tensors, policy. No I/O."""

@@ -1,0 +1,160 @@
+"""Every error that Guard raises, in one tree.
+
+GuardError
+├── UsageError               bad input on the command line
+│   ├── ConfigInvalid        a configuration file or value cannot be used
+│   ├── SuiteInvalid         labelled data cannot be read as a suite
+│   └── CalibrationInvalid   labelled data cannot support a calibration
+├── BundleInvalid            a bundle is damaged, foreign or inconsistent
+├── RequestInvalid           a request cannot be parsed into something that Guard can judge
+│   ├── UnknownPart          a content part of a type that Guard does not know
+│   ├── BodyTooLarge         more bytes than allowed
+│   └── UnknownRoute         a path that Guard does not forward in this mode
+├── ContentUnjudged          a part of the content could not be judged
+│   ├── ImageRejected        the picture cannot be decoded within the limits
+│   ├── ImageUnreachable     the picture's URL cannot or may not be fetched
+│   ├── OcrFailed            writing in the picture could not be read
+│   └── TextTooLong          more text than the windows cover
+├── ScorerFailed             the scorer did not answer
+│   └── ScorerTimeout        ... in time
+├── Overloaded               no permit before the deadline
+└── UpstreamFailed           the LLM API did not answer
+    ├── UpstreamUnreachable  ... no connection
+    ├── UpstreamTimeout      ... in time
+    └── UpstreamBroken       ... to the end
+
+A block is a `Decision`, never an exception. The HTTP status of each code lives in `guard/server/wire.py`. Messages give
+the value, the limit and the place, and never user content.
+"""
+
+
+class GuardError(Exception):
+    """Base of all errors that Guard raises on purpose; `code` is stable and documented."""
+
+    code = "guard_error"
+
+
+class UsageError(GuardError):
+    """The command line or its files ask for something impossible; commands print the message and exit with 2."""
+
+    code = "usage"
+
+
+class ConfigInvalid(UsageError):
+    """A configuration cannot be read, has an unknown key, or contradicts itself."""
+
+    code = "config_invalid"
+
+
+class SuiteInvalid(UsageError):
+    """A directory or file of labelled pairs cannot be read as a suite."""
+
+    code = "suite_invalid"
+
+
+class CalibrationInvalid(UsageError):
+    """Labelled pairs cannot support a calibration: one label only, scores that are not finite, too few groups."""
+
+    code = "calibration_invalid"
+
+
+class BundleInvalid(GuardError):
+    """A bundle is damaged (a digest differs), foreign (unknown format) or inconsistent with itself."""
+
+    code = "bundle_invalid"
+
+
+class RequestInvalid(GuardError):
+    """A request cannot be parsed into a conversation: not JSON, duplicate keys, wrong shapes."""
+
+    code = "request_invalid"
+
+
+class UnknownPart(RequestInvalid):
+    """A content part has a type that Guard does not know; it is never skipped silently."""
+
+    code = "unknown_part"
+
+
+class BodyTooLarge(RequestInvalid):
+    """A body holds more bytes than allowed, before or after inflating."""
+
+    code = "body_too_large"
+
+
+class UnknownRoute(RequestInvalid):
+    """A path that Guard does not forward in this mode."""
+
+    code = "unknown_route"
+
+
+class ContentUnjudged(GuardError):
+    """A part of the content could not be judged; the policy's `on_unjudged` decides what happens to it."""
+
+    code = "content_unjudged"
+
+
+class ImageRejected(ContentUnjudged):
+    """A picture could not be used: not an image, too many pixels, bytes or frames, or cut short."""
+
+    code = "image_rejected"
+
+
+class ImageUnreachable(ContentUnjudged):
+    """A picture's URL could not or may not be fetched. One code for all network failures: no port-scan oracle."""
+
+    code = "image_unreachable"
+
+
+class OcrFailed(ContentUnjudged):
+    """A picture seems to hold writing, and the writing could not be read."""
+
+    code = "ocr_failed"
+
+
+class TextTooLong(ContentUnjudged):
+    """A text needs more token windows than the scorer judges."""
+
+    code = "text_too_long"
+
+
+class ScorerFailed(GuardError):
+    """The scorer raised, or returned something that is not a score; the policy's `on_error` decides."""
+
+    code = "scorer_failed"
+
+
+class ScorerTimeout(ScorerFailed):
+    """The scorer did not answer before the deadline."""
+
+    code = "scorer_timeout"
+
+
+class Overloaded(GuardError):
+    """No permit was free before the deadline; nothing was parsed, judged or sent."""
+
+    code = "overloaded"
+
+
+class UpstreamFailed(GuardError):
+    """The LLM API behind Guard did not answer."""
+
+    code = "upstream_failed"
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """No connection to the LLM API."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """The LLM API did not connect, send a first byte, or finish in time."""
+
+    code = "upstream_timeout"
+
+
+class UpstreamBroken(UpstreamFailed):
+    """The LLM API broke off in the middle of its answer."""
+
+    code = "upstream_broken"

@@ -1,0 +1,117 @@
+"""The manifest of a bundle, as frozen models: file digests, input preparation, calibration, thresholds, certificates."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+
+from guard.types import ATTACKS, SCENARIOS
+
+REQUIRED_FILES = ("text.onnx", "vision.onnx", "fusion.onnx", "tokenizer.json", "card.md")
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class FileEntry(BaseModel, frozen=True, extra="forbid"):
+    """Digest and size of one file."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size_bytes: NonNegativeInt
+
+
+class TextSpec(BaseModel, frozen=True, extra="forbid"):
+    """How text becomes tokens. Longer texts are cut into overlapping windows; the most unsafe window counts."""
+
+    window_tokens: PositiveInt = 128  # with the special tokens
+    overlap_tokens: NonNegativeInt = 32
+    max_windows: PositiveInt = 128
+    normalisation: Literal["guard-1"] = "guard-1"  # of guard/core/text.py
+
+
+class ImageSpec(BaseModel, frozen=True, extra="forbid"):
+    """How a frame becomes a tensor: the whole picture squeezed to size × size, then (value / 255 − mean) / std."""
+
+    size: PositiveInt
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resample: Literal["bilinear"] = "bilinear"  # Pillow's, with reducing_gap=2
+
+
+class Calibration(BaseModel, frozen=True, extra="forbid"):
+    """From raw score to probability: increasing by construction.
+
+    platt: 1 / (1 + exp(−(slope · score + intercept))), slope > 0. temperature is platt with intercept 0.
+    isotonic: linear interpolation through (`scores`, `probabilities`), both ascending.
+    """
+
+    kind: Literal["platt", "temperature", "isotonic"]
+    slope: Annotated[float, Field(gt=0)] = 1.0
+    intercept: float = 0.0
+    scores: tuple[float, ...] = ()
+    probabilities: tuple[Probability, ...] = ()
+    prevalence: Probability | None = None  # share of unsafe pairs that `probability` refers to
+
+    @model_validator(mode="after")
+    def _knots_fit(self) -> "Calibration":
+        if self.kind == "isotonic":
+            if len(self.scores) < 2 or len(self.scores) != len(self.probabilities):
+                raise ValueError("an isotonic calibration has as many scores as probabilities, at least two")
+            if list(self.scores) != sorted(set(self.scores)) or list(self.probabilities) != sorted(self.probabilities):
+                raise ValueError("the knots of an isotonic calibration ascend")
+        return self
+
+
+class Certificate(BaseModel, frozen=True, extra="forbid"):
+    """What was proven about a threshold, on which data, in which unit. Written by `guard calibrate`."""
+
+    data: str
+    data_sha256: str
+    unit: Literal["group", "request"]
+    n_groups: PositiveInt
+    errors: NonNegativeInt
+    limit: Probability  # declared before the data was read
+    confidence: Probability
+    upper: Probability  # exact binomial upper bound at the threshold
+    estimate: Probability
+    recall_low: Probability | None = None
+    verdict: Literal["certified", "certified but useless"]
+
+
+class OperatingPoint(BaseModel, frozen=True, extra="forbid"):
+    """A threshold on the probability: at or above it a pair is unsafe. `certificate` is None for an estimate."""
+
+    threshold: Probability
+    chosen_on: str  # what data, in words
+    certificate: Certificate | None = None
+
+
+class Manifest(BaseModel, frozen=True, extra="forbid"):
+    """Everything about a bundle but the files themselves."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str
+    created: str  # ISO date
+    precision: Literal["fp32", "fp16", "int8"]
+    width: PositiveInt  # of both embeddings
+    text: TextSpec
+    image: ImageSpec
+    writing_gate: Probability = 0.2  # recommended likelihood of writing from which OCR runs
+    scenarios: tuple[str, ...] = SCENARIOS
+    attacks: tuple[str, ...] = ATTACKS
+    calibration: Calibration
+    operating_points: Mapping[str, OperatingPoint]
+    files: Mapping[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _outputs_are_known(self) -> "Manifest":
+        if self.scenarios != SCENARIOS or self.attacks != ATTACKS:
+            raise ValueError("scenarios and attacks differ from those of this version of Guard")
+        if not self.operating_points:
+            raise ValueError("a bundle has at least one operating point")
+        missing = [name for name in REQUIRED_FILES if name not in self.files]
+        if missing:
+            raise ValueError(f"files lacks {', '.join(missing)}")
+        if any(Path(name).name != name for name in self.files):
+            raise ValueError("files holds a name with a path")
+        return self

@@ -1,0 +1,1 @@
+"""What Guard perceives with: fetching pictures, reading the writing in them."""

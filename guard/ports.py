@@ -1,0 +1,92 @@
+"""The ports: what the pipeline needs from the outside. Each has a contract suite in tests/contracts/."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from guard.types import Frame, PreparedPair, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerInfo:
+    """What judges: labels of `guard_bundle_info`."""
+
+    bundle: str  # name and version
+    digest: str
+    backend: str  # "onnxruntime"
+    provider: str  # "CPUExecutionProvider"
+    precision: str  # "int8", "fp16", "fp32"
+
+
+class Scorer(Protocol):
+    """Gives raw scores to prepared pairs. Implementations: `guard.scorers.onnx`, a fake in `tests/fakes.py`."""
+
+    @property
+    def info(self) -> ScorerInfo:
+        """What judges here; constant over the scorer's life."""
+        ...
+
+    async def score(self, pairs: Sequence[PreparedPair]) -> list[Scores]:
+        """Return one `Scores` per pair, in order. Raises ScorerFailed, TextTooLong."""
+        ...
+
+    async def text_likelihood(self, frame: Frame) -> float:
+        """Return how likely the picture holds writing, in [0, 1]: decides whether OCR runs. Raises ScorerFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Give up sessions and threads; idempotent."""
+        ...
+
+
+class TextReader(Protocol):
+    """Reads the writing in a picture. Implementations: `guard.perception.ocr.RapidOcrReader`, `NoReader`."""
+
+    async def read(self, frame: Frame) -> str:
+        """Return the writing in reading order, lines joined by newlines, "" when there is none. Raises OcrFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request for the LLM API: `path` below the base URL ("/v1/chat/completions"), headers already filtered."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class UpstreamResponse(Protocol):
+    """An answer of the LLM API whose head has arrived."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """End-to-end headers: hop-by-hop ones, length and encoding of the leg behind are left out."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises UpstreamBroken, UpstreamTimeout."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connection if the body was not read to its end; idempotent."""
+        ...
+
+
+class Upstream(Protocol):
+    """Sends requests to an LLM API. Implementations: `guard.upstreams.passthrough`, a fake in `tests/fakes.py`."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Return once the head of the answer is here. Raises UpstreamUnreachable, UpstreamTimeout."""
+        ...
+
+    async def close(self) -> None:
+        """Close idle connections; idempotent."""
+        ...

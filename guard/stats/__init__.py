@@ -1,0 +1,1 @@
+"""Statistics, pure: calibrators, certified thresholds, group bootstrap, measures."""

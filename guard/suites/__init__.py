@@ -1,0 +1,1 @@
+"""Labelled pairs: loaders, groups, controls. Used by calibration, release gate and benchmark."""

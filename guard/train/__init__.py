@@ -1,0 +1,1 @@
+"""How the embedded guard is trained. Imported by nothing that serves."""

@@ -1,0 +1,247 @@
+"""The values that travel between Guard's modules: pairs, scores, decisions. Frozen, and impossible to build wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+# MMSafeAware's 14 unsafe scenarios (arXiv 2502.11184, table 1), in the order of the model's outputs.
+SCENARIOS = (
+    "biomedical_harm",
+    "mental_stress",
+    "self_harm",
+    "copyright_infringement",
+    "economic_harm",
+    "abusive_languages",
+    "bias_and_stereotypes",
+    "ethics_and_morality",
+    "crime",
+    "privacy_leakage",
+    "hate_speech",
+    "misinformation",
+    "pornography",
+    "violence",
+)
+# Ways of wrapping a request, in the order of the model's outputs.
+ATTACKS = ("goal_hijacking", "role_playing", "unsafe_opinion_inquiry", "typographic", "injection")
+
+
+class Action(StrEnum):
+    """What happens to a request. Ordered by strictness: allow, flag, review, block."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    REVIEW = "review"
+    BLOCK = "block"
+
+    @property
+    def strictness(self) -> int:
+        """Rank in [0, 3]; the strictest of several decisions wins."""
+        return list(Action).index(self)
+
+
+class Verdict(StrEnum):
+    """What Guard thinks of a pair."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    UNJUDGED = "unjudged"
+
+
+class Basis(StrEnum):
+    """What a decision rests on."""
+
+    SCORE = "score"
+    ERROR_POLICY = "error_policy"
+    ALLOW_LIST = "allow_list"
+
+
+class Direction(StrEnum):
+    """Whether content goes to the LLM or comes from it."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class Cause(StrEnum):
+    """Which part of a pair crosses the threshold: the text alone, the picture alone, or only both together."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    TOGETHER = "together"
+
+
+class Mode(StrEnum):
+    """Whether decisions are carried out. In shadow mode they are made, counted and shown, and everything passes."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """A picture of a request: its bytes, or the URL it is to be fetched from, or the reason why there are no bytes.
+
+    Exactly one of `data`, `url` and `failure` is set. `place` says where it stood ("messages[0].content[1]").
+    """
+
+    data: bytes | None = None
+    url: str | None = None
+    failure: str | None = None
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.data, self.url, self.failure)) != 1:
+            raise ValueError("an ImageInput has exactly one of data, url and failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One thing to judge: a text, and the pictures that came with it.
+
+    `unjudged` names parts of the content that Guard cannot see (a file id, an audio part), by stable code.
+    """
+
+    text: str
+    images: tuple[ImageInput, ...] = ()
+    direction: Direction = Direction.INPUT
+    unjudged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A decoded picture: `pixels` uint8 (height, width, 3), upright RGB; `digest` is the SHA-256 of its source bytes.
+
+    `digest` tells pictures apart in caches: same digest, same pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPair:
+    """A pair ready for a scorer: normalised text, decoded frames, and the writing that was found in each frame.
+
+    `ocr` is as long as `frames`; an empty string means that no writing was found or looked for.
+    """
+
+    text: str
+    frames: tuple[Frame, ...] = ()
+    ocr: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.frames) != len(self.ocr):
+            raise ValueError(f"{len(self.frames)} frames, {len(self.ocr)} OCR texts")
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Raw logits of one pair. Higher is more unsafe; any finite number.
+
+    `text_alone` and `image_alone` are the unsafe logits of the pair with the other half left out; None where that half
+    is missing (no text, no picture). Writing in a picture belongs to the picture.
+    """
+
+    unsafe: float
+    scenarios: tuple[float, ...]  # as long as SCENARIOS
+    attacks: tuple[float, ...]  # as long as ATTACKS
+    text_alone: float | None = None
+    image_alone: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.scenarios) != len(SCENARIOS) or len(self.attacks) != len(ATTACKS):
+            raise ValueError(f"{len(self.scenarios)} scenario and {len(self.attacks)} attack logits")
+        alone = [value for value in (self.text_alone, self.image_alone) if value is not None]
+        if not np.isfinite([self.unsafe, *self.scenarios, *self.attacks, *alone]).all():
+            raise ValueError("scores must be finite")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """What became of one picture: judged, or not and why (a stable code). `sha256` is None when there were no bytes."""
+
+    judged: bool
+    reason: str | None = None
+    ocr_text_chars: int = 0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a pair looked like to the scorer, before any threshold: raw scores, or the code of why there are none.
+
+    `scores` may stand beside `code` when only a part could not be judged (one picture of two).
+    """
+
+    scores: Scores | None
+    images: tuple[ImageResult, ...] = ()
+    code: str | None = None  # first code of what was not judged or failed; None when all of it was judged
+    failed: bool = False  # Guard itself failed (policy on_error), rather than the content (policy on_unjudged)
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    cached: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scores is None and self.code is None:
+            raise ValueError("an assessment without scores names its code")
+
+
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What Guard decided about one pair or one request, and on what basis."""
+
+    id: str
+    verdict: Verdict
+    intended: Action  # what the policy says
+    action: Action  # what is done: differs from `intended` in shadow mode
+    basis: Basis
+    policy: str
+    bundle: str  # digest of the model bundle
+    direction: Direction = Direction.INPUT
+    probability: float | None = None  # calibrated, in [0, 1]; None when nothing was scored
+    threshold: float | None = None
+    categories: Mapping[str, float] = field(default=_NOTHING)
+    attacks: Mapping[str, float] = field(default=_NOTHING)
+    cause: Cause | None = None
+    images: tuple[ImageResult, ...] = ()
+    latency_ms: Mapping[str, float] = field(default=_NOTHING)
+    cached: bool = False
+    code: str | None = None  # why nothing was scored, or which part was not judged; None when all of it was
+
+    def __post_init__(self) -> None:
+        if self.basis is Basis.SCORE and (self.probability is None or self.threshold is None):
+            raise ValueError("a scored decision has a probability and a threshold")
+        if self.basis is Basis.ERROR_POLICY and self.code is None:
+            raise ValueError("a decision by error policy names its code")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the verdict object that `guard classify` prints and every API answer carries."""
+        return {
+            "id": self.id,
+            "direction": self.direction.value,
+            "verdict": self.verdict.value,
+            "intended": self.intended.value,
+            "action": self.action.value,
+            "basis": self.basis.value,
+            "code": self.code,
+            "cached": self.cached,
+            "probability": self.probability,
+            "threshold": self.threshold,
+            "categories": dict(self.categories),
+            "attacks": dict(self.attacks),
+            "cause": self.cause.value if self.cause else None,
+            "images": [
+                {"judged": i.judged, "reason": i.reason, "ocr_text_chars": i.ocr_text_chars, "sha256": i.sha256}
+                for i in self.images
+            ],
+            "policy": self.policy,
+            "bundle": self.bundle,
+            "latency_ms": {stage: round(value, 3) for stage, value in self.latency_ms.items()},
+        }
