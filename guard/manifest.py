@@ -1,6 +1,7 @@
-"""The manifest of a bundle, as frozen models: file digests, input preparation, calibration, thresholds, certificates."""
+"""The manifest of a bundle as frozen models: file digests, preparation, calibration, thresholds, certificates."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
@@ -112,6 +113,6 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
-        if any(Path(name).name != name for name in self.files):
+        if any(PurePath(name).name != name for name in self.files):
             raise ValueError("files holds a name with a path")
         return self
