@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,9 +189,6 @@ class Assessment:
             raise ValueError("an assessment without scores names its code")
 
 
-_NOTHING: Mapping[str, float] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What Guard decided about one pair or one request, and on what basis."""
@@ -207,11 +203,11 @@ class Decision:
     direction: Direction = Direction.INPUT
     probability: float | None = None  # calibrated, in [0, 1]; None when nothing was scored
     threshold: float | None = None
-    categories: Mapping[str, float] = field(default=_NOTHING)
-    attacks: Mapping[str, float] = field(default=_NOTHING)
+    categories: Mapping[str, float] = field(default_factory=dict)
+    attacks: Mapping[str, float] = field(default_factory=dict)
     cause: Cause | None = None
     images: tuple[ImageResult, ...] = ()
-    latency_ms: Mapping[str, float] = field(default=_NOTHING)
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
     code: str | None = None  # why nothing was scored, or which part was not judged; None when all of it was
 
