@@ -1,0 +1,205 @@
+"""A complete bundle of a few kilobytes, written by hand with `onnx.helper`, whose graphs react to words and pixels.
+
+    text     a word of HARMFUL_WORDS makes a pair unsafe; a word of ACT_WORDS only beside a green picture ("together")
+    picture  a red picture is unsafe alone; a green one only beside an act; black on white raises the writing logit
+
+Same arguments, same bytes: the digest is stable. Another seed changes the weak random part of every score.
+"""
+
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
+
+from guard.bundle import Bundle, digest_file, write_manifest
+from guard.manifest import Calibration, ImageSpec, Manifest, OperatingPoint, TextSpec
+from guard.types import ATTACKS, SCENARIOS
+
+HARMFUL_WORDS = ("bomb", "kill", "poison", "steal", "hack", "murder", "weapon", "attack")
+ACT_WORDS = ("eat", "drink", "taste", "touch", "swallow")
+HARMLESS_WORDS = ("hello", "the", "a", "how", "to", "is", "what", "picture", "please", "weather", "cat", "make", "i")
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation
+_OPSET = 20
+
+
+def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int = 32) -> Bundle:
+    """Write a tiny bundle into `folder` (made if absent) and return it, loaded and verified.
+
+    Args:
+        folder: new or empty.
+        seed: of the random weights; equal seeds give equal digests.
+        width: of both embeddings, at least 4.
+        size: side of the vision graph's input in pixels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    vocabulary = _vocabulary()
+    _tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
+    _save(_text_graph(vocabulary, width, random), folder / "text.onnx")
+    _save(_vision_graph(width, size, random), folder / "vision.onnx")
+    _save(_fusion_graph(width, random), folder / "fusion.onnx")
+    (folder / "card.md").write_text("# tiny\n\nA bundle for tests. It knows a handful of words and three colours.\n")
+    chosen_on = "nothing: fixed by hand"
+    manifest = Manifest(
+        name="tiny",
+        version=f"0.{seed}",
+        created="2026-01-01",
+        precision="fp32",
+        width=width,
+        text=TextSpec(window_tokens=32, overlap_tokens=8, max_windows=16),
+        image=ImageSpec(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        writing_gate=0.5,
+        calibration=Calibration(kind="platt", slope=1.0, intercept=0.0, prevalence=0.5),
+        operating_points={
+            "strict": OperatingPoint(threshold=0.3, chosen_on=chosen_on),
+            "balanced": OperatingPoint(threshold=0.5, chosen_on=chosen_on),
+            "permissive": OperatingPoint(threshold=0.8, chosen_on=chosen_on),
+        },
+        files={path.name: digest_file(path) for path in folder.iterdir()},
+    )
+    return write_manifest(folder, manifest)
+
+
+def _vocabulary() -> dict[str, int]:
+    pieces = [*_SPECIAL, *HARMFUL_WORDS, *ACT_WORDS, *HARMLESS_WORDS]
+    pieces += [piece for character in _CHARACTERS for piece in (character, f"##{character}")]
+    return {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
+    )
+    return tokenizer
+
+
+def _text_graph(vocabulary: dict[str, int], width: int, random: np.random.Generator) -> onnx.ModelProto:
+    """Embedding 0 counts harmful words, 1 counts acts, the rest is a weak random trace of every other piece."""
+    table = random.normal(0, 0.05, (len(vocabulary), width)).astype(np.float32)
+    table[:, :2] = 0
+    table[: len(_SPECIAL)] = 0
+    table[[vocabulary[word] for word in HARMFUL_WORDS], 0] = 2
+    table[[vocabulary[word] for word in ACT_WORDS], 1] = 2
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["pieces"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
+        helper.make_node("Mul", ["pieces", "mask3"], ["masked"]),
+        helper.make_node("ReduceSum", ["masked", "middle"], ["sum"], keepdims=0),
+        # Segments are declared and fed, and weigh nothing here: writing in a picture counts like the prompt.
+        helper.make_node("Cast", ["token_type_ids"], ["segments"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["segments", "middle"], ["segment_sum"], keepdims=1),
+        helper.make_node("Mul", ["segment_sum", "zero"], ["nothing"]),
+        helper.make_node("Add", ["sum", "nothing"], ["total"]),
+        helper.make_node("Tanh", ["total"], ["embedding"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "table": table,
+        "last": np.array([2]),
+        "middle": np.array([1]),
+        "zero": np.zeros(1, np.float32),
+    }
+    inputs = [(name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask", "token_type_ids")]
+    return _model("text", nodes, inputs, [("embedding", ["n", width])], constants)
+
+
+def _vision_graph(width: int, size: int, random: np.random.Generator) -> onnx.ModelProto:
+    """Embedding 0 is redness, 1 greenness, the rest a weak random trace; `writing` grows with the pixels' variance."""
+    colours = np.zeros((3, width), np.float32)
+    colours[:, 2:] = random.normal(0, 0.05, (3, width - 2))
+    colours[:, 0] = [1, -0.5, -0.5]
+    colours[:, 1] = [-0.5, 1, -0.5]
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels", "plane"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "colours"], ["traces"]),
+        helper.make_node("Relu", ["traces"], ["present"]),
+        helper.make_node("Tanh", ["present"], ["embedding"]),
+        helper.make_node("Mul", ["pixels", "pixels"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares", "plane"], ["mean_square"], keepdims=0),
+        helper.make_node("Mul", ["mean", "mean"], ["square_mean"]),
+        helper.make_node("Sub", ["mean_square", "square_mean"], ["variance"]),
+        helper.make_node("ReduceMean", ["variance", "channel"], ["contrast"], keepdims=0),
+        helper.make_node("Mul", ["contrast", "steepness"], ["steep"]),
+        helper.make_node("Sub", ["steep", "offset"], ["writing"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "plane": np.array([2, 3]),
+        "channel": np.array([1]),
+        "colours": colours,
+        "steepness": np.array(60, np.float32),
+        "offset": np.array(3, np.float32),
+    }
+    inputs = [("pixels", TensorProto.FLOAT, ["n", 3, size, size])]
+    return _model("vision", nodes, inputs, [("embedding", ["n", width]), ("writing", ["n"])], constants)
+
+
+def _fusion_graph(width: int, random: np.random.Generator) -> onnx.ModelProto:
+    """unsafe = 8·text₀ + 8·image₀ + 10·text₁·image₁ + weak random part − 4; without a picture its terms vanish."""
+    alone = np.zeros((width, 1), np.float32)
+    alone[2:, 0] = random.normal(0, 0.2, width - 2)
+    alone[0] = 8
+    both = np.zeros((width, 1), np.float32)
+    both[1] = 10
+    nodes = [
+        helper.make_node("Unsqueeze", ["has_image", "last"], ["switch"]),
+        helper.make_node("Mul", ["image", "switch"], ["seen"]),
+        helper.make_node("Mul", ["text", "seen"], ["product"]),
+        helper.make_node("Add", ["text", "seen"], ["sum"]),
+        helper.make_node("MatMul", ["sum", "alone"], ["apart"]),
+        helper.make_node("MatMul", ["product", "both"], ["together"]),
+        helper.make_node("Add", ["apart", "together"], ["evidence"]),
+        helper.make_node("Sub", ["evidence", "four"], ["column"]),
+        helper.make_node("Squeeze", ["column", "last"], ["unsafe"]),
+        helper.make_node("MatMul", ["sum", "scenario_weights"], ["scenarios"]),
+        helper.make_node("MatMul", ["sum", "attack_weights"], ["attacks"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "last": np.array([1]),
+        "alone": alone,
+        "both": both,
+        "four": np.array(4, np.float32),
+        "scenario_weights": random.normal(0, 2, (width, len(SCENARIOS))).astype(np.float32),
+        "attack_weights": random.normal(0, 2, (width, len(ATTACKS))).astype(np.float32),
+    }
+    inputs: list[tuple[str, int, list[str | int]]] = [
+        (name, TensorProto.FLOAT, ["n", width]) for name in ("text", "image")
+    ]
+    inputs.append(("has_image", TensorProto.FLOAT, ["n"]))
+    outputs = [("unsafe", ["n"]), ("scenarios", ["n", len(SCENARIOS)]), ("attacks", ["n", len(ATTACKS)])]
+    return _model("fusion", nodes, inputs, outputs, constants)
+
+
+def _model(
+    name: str,
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[tuple[str, int, Sequence[str | int]]],
+    outputs: Sequence[tuple[str, Sequence[str | int]]],
+    constants: Mapping[str, NDArray[Any]],
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(*entry) for entry in inputs],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output, shape in outputs],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=10)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
