@@ -30,6 +30,8 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation
 _OPSET = 20
 
+_Shape = list[str | int]
+
 
 def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int = 32) -> Bundle:
     """Write a tiny bundle into `folder` (made if absent) and return it, loaded and verified.
@@ -113,7 +115,9 @@ def _text_graph(vocabulary: dict[str, int], width: int, random: np.random.Genera
         "middle": np.array([1]),
         "zero": np.zeros(1, np.float32),
     }
-    inputs = [(name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask", "token_type_ids")]
+    inputs: list[tuple[str, int, _Shape]] = [
+        (name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask", "token_type_ids")
+    ]
     return _model("text", nodes, inputs, [("embedding", ["n", width])], constants)
 
 
@@ -143,7 +147,7 @@ def _vision_graph(width: int, size: int, random: np.random.Generator) -> onnx.Mo
         "steepness": np.array(60, np.float32),
         "offset": np.array(3, np.float32),
     }
-    inputs = [("pixels", TensorProto.FLOAT, ["n", 3, size, size])]
+    inputs: list[tuple[str, int, _Shape]] = [("pixels", TensorProto.FLOAT, ["n", 3, size, size])]
     return _model("vision", nodes, inputs, [("embedding", ["n", width]), ("writing", ["n"])], constants)
 
 
@@ -175,19 +179,21 @@ def _fusion_graph(width: int, random: np.random.Generator) -> onnx.ModelProto:
         "scenario_weights": random.normal(0, 2, (width, len(SCENARIOS))).astype(np.float32),
         "attack_weights": random.normal(0, 2, (width, len(ATTACKS))).astype(np.float32),
     }
-    inputs: list[tuple[str, int, list[str | int]]] = [
-        (name, TensorProto.FLOAT, ["n", width]) for name in ("text", "image")
-    ]
+    inputs: list[tuple[str, int, _Shape]] = [(name, TensorProto.FLOAT, ["n", width]) for name in ("text", "image")]
     inputs.append(("has_image", TensorProto.FLOAT, ["n"]))
-    outputs = [("unsafe", ["n"]), ("scenarios", ["n", len(SCENARIOS)]), ("attacks", ["n", len(ATTACKS)])]
+    outputs: list[tuple[str, _Shape]] = [
+        ("unsafe", ["n"]),
+        ("scenarios", ["n", len(SCENARIOS)]),
+        ("attacks", ["n", len(ATTACKS)]),
+    ]
     return _model("fusion", nodes, inputs, outputs, constants)
 
 
 def _model(
     name: str,
     nodes: Sequence[onnx.NodeProto],
-    inputs: Sequence[tuple[str, int, Sequence[str | int]]],
-    outputs: Sequence[tuple[str, Sequence[str | int]]],
+    inputs: Sequence[tuple[str, int, _Shape]],
+    outputs: Sequence[tuple[str, _Shape]],
     constants: Mapping[str, NDArray[Any]],
 ) -> onnx.ModelProto:
     graph = helper.make_graph(
