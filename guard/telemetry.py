@@ -1,0 +1,230 @@
+"""Every metric of Guard, in one class with its own registry. Label sets are closed, whatever callers send.
+
+Names are a promise to users; the verbs are for the rest of Guard. Children are bound on first use and then looked up by
+their label values: `labels()` costs three times the increment.
+"""
+
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from guard import errors
+from guard.manifest import OperatingPoint
+from guard.ports import ScorerInfo
+from guard.types import SCENARIOS, Decision, ImageResult, Verdict
+
+STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream")
+OTHER = "other"  # stands for every value outside a closed set
+NONE = "none"
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PROBABILITIES = tuple(step / 20 for step in range(1, 21))
+_STATUSES = frozenset(str(status.value) for status in HTTPStatus)
+
+
+def _tree(error: type[errors.GuardError]) -> frozenset[str]:
+    return frozenset({error.code}).union(*(_tree(child) for child in error.__subclasses__()))
+
+
+# The last ones are not errors: content that Guard never looks at, a client that left, a fault without a class.
+CODES = _tree(errors.GuardError) | {
+    "audio_part",
+    "file_part",
+    "file_id",
+    "unseen_context",
+    "cancelled",
+    "internal_error",
+}
+
+_Child = TypeVar("_Child")
+
+
+class _Bound(Generic[_Child]):
+    """The children of one metric, by their label values."""
+
+    def __init__(self, bind: Callable[..., _Child]) -> None:
+        self._bind = bind
+        self._children: dict[tuple[str, ...], _Child] = {}
+
+    def __call__(self, *values: str) -> _Child:
+        child = self._children.get(values)
+        if child is None:
+            child = self._children[values] = self._bind(*values)
+        return child
+
+
+class Telemetry:
+    """Guard's metrics. One instance a process; each test its own.
+
+    Args:
+        registry: where the metrics are kept; None makes a new one, with the figures of the process beside Guard's.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = CollectorRegistry() if registry is None else registry
+        if registry is None:
+            ProcessCollector(registry=self.registry)
+        self._make_counters()
+        self._make_histograms()
+        self._make_gauges()
+
+    def _counter(self, name: str, text: str, *labels: str) -> _Bound[Counter]:
+        return _Bound(Counter(name, text, labels, registry=self.registry).labels)
+
+    def _make_counters(self) -> None:
+        self._requests = self._counter(
+            "guard_requests_total",
+            "Requests answered, by what was done with them.",
+            *("route", "policy", "mode", "action"),
+        )
+        self._decisions = self._counter(
+            "guard_decisions_total",
+            "Decisions, by what was thought, meant and done.",
+            *("direction", "verdict", "intended", "action", "basis", "cause", "policy"),
+        )
+        self._categories = self._counter(
+            "guard_categories_total", "Unsafe decisions, by their likeliest category.", "category", "intended"
+        )
+        self._images = self._counter("guard_images_total", "Pictures, judged or why not.", "result", "reason")
+        self._rejected = self._counter("guard_rejected_total", "Requests refused before any judging.", "reason")
+        self._errors = self._counter(
+            "guard_errors_total", "Failures inside Guard, and what was done about them.", "stage", "code", "action"
+        )
+        self._cache = self._counter("guard_cache_requests_total", "Look-ups in the verdict cache.", "result")
+        self._upstream = self._counter(
+            "guard_upstream_requests_total", "Requests to the LLM API, by HTTP status or failure.", "code"
+        )
+
+    def _make_histograms(self) -> None:
+        self._stages = _Bound(
+            Histogram(
+                "guard_stage_seconds", "Time in one stage.", ("stage",), registry=self.registry, buckets=_SECONDS
+            ).labels
+        )
+        for stage in STAGES:
+            self._stages(stage)
+        self._added = _Bound(
+            Histogram(
+                "guard_added_latency_seconds",
+                "What a request waited for Guard before it was sent on or refused.",
+                ("route",),
+                registry=self.registry,
+                buckets=_SECONDS,
+            ).labels
+        )
+        self._probability = _Bound(
+            Histogram(
+                "guard_probability",
+                "Calibrated probability of decisions that rest on a score.",
+                ("policy",),
+                registry=self.registry,
+                buckets=_PROBABILITIES,
+            ).labels
+        )
+
+    def _make_gauges(self) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=self.registry)
+
+        self._inflight = gauge("guard_inflight_requests", "Requests that hold a permit.")
+        self._bundle = gauge(
+            "guard_bundle_info",
+            "The bundle that judges; always 1.",
+            *("bundle", "digest", "backend", "provider", "precision", "gate"),
+        )
+        self._threshold = gauge("guard_threshold_ratio", "Probability from which a pair is unsafe.", "policy", "kind")
+        self._certified = gauge(
+            "guard_certified_false_refusal_ratio",
+            "Certified limit of false refusals at the threshold, and the estimate beside it.",
+            *("policy", "kind"),
+        )
+
+    def request(self, *, route: str, policy: str, mode: str, action: str) -> None:
+        """Count an answered request; `route` is a pattern of Guard's own table, never the caller's path."""
+        self._requests(route, policy, mode, action).inc()
+
+    def decision(self, decision: Decision) -> None:
+        """Count a decision, its likeliest category if it is unsafe, and its probability if it has one."""
+        self._decisions(
+            decision.direction.value,
+            decision.verdict.value,
+            decision.intended.value,
+            decision.action.value,
+            decision.basis.value,
+            decision.cause.value if decision.cause else NONE,
+            decision.policy,
+        ).inc()
+        if decision.probability is not None:
+            self._probability(decision.policy).observe(decision.probability)
+        if decision.verdict is Verdict.UNSAFE and decision.categories:
+            likeliest = max(decision.categories, key=decision.categories.__getitem__)
+            category = likeliest if likeliest in SCENARIOS else OTHER
+            self._categories(category, decision.intended.value).inc()
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """Observe the time spent in one of `STAGES`."""
+        self._stages(stage if stage in STAGES else OTHER).observe(seconds)
+
+    def added_latency(self, route: str, seconds: float) -> None:
+        """Observe what a request waited for Guard, upstream left out."""
+        self._added(route).observe(seconds)
+
+    def image(self, result: ImageResult) -> None:
+        """Count a picture."""
+        reason = NONE if result.reason is None else _code(result.reason)
+        self._images("judged" if result.judged else "unjudged", reason).inc()
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that was refused before any judging, by error code."""
+        self._rejected(_code(reason)).inc()
+
+    def failed(self, stage: str, code: str, action: str) -> None:
+        """Count a failure inside Guard, and the action that policy took on it."""
+        self._errors(stage if stage in STAGES else OTHER, _code(code), action).inc()
+
+    def cache(self, hit: bool) -> None:
+        """Count a look-up in the verdict cache."""
+        self._cache("hit" if hit else "miss").inc()
+
+    def upstream(self, code: int | str) -> None:
+        """Count a request to the LLM API: its HTTP status, or the code of the failure."""
+        label = str(code)
+        self._upstream(label if label in _STATUSES else _code(label)).inc()
+
+    def admitted(self) -> None:
+        """Count a request in that got a permit."""
+        self._inflight.inc()
+
+    def released(self) -> None:
+        """Count a request out that gave its permit back."""
+        self._inflight.dec()
+
+    def bundle(self, info: ScorerInfo, *, gate: str = NONE) -> None:
+        """Show the bundle that judges now, in place of an earlier one."""
+        self._bundle.clear()
+        self._bundle.labels(info.bundle, info.digest, info.backend, info.provider, info.precision, gate).set(1)
+
+    def operating_point(self, policy: str, point: OperatingPoint) -> None:
+        """Show a policy's threshold, and its certificate if it has one."""
+        self._threshold.labels(policy, "block").set(point.threshold)
+        if point.certificate is not None:
+            self._certified.labels(policy, "limit").set(point.certificate.limit)
+            self._certified.labels(policy, "estimate").set(point.certificate.estimate)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics without the `_created` series that would double their number."""
+        for metric in self.registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+    def expose(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the metrics as a page, and its content type, in the format that an Accept header asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self), content_type
+
+
+def _code(code: str) -> str:
+    return code if code in CODES else OTHER
