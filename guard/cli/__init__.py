@@ -64,7 +64,7 @@ def main() -> None:
             raise
         _fail("missing_dependency", f"{error.name} is not installed: pip install 'mllm-guard[{extra.split()[0]}]'")
     except BrokenPipeError:
-        # The reader of a pipe has left (`guard ... | head`). Python flushes stdout once more at exit, so it goes nowhere.
+        # The reader of a pipe has left (`guard ... | head`); Python flushes stdout once more at exit, into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
 

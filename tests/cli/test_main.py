@@ -1,0 +1,75 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from guard import cli
+from guard.errors import BundleInvalid
+
+_WITHOUT_EXTRAS = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+sys.argv = ["guard", *{arguments!r}]
+from guard.cli import main
+main()
+"""
+_HEAVY = ("torch", "transformers", "onnxruntime", "rapidocr", "sklearn", "openai", "litellm", "aiohttp", "scipy")
+
+
+def _guard(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    program = _WITHOUT_EXTRAS.format(names=set(without) or {"nothing"}, arguments=list(arguments))
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_names_the_commands_without_any_heavy_package() -> None:
+    result = _guard("--help", without=_HEAVY)
+
+    assert result.returncode == 0, result.stderr
+    assert {"serve", "demo", "config"} <= set(result.stdout.split())
+
+
+def test_help_answers_in_a_third_of_a_second() -> None:
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _guard("--help")
+        seconds.append(time.perf_counter() - start)
+
+    assert min(seconds) < 0.35
+
+
+def test_missing_package_is_one_line_that_names_its_extra() -> None:
+    result = _guard("demo", without=("openai",))
+
+    assert result.returncode == 2
+    assert result.stderr.strip() == "error: missing_dependency: openai is not installed: pip install 'mllm-guard[demo]'"
+
+
+def test_unknown_option_exits_with_2() -> None:
+    result = _guard("serve", "--no-such-option")
+
+    assert result.returncode == 2
+    assert "--no-such-option" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_errors_of_guard_are_one_line_and_exit_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise BundleInvalid("/models/x: digest differs\nin text.onnx")
+
+    monkeypatch.setattr(cli, "app", broken)
+
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "error: bundle_invalid: /models/x: digest differs in text.onnx\n"
