@@ -113,13 +113,17 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A decoded picture: `pixels` uint8 (height, width, 3), upright RGB; `digest` is the SHA-256 of its source bytes.
+    """A decoded picture or one of its frames: `pixels` uint8 (height, width, 3), upright RGB.
 
-    `digest` tells pictures apart in caches: same digest, same pixels.
+    `digest` tells frames apart in caches: same digest, same pixels. It is the SHA-256 of the picture's bytes, with the
+    index added for every frame but the first. A large picture is kept reduced; then `source` has its bytes, from which
+    `guard.core.image.full_pixels` decodes frame `index` in full.
     """
 
     pixels: NDArray[np.uint8]
     digest: str
+    source: bytes | None = field(default=None, repr=False)
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""Text as the model reads it: scheme "guard-1", the same in training and in serving.
+
+A person or an LLM reads through tricks that a tokenizer stumbles over. Each is undone here: compatibility forms
+(fullwidth, mathematical, circled letters), characters that nobody sees (zero width, direction marks, soft hyphens,
+controls), tag characters that spell hidden ASCII, and letters of other scripts that look Latin.
+"""
+
+import re
+import unicodedata
+
+# Look-alikes of Latin letters: Cyrillic, Greek, Armenian, Cherokee, then small capitals. Pairs of (letters, Latin).
+_TWINS = (
+    ("аеорсухіјѕһԁԛԝӏвкмнтгпиЬь", "aeopcyxijshdqwlbkmhtrnubb"),
+    ("АЕОРСУХІЈЅҺԚԜВКМНТӀ", "AEOPCYXIJSHQWBKMHTI"),
+    ("αβεικνορτυχωηγϲϳ", "abeikvoptuxwnycj"),
+    ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿ", "ABEZHIKMNOPTYXCJ"),
+    ("աօոսցհյզեՕՍ", "wonughjqtOU"),
+    ("ᎪᏴᏟᎠᎬᏀᎻᏆᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ", "ABCDEGHIJKLMPRSTVWZ"),
+    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢɑɡɩ", "abcdefghijklmnopqrstuvwyzagi"),
+)
+_TO_LATIN = {ord(twin): latin for twins, latins in _TWINS for twin, latin in zip(twins, latins, strict=True)}
+
+# Letters in boxes and flags, which NFKC leaves alone: negative circled, negative squared, regional indicators.
+_BOXED = {first + i: chr(ord("A") + i) for first in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
+_TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+# Neither format nor control characters by their category, and yet nothing is seen.
+_BLANK = dict.fromkeys((0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)) | {0x2800: " "}
+_SEEN = {**_BOXED, **_TAGS, **_BLANK}
+
+_FLAG_OF_REGION = re.compile("(?<=\N{WAVING BLACK FLAG})[\U000e0020-\U000e007f]+")
+_ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_WORD = re.compile(r"[\w\u0300-\u036f]+")  # with combining marks
+_LATIN = re.compile(r"[A-Za-z]")
+_SOME_TWIN = re.compile(f"[{''.join(map(chr, _TO_LATIN))}]")
+
+
+def normalise(text: str) -> str:
+    """Return `text` with disguises undone; the wording, case and line breaks stay. Idempotent; any string is fine."""
+    if text.isascii():
+        return _ASCII_CONTROLS.sub("", text.replace("\r", "\n"))
+    folded = unicodedata.normalize("NFKC", _visible(text))
+    if _SOME_TWIN.search(folded):
+        folded = _WORD.sub(_fold_mixed, folded)
+        if 2 * len(_LATIN.findall(folded)) > sum(map(str.isalpha, folded)):
+            folded = _WORD.sub(_fold_twins, folded)
+    # Removing and folding may leave a letter beside a mark that it can be composed with.
+    return unicodedata.normalize("NFKC", folded)
+
+
+def _visible(text: str) -> str:
+    decoded = _FLAG_OF_REGION.sub("", text.replace("\r", "\n")).translate(_SEEN)
+    return decoded.translate({ord(character): None for character in set(decoded) if _is_hidden(character)})
+
+
+def _is_hidden(character: str) -> bool:
+    point = ord(character)
+    is_variation = 0xFE00 <= point <= 0xFE0F or 0xE0100 <= point <= 0xE01EF or 0x180B <= point <= 0x180F
+    return is_variation or (unicodedata.category(character).startswith("C") and character not in "\n\t")
+
+
+def _fold_mixed(word: re.Match[str]) -> str:
+    """Fold a word that mixes Latin with another script."""
+    return word[0].translate(_TO_LATIN) if _LATIN.search(word[0]) else word[0]
+
+
+def _fold_twins(word: re.Match[str]) -> str:
+    """Fold a word whose letters are all look-alikes: in a text that is mostly Latin it is not a foreign word."""
+    is_twin = all(ord(character) in _TO_LATIN for character in word[0] if character.isalpha())
+    return word[0].translate(_TO_LATIN) if is_twin else word[0]
