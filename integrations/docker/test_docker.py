@@ -35,7 +35,7 @@ def test_compose_starts_guard_with_flags_that_exist() -> None:
     compose = yaml.safe_load((HERE / "compose.yaml").read_text(encoding="utf-8"))
     command, *arguments = compose["services"]["guard"]["command"]
     shown = subprocess.run(
-        [sys.executable, "-m", "guard.cli", command, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "guard", command, "--help"], capture_output=True, text=True, check=True
     ).stdout
     flags = [argument for argument in arguments if argument.startswith("--")]
     assert flags

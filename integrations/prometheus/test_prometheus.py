@@ -26,7 +26,7 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module")
 def guard_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = _free_port()
-    command = [sys.executable, "-m", "guard.cli", "serve", "--port", str(port), "--upstream", "http://127.0.0.1:9/v1"]
+    command = [sys.executable, "-m", "guard", "serve", "--port", str(port), "--upstream", "http://127.0.0.1:9/v1"]
     log = tmp_path_factory.mktemp("guard") / "log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:

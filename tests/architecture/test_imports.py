@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "scorers": DOMAIN | {"ports"},
     "perception": DOMAIN | {"ports"},
     "upstreams": DOMAIN | {"ports"},
-    "telemetry": BASE,
+    "telemetry": BASE | {"ports"},
     "suites": DOMAIN,
     "pipeline": DOMAIN | {"ports", "telemetry"},
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
     "demo": DOMAIN | {"server"},
     "train": DOMAIN | {"suites"},
+    "__main__": {"cli"},
     "cli": DOMAIN | {"ports", "telemetry", "suites", "pipeline", "wiring", "server", "calibration", "demo", "train"},
 }
 # Only `guard.train` may import these.

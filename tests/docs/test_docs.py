@@ -1,0 +1,36 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs import reference
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page
+    for folder in ("", "guard", "benchmark", "examples", "integrations")
+    for page in ((ROOT / folder).glob("*.md") if folder in {"", "guard"} else (ROOT / folder).rglob("*.md"))
+)
+
+
+def test_reference_page_is_what_the_code_says() -> None:
+    assert reference.PATH.read_text(encoding="utf-8") == reference.render(), "run: python -m tests.docs.reference"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_path_of_a_page_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+    paths = re.findall(r"`((?:guard|benchmark|integrations|examples|tests)/[\w./-]*)`", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [path for path in paths if not (ROOT / path).exists() and not (page.parent / path).exists()]
+    assert missing == []
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    known = set(re.findall(r"^### `(guard [a-z ]+)`", reference.render(), flags=re.MULTILINE))
+    lines = re.findall(r"^\| `(guard [a-z]+.*?)`?(?: \||,)", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert lines
+    assert {line.strip("`") for line in lines} - known == set()
