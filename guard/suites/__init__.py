@@ -1,1 +1,18 @@
 """Labelled pairs: loaders, groups, controls. Used by calibration, release gate and benchmark."""
+
+from guard.suites.controls import CONTROLS
+from guard.suites.load import load_suite
+from guard.suites.pictures import GreyPicture, Picture, StoredPicture
+from guard.suites.suite import Label, LabelledPair, Suite, digest_pairs
+
+__all__ = [
+    "CONTROLS",
+    "GreyPicture",
+    "Label",
+    "LabelledPair",
+    "Picture",
+    "StoredPicture",
+    "Suite",
+    "digest_pairs",
+    "load_suite",
+]
