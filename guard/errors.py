@@ -9,6 +9,8 @@ GuardError
 ├── RequestInvalid           a request cannot be parsed into something that Guard can judge
 │   ├── UnknownPart          a content part of a type that Guard does not know
 │   ├── BodyTooLarge         more bytes than allowed
+│   ├── BodyTimeout          the body did not arrive in time
+│   ├── EncodingUnsupported  a body compressed in a way that Guard does not inflate
 │   └── UnknownRoute         a path that Guard does not forward in this mode
 ├── ContentUnjudged          a part of the content could not be judged
 │   ├── ImageRejected        the picture cannot be decoded within the limits
@@ -80,6 +82,18 @@ class BodyTooLarge(RequestInvalid):
     """A body holds more bytes than allowed, before or after inflating."""
 
     code = "body_too_large"
+
+
+class BodyTimeout(RequestInvalid):
+    """A body did not arrive in time; slow senders hold nothing for long."""
+
+    code = "body_timeout"
+
+
+class EncodingUnsupported(RequestInvalid):
+    """A body is compressed in a way that Guard does not inflate, or twice."""
+
+    code = "unsupported_encoding"
 
 
 class UnknownRoute(RequestInvalid):

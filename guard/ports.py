@@ -84,7 +84,7 @@ class Upstream(Protocol):
     """Sends requests to an LLM API. Implementations: `guard.upstreams.passthrough`, a fake in `tests/fakes.py`."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Return once the head of the answer is here. Raises UpstreamUnreachable, UpstreamTimeout."""
+        """Return once the head of the answer is here. Raises UpstreamUnreachable, UpstreamTimeout, UpstreamBroken."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,157 @@
+"""Any OpenAI-shaped API over HTTP, as it is: nothing is added, nothing is unpacked, connections are reused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+from yarl import URL
+
+from guard.config import UpstreamSettings
+from guard.errors import ConfigInvalid, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
+from guard.ports import UpstreamRequest
+
+# Below the 5 s after which uvicorn, and with it vLLM, drops an idle connection: a request sent into a connection that
+# is being dropped is lost, and a POST cannot safely be sent twice.
+_KEEP_ALIVE_S = 4.0
+_READ_BUFFER_BYTES = 2**18
+_MAX_HEADER_BYTES = 2**16
+
+# RFC 9110, section 7.6.1: they speak about one connection, not about the message.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# Beside them the length, which the next leg states anew, and a pointer to a door that is not Guard's.
+_DROPPED = HOP_BY_HOP | {"content-length", "alt-svc"}
+_ADDED_BY_AIOHTTP = ("accept", "accept-encoding", "content-type", "user-agent")
+
+
+class Passthrough:
+    """An `Upstream` that forwards to one base URL.
+
+    Args:
+        settings: `url` is needed; with or without a final `/v1`, requests reach exactly one.
+
+    Raises:
+        ConfigInvalid: there is no URL, or it holds more than scheme, host, port and path.
+    """
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        if settings.url is None:
+            raise ConfigInvalid("upstream.url is not set")
+        if settings.url.username or settings.url.password or settings.url.query or settings.url.fragment:
+            raise ConfigInvalid("upstream.url must not hold credentials, a query or a fragment")
+        self._settings = settings
+        self._root = base_url(str(settings.url))
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: UpstreamRequest) -> "PassthroughResponse":
+        """Return once the head of the answer is here.
+
+        Raises:
+            UpstreamUnreachable: no connection: refused, no such name, or TLS failed.
+            UpstreamTimeout: no connection or no head in time.
+            UpstreamBroken: the connection was dropped before the head, the head is not HTTP or too long, or it sends
+                the client elsewhere, past Guard.
+        """
+        query = f"?{request.query}" if request.query else ""
+        url = URL(f"{self._root}{request.path}{query}", encoded=True)
+        try:
+            response = await self._open().request(
+                request.method, url, headers=request.headers, data=request.body or None, allow_redirects=False
+            )
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream did not answer in time") from error
+        except aiohttp.ClientConnectorError as error:
+            raise UpstreamUnreachable("no connection to the upstream") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamBroken("the upstream gave no HTTP answer") from error
+        if "location" in response.headers and 300 <= response.status < 400:
+            response.close()
+            raise UpstreamBroken(f"the upstream redirects ({response.status}); set upstream.url to where it leads")
+        return PassthroughResponse(response)
+
+    async def close(self) -> None:
+        """Close idle connections; idempotent."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        # Made on first use: a session belongs to the running loop.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._settings.max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=30
+                ),
+                timeout=aiohttp.ClientTimeout(
+                    total=self._settings.total_timeout_s,
+                    connect=self._settings.connect_timeout_s,
+                    sock_read=self._settings.first_byte_timeout_s,
+                ),
+                skip_auto_headers=_ADDED_BY_AIOHTTP,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                read_bufsize=_READ_BUFFER_BYTES,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+            )
+        return self._session
+
+
+class PassthroughResponse:
+    """An `UpstreamResponse` over aiohttp's."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """End-to-end headers in the order of the upstream, names in lower case; repeated ones stay repeated."""
+        named = self._response.headers.getall("connection", ())
+        dropped = _DROPPED.union(*(connection_options(value) for value in named)) if named else _DROPPED
+        decoded = (
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._response.raw_headers
+        )
+        return [(name, value) for name, value in decoded if name not in dropped]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises UpstreamBroken, UpstreamTimeout."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream stopped in the middle of its answer") from error
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            raise UpstreamBroken("the upstream broke off in the middle of its answer") from error
+
+    async def close(self) -> None:
+        """Drop the connection if the body was not read to its end; idempotent."""
+        self._response.close()
+
+
+def base_url(url: str) -> str:
+    """Return what a path such as `/v1/models` is appended to: `url` without a final slash and a final `/v1`."""
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def connection_options(value: str) -> set[str]:
+    """Return the header names that a `Connection` header declares to be about one connection."""
+    return {name.strip().lower() for name in value.split(",")}

@@ -1,0 +1,69 @@
+"""An API made of raw sockets: it can be wrong in ways that no HTTP server would be."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def raw_api(handler: Handler) -> AsyncIterator[str]:
+    """Serve every connection with `handler` and close it after; yields the base URL."""
+    open_connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        open_connections[task] = writer
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        del open_connections[task]
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        remaining = dict(open_connections)
+        for writer in remaining.values():
+            writer.transport.abort()
+        await asyncio.gather(*remaining)
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    """Return head and body of one request."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    length = [line.partition(":")[2] for line in head.splitlines() if line.lower().startswith("content-length:")]
+    return head, await reader.readexactly(int(length[0])) if length else b""
+
+
+def answers(response: bytes) -> Handler:
+    """Answer every request of a connection with the same bytes."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(response)
+            await writer.drain()
+
+    return handler
+
+
+def answers_then_hangs_up(response: bytes) -> Handler:
+    """Answer one request with these bytes and drop the connection."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(response)
+        await writer.drain()
+
+    return handler
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read for ever, say nothing."""
+    await reader.read(-1)
