@@ -46,6 +46,10 @@ class TextReader(Protocol):
         """Return the writing in reading order, lines joined by newlines, "" when there is none. Raises OcrFailed."""
         ...
 
+    async def close(self) -> None:
+        """Give up models and threads; idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:

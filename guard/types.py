@@ -83,19 +83,21 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """A picture of a request: its bytes, or the URL it is to be fetched from, or the reason why there are no bytes.
+    """A picture of a request: its bytes, plain or in base64, or the URL to fetch it from, or why there are no bytes.
 
-    Exactly one of `data`, `url` and `failure` is set. `place` says where it stood ("messages[0].content[1]").
+    Exactly one of `data`, `encoded`, `url` and `failure` (a stable code) is set. Base64 is decoded by who needs the
+    pixels: a verdict from the cache does not. `place` says where it stood ("messages[0].content[1]").
     """
 
-    data: bytes | None = None
+    data: bytes | None = field(default=None, repr=False)
     url: str | None = None
     failure: str | None = None
     place: str = ""
+    encoded: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if sum(value is not None for value in (self.data, self.url, self.failure)) != 1:
-            raise ValueError("an ImageInput has exactly one of data, url and failure")
+        if sum(value is not None for value in (self.data, self.encoded, self.url, self.failure)) != 1:
+            raise ValueError("an ImageInput has exactly one of data, encoded, url and failure")
 
 
 @dataclass(frozen=True, slots=True)
