@@ -1,8 +1,8 @@
 """JSON documents read strictly and written so that nothing changed on the way.
 
 Two parsers that read one body differently would let a text through that nobody judged. So what has two readings is
-refused (duplicate keys, lone surrogates, NaN, other encodings than UTF-8), and what is sent on is written anew from what
-was read. Numbers that a Python float or int would change travel as they were written.
+refused (duplicate keys, lone surrogates, NaN, other encodings than UTF-8), and what is sent on is written anew from
+what was read. Numbers that a Python float or int would change travel as they were written.
 """
 
 import json
@@ -25,26 +25,29 @@ class Number:
 
 
 def read_document(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a request body.
+    """Return the JSON object in a request body. Raises RequestInvalid, as `read_json` and where it is no object."""
+    document = read_json(body)
+    if not isinstance(document, dict):
+        raise RequestInvalid("the body is not a JSON object")
+    return document
 
-    Values are dict, list, str, int, bool, None and `Number`.
+
+def read_json(body: bytes) -> Any:
+    """Return the JSON value in a request body: dict, list, str, int, bool, None and `Number`.
 
     Raises:
-        RequestInvalid: not UTF-8, not JSON, not an object, nested too deeply, NaN or Infinity, or a key twice.
+        RequestInvalid: not UTF-8, not JSON, nested too deeply, NaN or Infinity, or a key twice.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise RequestInvalid(f"the body is not UTF-8 at byte {error.start}") from error
     try:
-        document = _DECODER.decode(text)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
         raise RequestInvalid("the body is nested too deeply") from error
-    if not isinstance(document, dict):
-        raise RequestInvalid("the body is not a JSON object")
-    return document
 
 
 def write_document(document: dict[str, Any]) -> bytes:
