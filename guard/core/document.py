@@ -57,7 +57,7 @@ def write_document(document: dict[str, Any]) -> bytes:
         RequestInvalid: it holds a lone surrogate, or is nested more than 254 deep.
     """
     try:
-        return orjson.dumps(document, default=_as_written)
+        return orjson.dumps(document, default=_as_written, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     except orjson.JSONEncodeError as error:
         raise RequestInvalid("the body holds a lone surrogate or is nested too deeply") from error
 

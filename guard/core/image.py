@@ -10,6 +10,8 @@ import hashlib
 import itertools
 import struct
 import zlib
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Iterator
 from io import BytesIO
 
@@ -34,6 +36,14 @@ _DECODER_ERRORS = (
     EOFError, MemoryError, NotImplementedError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
     Warning,
 )  # fmt: skip
+_PLUGINS: dict[str, Callable[[BytesIO], ImageFile]] = {
+    "image/jpeg": JpegImagePlugin.jpeg_factory,
+    "image/png": PngImagePlugin.PngImageFile,
+    "image/gif": GifImagePlugin.GifImageFile,
+    "image/webp": WebPImagePlugin.WebPImageFile,
+    "image/bmp": BmpImagePlugin.BmpImageFile,
+    "image/avif": AvifImagePlugin.AvifImageFile,
+}
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,6 +55,36 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
+
+
+def media_type(data: bytes) -> str | None:
+    """Return the media type of an accepted picture by its first bytes, whatever anybody declared; None for others."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data.startswith(b"BM"):
+        return "image/bmp"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
+        return "image/avif"
+    return None
+
+
+def data_url(data: bytes) -> str:
+    """Return the picture as a data URL, its media type by its first bytes."""
+    return f"data:{media_type(data) or 'application/octet-stream'};base64,{b64encode(data).decode()}"
+
+
+def decode_base64(encoded: str) -> bytes:
+    """Return the bytes of a picture in base64: padded, and nothing but its alphabet. Raises ImageRejected."""
+    try:
+        return a2b_base64(encoded, strict_mode=True)
+    except ValueError as error:
+        raise ImageRejected("not base64") from error
 
 
 def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
@@ -119,24 +159,12 @@ def _flat_frames(data: bytes, limits: ImageSettings, *, reduce: bool) -> Iterato
 
 def _open(data: bytes, limits: ImageSettings) -> ImageFile:
     """Return the picture with its header read. The plugin is called by name: `Image.open` would try every format."""
-    is_box = data[4:8] == b"ftyp"
-    factory: Callable[[BytesIO], ImageFile]
-    if data.startswith(b"\xff\xd8\xff"):
-        factory = JpegImagePlugin.jpeg_factory
-    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
-        factory = PngImagePlugin.PngImageFile
-    elif data.startswith((b"GIF87a", b"GIF89a")):
-        factory = GifImagePlugin.GifImageFile
-    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        _check_webp_canvas(data, limits)
-        factory = WebPImagePlugin.WebPImageFile
-    elif data.startswith(b"BM"):
-        factory = BmpImagePlugin.BmpImageFile
-    elif is_box and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
-        factory = AvifImagePlugin.AvifImageFile
-    else:
+    kind = media_type(data)
+    if kind is None:
         raise ImageRejected(f"not a {ACCEPTED} picture")
-    return factory(BytesIO(data))
+    if kind == "image/webp":
+        _check_webp_canvas(data, limits)
+    return _PLUGINS[kind](BytesIO(data))
 
 
 def _check_webp_canvas(data: bytes, limits: ImageSettings) -> None:

@@ -1,0 +1,130 @@
+"""What a request to an LLM says, whatever API it came through: turns, their pictures, and the pairs to judge.
+
+The caller writes the whole list, so all of it is judged: each turn once, and the last user turn once more together with
+what came before it, since a request may be split over turns. Formats (`guard.core.chat`) build a `Conversation`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from guard.core.document import write_document
+from guard.core.image import data_url
+from guard.types import ImageInput, Pair
+
+# How much of the turns before is judged once more beside the last user turn. Each of them is judged in full on its own.
+HISTORY_CHARS = 2000
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message, or one field beside the messages that a model reads.
+
+    `texts` are its parts in order; `unjudged` names parts that Guard cannot see, by stable code.
+    """
+
+    role: str
+    place: str  # "messages[0]"
+    texts: tuple[str, ...] = ()
+    images: tuple[ImageInput, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The parts, one a line."""
+        return "\n".join(self.texts)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the operator of the app speaks, rather than its user: exact names only, anything else is judged."""
+        return self.role in ("system", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A parsed request: the document, the very bytes to send for it, and what has to be judged in it."""
+
+    document: Mapping[str, Any]
+    body: bytes
+    turns: tuple[Turn, ...]
+    context: tuple[Turn, ...] = ()  # fields beside the messages: tools, response formats, anything unknown
+    slots: Mapping[str, Path] = field(default_factory=dict)  # place of a picture -> where its URL stands
+
+    @property
+    def images(self) -> tuple[ImageInput, ...]:
+        """Every picture, in order."""
+        return tuple(image for turn in self.turns for image in turn.images)
+
+
+def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> tuple[Pair, ...]:
+    """Return the pairs that decide about a conversation: each turn, and the last user turn with its history.
+
+    A turn whose parts meet in the middle of a word is judged joined as well. Turns in which there is nothing, and
+    system turns unless `judge_system`, make no pair; the same pair is returned once.
+    """
+    turns = [turn for turn in conversation.turns if judge_system or not turn.is_system]
+    context = [turn for turn in conversation.context if judge_system or not turn.is_system]
+    pairs = [pair for turn in (*turns, *context) for pair in _pairs_of(turn)]
+    together = _with_history(turns)
+    if together is not None:
+        pairs.append(together)
+    # Pictures are told apart by place: hashing megabytes of base64 would cost more than a verdict from the cache.
+    unique = {(pair.text, tuple(image.place for image in pair.images), pair.unjudged): pair for pair in pairs}
+    return tuple(unique.values())
+
+
+def substitute(conversation: Conversation, resolved: Sequence[ImageInput]) -> Conversation:
+    """Return the conversation with `resolved` in place of its pictures, and each fetched one in the body to send.
+
+    `resolved` is as long as `conversation.images` and in its order. A picture that was a URL and now has bytes is sent
+    as a data URL of these bytes; the caller's document is left as it was.
+    """
+    given = conversation.images
+    if len(resolved) != len(given):
+        raise ValueError(f"{len(resolved)} pictures for {len(given)} places")
+    document = conversation.document
+    for before, after in zip(given, resolved, strict=True):
+        if before.url is not None and after.data is not None:
+            document = _with_value(document, conversation.slots[before.place], data_url(after.data))
+    rest = iter(resolved)
+    turns = tuple(replace(turn, images=tuple(next(rest) for _ in turn.images)) for turn in conversation.turns)
+    body = conversation.body if document is conversation.document else write_document(dict(document))
+    return replace(conversation, document=document, body=body, turns=turns)
+
+
+def _pairs_of(turn: Turn) -> Iterator[Pair]:
+    if not (turn.text.strip() or turn.images or turn.unjudged):
+        return
+    yield Pair(turn.text, turn.images, unjudged=turn.unjudged)
+    if any(_meet_in_a_word(before, after) for before, after in zip(turn.texts, turn.texts[1:], strict=False)):
+        # What cannot be seen is already counted with the pair above.
+        yield Pair("".join(turn.texts), _seen(turn.images))
+
+
+def _with_history(turns: Sequence[Turn]) -> Pair | None:
+    last = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=None)
+    if last is None or len(turns) == 1:
+        return None
+    before = "\n".join(turn.text for turn in turns[:last])[-HISTORY_CHARS:]
+    after = (turn.text for turn in turns[last:])
+    images = tuple(image for turn in turns for image in _seen(turn.images))
+    return Pair("\n".join(text for text in (before, *after) if text), images)
+
+
+def _seen(images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:
+    return tuple(image for image in images if image.failure is None)
+
+
+def _meet_in_a_word(before: str, after: str) -> bool:
+    return before[-1:].isalnum() and after[:1].isalnum()
+
+
+def _with_value(document: Any, path: Path, value: str) -> Any:
+    """Return a copy of a JSON value with one string replaced; only what lies on the path is copied."""
+    if not path:
+        return value
+    copied = document.copy()
+    copied[path[0]] = _with_value(document[path[0]], path[1:], value)
+    return copied

@@ -1,0 +1,32 @@
+"""Which HTTP headers belong to the message, and which to one connection only (RFC 9110, section 7.6.1)."""
+
+from collections.abc import Iterable
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]], *, drop: frozenset[str]) -> list[tuple[str, str]]:
+    """Return the headers that travel on, names in lower case, in order; repeated ones stay repeated.
+
+    Args:
+        headers: as received, bytes as they came.
+        drop: further names that do not travel, in lower case.
+    """
+    decoded = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
+    dropped = _HOP_BY_HOP | drop
+    for name, value in decoded:
+        if name == "connection":
+            dropped = dropped | {option.strip().lower() for option in value.split(",")}
+    return [(name, value) for name, value in decoded if name not in dropped]

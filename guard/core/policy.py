@@ -1,0 +1,146 @@
+"""From an assessment to a decision: what the policy says, and what is done about it. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from scipy.special import expit
+
+from guard.types import (
+    ATTACKS,
+    SCENARIOS,
+    Action,
+    Assessment,
+    Basis,
+    Cause,
+    Decision,
+    Direction,
+    ImageResult,
+    Mode,
+    Scores,
+    Verdict,
+)
+
+# The code of a pair in which there is nothing: no text, no picture, nothing unseen. It is let through by rule, since a
+# model that was never shown emptiness has nothing to say about it.
+NOTHING_TO_JUDGE = "nothing_to_judge"
+
+_VERDICTS = (Verdict.SAFE, Verdict.UNJUDGED, Verdict.UNSAFE)  # the worse, the later
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is blocked, and what happens when Guard cannot judge.
+
+    `to_probability` is the bundle's calibration: a raw logit to the probability of "unsafe", in [0, 1].
+    """
+
+    name: str
+    threshold: float
+    bundle: str  # digest
+    to_probability: Callable[[float], float]
+    unsafe_action: Action = Action.BLOCK
+    on_error: Action = Action.BLOCK
+    on_unjudged: Action = Action.BLOCK
+    mode: Mode = Mode.ENFORCE
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"a threshold lies in [0, 1], not at {self.threshold}")
+
+
+def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direction = Direction.INPUT) -> Decision:
+    """Return what the policy says about an assessment.
+
+    Scored and unsafe is unsafe, whatever else could not be judged. Otherwise a part that could not be judged makes the
+    verdict `unjudged`, and the basis is the error policy; so a failed check is never an implicit allow. Of two actions
+    the stricter one is intended. In shadow mode everything passes, and `intended` still says what would have happened.
+    """
+    scores = assessment.scores
+    probability = None if scores is None else policy.to_probability(scores.unsafe)
+    is_unsafe = probability is not None and probability >= policy.threshold
+    intended = policy.unsafe_action if is_unsafe else Action.ALLOW
+    verdict = Verdict.UNSAFE if is_unsafe else Verdict.SAFE
+    basis = Basis.SCORE
+    code = assessment.code
+    if code == NOTHING_TO_JUDGE:
+        basis, code = Basis.ALLOW_LIST, None
+    elif code is not None:
+        fallback = policy.on_error if assessment.failed else policy.on_unjudged
+        if not is_unsafe or fallback.strictness > intended.strictness:
+            basis, intended = Basis.ERROR_POLICY, fallback
+        verdict = Verdict.UNSAFE if is_unsafe else Verdict.UNJUDGED
+    return Decision(
+        id=id_,
+        verdict=verdict,
+        intended=intended,
+        action=intended if policy.mode is Mode.ENFORCE else Action.ALLOW,
+        basis=basis,
+        policy=policy.name,
+        bundle=policy.bundle,
+        direction=direction,
+        probability=probability,
+        threshold=policy.threshold,
+        categories={} if scores is None else _named(SCENARIOS, scores.scenarios),
+        attacks={} if scores is None else _named(ATTACKS, scores.attacks),
+        cause=_cause(scores, policy) if is_unsafe and scores is not None else None,
+        images=assessment.images,
+        latency_ms=assessment.latency_ms,
+        cached=assessment.cached,
+        code=code,
+    )
+
+
+def strictest(decisions: Sequence[Decision]) -> Decision:
+    """Return the decision about a request from those about its pairs, in the same order.
+
+    It is the one with the strictest intended action; among equals the worse verdict, then the higher probability. It
+    carries the pictures of all, the time that all took, and the first code of anything that was not judged.
+
+    Raises:
+        ValueError: there are no decisions.
+    """
+    worst = max(
+        decisions, key=lambda d: (d.intended.strictness, _VERDICTS.index(d.verdict), d.probability or 0.0), default=None
+    )
+    if worst is None:
+        raise ValueError("no decisions")
+    latency_ms: dict[str, float] = {}
+    for decision in decisions:
+        for stage, value in decision.latency_ms.items():
+            latency_ms[stage] = latency_ms.get(stage, 0.0) + value
+    return replace(
+        worst,
+        images=_all_images(decisions),
+        latency_ms=latency_ms,
+        cached=all(decision.cached for decision in decisions),
+        code=worst.code or next((decision.code for decision in decisions if decision.code), None),
+    )
+
+
+def _all_images(decisions: Sequence[Decision]) -> tuple[ImageResult, ...]:
+    """Return each picture once: a pair with its history shows those of earlier pairs again."""
+    seen: dict[str, ImageResult] = {}
+    without_bytes = []
+    for result in (result for decision in decisions for result in decision.images):
+        if result.sha256 is None:
+            without_bytes.append(result)
+        else:
+            seen.setdefault(result.sha256, result)
+    return (*seen.values(), *without_bytes)
+
+
+def _named(names: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
+    """Return logits as probabilities by name; these are the model's own, not calibrated."""
+    return {name: round(float(value), 6) for name, value in zip(names, expit(logits), strict=True)}
+
+
+def _cause(scores: Scores, policy: Policy) -> Cause:
+    """Return the half that crosses the threshold alone (of both, the one that does so further), else both together."""
+    text, image = scores.text_alone, scores.image_alone
+    if image is None:
+        return Cause.TEXT
+    if text is None:
+        return Cause.IMAGE
+    if policy.to_probability(max(text, image)) < policy.threshold:
+        return Cause.TOGETHER
+    return Cause.TEXT if text >= image else Cause.IMAGE
