@@ -57,9 +57,9 @@ def _fresh_install() -> int:
             return 1
         (wheel,) = (home / "dist").glob("*.whl")
         venv.create(home / "venv", with_pip=True)
-        python = home / "venv" / "bin" / "python"
+        python = str(home / "venv" / "bin" / "python")
         constraints = ["-c", str(ROOT / "constraints.txt")]
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints, wheel]
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints, str(wheel)]
         if subprocess.run(install, check=False).returncode:
             return 1
         return _wheel_is_usable(home / "venv")

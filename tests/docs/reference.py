@@ -5,7 +5,6 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-import click
 import typer
 from pydantic import AnyHttpUrl, BaseModel
 from pydantic.fields import FieldInfo
@@ -38,15 +37,16 @@ def _commands() -> str:
     return "\n".join(lines)
 
 
-def _walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _walk(child, f"{path} {name}")
-    else:
+def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    children = getattr(command, "commands", None)
+    if children is None:
         yield path, command
+    else:
+        for name, child in children.items():
+            yield from _walk(child, f"{path} {name}")
 
 
-def _option(parameter: click.Parameter) -> str:
+def _option(parameter: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     default = f" Default: `{parameter.default}`." if parameter.default not in (None, False, ()) else ""
     return f"| {names} | {_cell((getattr(parameter, 'help', None) or '') + default)} |"
