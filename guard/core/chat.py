@@ -164,10 +164,11 @@ def _read_picture(draft: _Draft, part: dict[str, Any], place: str, path: Path) -
     if url[:5].lower() == "data:" and any(blank in url for blank in _BLANKS):
         holder[key] = url = "".join(url.split())
     draft.slots[place] = path
-    draft.images.append(_image(url, place))
+    draft.images.append(image_input(url, place))
 
 
-def _image(url: str, place: str) -> ImageInput:
+def image_input(url: str, place: str) -> ImageInput:
+    """Return the picture behind a data URL or an http(s) URL; anything else is a picture that cannot be judged."""
     if url[:5].lower() == "data:":
         head, _, encoded = url.partition(",")
         if not head.lower().endswith(";base64") or not encoded:
