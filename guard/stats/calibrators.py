@@ -1,8 +1,8 @@
-"""Probability from a raw score, and back: what a bundle's calibration means. Increasing, whatever its kind."""
+"""Probability from a raw score: what a bundle's calibration means. Increasing, whatever its kind."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from guard.manifest import Calibration
 
@@ -16,3 +16,53 @@ def to_probability(calibration: Calibration, scores: ArrayLike) -> NDArray[np.fl
     if calibration.kind == "isotonic":
         return np.asarray(np.interp(raw, calibration.scores, calibration.probabilities), dtype=np.float64)
     return np.asarray(expit(calibration.slope * raw + calibration.intercept), dtype=np.float64)
+
+
+def with_prevalence(calibration: Calibration, prevalence: float) -> Calibration:
+    """Return the calibration for traffic with another share of unsafe pairs, in (0, 1).
+
+    Odds are multiplied by the ratio of the prior odds (Bayes; Saerens et al., 2002), so the order of scores stays.
+
+    Raises:
+        ValueError: the calibration does not say which prevalence it was fitted at.
+    """
+    if calibration.prevalence is None:
+        raise ValueError("a calibration without a prevalence cannot be corrected to another")
+    shift = float(logit(prevalence) - logit(calibration.prevalence))
+    if calibration.kind == "isotonic":
+        probabilities = tuple(float(p) for p in expit(logit(calibration.probabilities) + shift))
+        return calibration.model_copy(update={"probabilities": probabilities, "prevalence": prevalence})
+    return calibration.model_copy(
+        update={"kind": "platt", "intercept": calibration.intercept + shift, "prevalence": prevalence}
+    )
+
+
+def reexpressed(threshold: float, *, old: Calibration, new: Calibration) -> float:
+    """Return the threshold on `new`'s probability that parts float32 scores exactly as `threshold` does on `old`'s.
+
+    A threshold that no score reaches stays 1.0, one that every score reaches 0.0. Scores come from a float32 graph, so
+    the lowest unsafe one is found exactly, and no pair changes sides because of rounding.
+    """
+    # float32 values in ascending order are these integers in ascending order.
+    low, high = _rank(np.float32(-np.inf)), _rank(np.float32(np.inf))
+    if to_probability(old, -np.inf) >= threshold:
+        return 0.0
+    if to_probability(old, np.inf) < threshold:
+        return 1.0
+    while high - low > 1:
+        middle = (low + high) // 2
+        if to_probability(old, _unrank(middle)) >= threshold:
+            high = middle
+        else:
+            low = middle
+    return float(to_probability(new, _unrank(high)))
+
+
+def _rank(value: np.float32) -> int:
+    bits = int(value.view(np.int32))
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+
+
+def _unrank(rank: int) -> float:
+    bits = rank if rank >= 0 else -rank | -0x80000000
+    return float(np.int32(bits).view(np.float32))
