@@ -42,7 +42,9 @@ class OcrSettings(BaseModel, frozen=True, extra="forbid"):
     mode: Literal["auto", "always", "off"] = Field(
         default="auto", description="auto: only where the vision tower sees writing; off: never, and nothing is said"
     )
-    gate: Probability = Field(default=0.2, description="text likelihood from which OCR runs in mode auto")
+    gate: Probability | None = Field(
+        default=None, description="likelihood of writing from which OCR runs in mode auto; none takes the bundle's"
+    )
     max_chars: PositiveInt = 4000
 
 
@@ -77,6 +79,9 @@ class LimitSettings(BaseModel, frozen=True, extra="forbid"):
     """What Guard takes on before it says no."""
 
     max_body_bytes: PositiveInt = 50_000_000
+    max_buffered_bytes: PositiveInt = Field(
+        default=500_000_000, description="bodies of all requests together, while they are judged and sent on"
+    )
     body_timeout_s: PositiveFloat = 30.0
     max_inflight: PositiveInt = 64
     admission_timeout_s: PositiveFloat = 2.0
@@ -89,6 +94,15 @@ class LimitSettings(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(
                 f"limits.admission_timeout_s ({self.admission_timeout_s}) must not exceed "
                 f"limits.score_timeout_s ({self.score_timeout_s})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_body_fits(self) -> Self:
+        if self.max_body_bytes > self.max_buffered_bytes:
+            raise ValueError(
+                f"limits.max_body_bytes ({self.max_body_bytes}) must not exceed "
+                f"limits.max_buffered_bytes ({self.max_buffered_bytes})"
             )
         return self
 
@@ -110,6 +124,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     threads: Annotated[int, Field(ge=0)] = Field(default=0, description="scoring threads; 0 takes one per core")
     provider: Literal["cpu", "cuda"] = Field(default="cpu", description="cuda that cannot load stops the start")
     unknown_routes: Literal["deny", "forward"] = "deny"
+    access_log: bool = Field(default=True, description="one JSON line per request on stderr, without any content")
     refusal: Literal["error", "message"] = Field(
         default="error", description="an unsafe prompt is answered with HTTP 400, or with a refusal as a message"
     )

@@ -129,7 +129,7 @@ class Telemetry:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=self.registry)
 
-        self._inflight = gauge("guard_inflight_requests", "Requests that hold a permit.")
+        self._inflight = gauge("guard_inflight_requests", "Requests being answered now.")
         self._bundle = gauge(
             "guard_bundle_info",
             "The bundle that judges; always 1.",
@@ -194,12 +194,12 @@ class Telemetry:
         label = str(code)
         self._upstream(label if label in _STATUSES else _code(label)).inc()
 
-    def admitted(self) -> None:
-        """Count a request in that got a permit."""
+    def began(self) -> None:
+        """Count a request in."""
         self._inflight.inc()
 
-    def released(self) -> None:
-        """Count a request out that gave its permit back."""
+    def ended(self) -> None:
+        """Count a request out, however it ended."""
         self._inflight.dec()
 
     def bundle(self, info: ScorerInfo, *, gate: str = NONE) -> None:

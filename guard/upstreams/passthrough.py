@@ -7,6 +7,7 @@ import aiohttp
 from yarl import URL
 
 from guard.config import UpstreamSettings
+from guard.core.headers import end_to_end
 from guard.errors import ConfigInvalid, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from guard.ports import UpstreamRequest
 
@@ -16,22 +17,8 @@ _KEEP_ALIVE_S = 4.0
 _READ_BUFFER_BYTES = 2**18
 _MAX_HEADER_BYTES = 2**16
 
-# RFC 9110, section 7.6.1: they speak about one connection, not about the message.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-# Beside them the length, which the next leg states anew, and a pointer to a door that is not Guard's.
-_DROPPED = HOP_BY_HOP | {"content-length", "alt-svc"}
+# The length is stated anew for the next leg, and the other points to a door that is not Guard's.
+_DROPPED = frozenset({"content-length", "alt-svc"})
 _ADDED_BY_AIOHTTP = ("accept", "accept-encoding", "content-type", "user-agent")
 
 
@@ -125,12 +112,7 @@ class PassthroughResponse:
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
         """End-to-end headers in the order of the upstream, names in lower case; repeated ones stay repeated."""
-        named = self._response.headers.getall("connection", ())
-        dropped = _DROPPED.union(*(connection_options(value) for value in named)) if named else _DROPPED
-        decoded = (
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._response.raw_headers
-        )
-        return [(name, value) for name, value in decoded if name not in dropped]
+        return end_to_end(self._response.raw_headers, drop=_DROPPED)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises UpstreamBroken, UpstreamTimeout."""
@@ -150,8 +132,3 @@ class PassthroughResponse:
 def base_url(url: str) -> str:
     """Return what a path such as `/v1/models` is appended to: `url` without a final slash and a final `/v1`."""
     return url.rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-def connection_options(value: str) -> set[str]:
-    """Return the header names that a `Connection` header declares to be about one connection."""
-    return {name.strip().lower() for name in value.split(",")}

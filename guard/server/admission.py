@@ -1,0 +1,59 @@
+"""Who may work now: a bounded number of permits, a bounded queue for them, and a bounded sum of bodies in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from guard.config import LimitSettings
+from guard.errors import Overloaded
+
+# Requests that may wait for a permit, per permit: more would not be served before their deadline anyway.
+_QUEUE_PER_PERMIT = 8
+
+
+class Admission:
+    """Permits for judging. A request that waits on the LLM API holds none."""
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+        self._permits = asyncio.Semaphore(limits.max_inflight)
+        self._waiting = 0
+        self._held_bytes = 0
+
+    def check(self) -> None:
+        """Refuse at once, before anything is read, when the queue is full. Raises Overloaded."""
+        if self._waiting >= _QUEUE_PER_PERMIT * self._limits.max_inflight:
+            raise Overloaded("too many requests are waiting")
+
+    def hold(self, size_bytes: int) -> None:
+        """Account for bytes of a body in memory. Raises Overloaded when all bodies together grow too large."""
+        if self._held_bytes + size_bytes > self._limits.max_buffered_bytes:
+            raise Overloaded("the bodies of all requests together are too large")
+        self._held_bytes += size_bytes
+
+    def drop(self, size_bytes: int) -> None:
+        """Give back what `hold` accounted for."""
+        self._held_bytes -= size_bytes
+
+    @asynccontextmanager
+    async def permit(self) -> AsyncIterator[None]:
+        """Hold a permit inside the block. Raises Overloaded when none is free before the deadline."""
+        if self._permits.locked():
+            await self._wait()
+        else:
+            await self._permits.acquire()
+        try:
+            yield
+        finally:
+            self._permits.release()
+
+    async def _wait(self) -> None:
+        self.check()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.admission_timeout_s):
+                await self._permits.acquire()
+        except TimeoutError as error:
+            raise Overloaded(f"no permit was free in {self._limits.admission_timeout_s:g} s") from error
+        finally:
+            self._waiting -= 1

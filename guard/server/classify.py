@@ -1,0 +1,86 @@
+"""`POST /guard/classify`: verdicts without an LLM API behind them.
+
+    {"text": "...", "images": ["https://...", "data:image/png;base64,..."]}    -> the verdict object
+    [{"text": "..."}, {"images": ["..."]}]                                     -> a list of them, in the same order
+
+The status is 200 whatever the verdict says: `verdict` and `intended` are the answer, also where they are "unjudged".
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from guard.config import Settings
+from guard.core.chat import image_input
+from guard.core.document import read_json
+from guard.errors import RequestInvalid, UnknownRoute
+from guard.pipeline import Guard
+from guard.server.admission import Admission
+from guard.server.body import inflate
+from guard.server.exchange import Exchange
+from guard.server.gateway import read_request_body
+from guard.server.wire import json_answer
+from guard.types import Decision, Pair
+
+ROUTE = "/guard/classify"
+MAX_ITEMS = 256
+
+
+class ClassifyItem(BaseModel, frozen=True, extra="forbid"):
+    """One pair; `images` are http(s) or data URLs."""
+
+    text: str = ""
+    images: tuple[str, ...] = ()
+
+
+class Classify:
+    """The door of `/guard/classify`."""
+
+    def __init__(self, guard: Guard, settings: Settings, admission: Admission) -> None:
+        self._guard = guard
+        self._settings = settings
+        self._admission = admission
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request. Raises GuardError, ClientLeft."""
+        exchange.route = ROUTE
+        if exchange.method != "POST":
+            raise UnknownRoute(f"{ROUTE} takes POST")
+        self._admission.check()
+        try:
+            body = await read_request_body(exchange, self._settings, self._admission)
+            async with self._admission.permit():
+                given = read_json(inflate(body, exchange.header(b"content-encoding"), self._settings.limits))
+                decisions = [await self._classify(item) for item in self._items(given)]
+        finally:
+            self._admission.drop(exchange.body_bytes)
+        exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
+        verdicts = [decision.to_dict() for decision in decisions]
+        await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))
+
+    async def _classify(self, item: ClassifyItem) -> Decision:
+        images = tuple(image_input(url, f"images[{index}]") for index, url in enumerate(item.images))
+        return await self._guard.check(Pair(item.text, await self._guard.resolve(images)))
+
+    def _items(self, given: Any) -> list[ClassifyItem]:
+        listed = given if isinstance(given, list) else [given]
+        if not 1 <= len(listed) <= MAX_ITEMS:
+            raise RequestInvalid(f"{len(listed)} items, the list takes 1 to {MAX_ITEMS}")
+        items = [_item(value, index) for index, value in enumerate(listed)]
+        images = sum(len(item.images) for item in items)
+        if images > self._settings.images.max_per_request:
+            raise RequestInvalid(f"{images} pictures, limit is {self._settings.images.max_per_request}")
+        return items
+
+
+def _item(value: Any, index: int) -> ClassifyItem:
+    if not isinstance(value, dict) or not value:
+        raise RequestInvalid(f'item {index}: must be an object with "text", "images" or both')
+    try:
+        return ClassifyItem.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "extra_forbidden":
+            raise RequestInvalid(f'item {index}: has a key other than "text" and "images"') from None
+        place = ".".join(str(part) for part in first["loc"])
+        raise RequestInvalid(f"item {index}: {place}: {first['msg']}") from None

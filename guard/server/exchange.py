@@ -1,0 +1,89 @@
+"""One request and its answer: what was done is kept here, for the log line and the metrics at its end."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from starlette.types import Receive, Scope, Send
+
+from guard.server.routes import OTHER
+from guard.server.wire import Answer, verdict_headers
+from guard.types import Decision
+
+# What was done with a request, where no decision says so: label values of `guard_requests_total`.
+FORWARDED, REJECTED, LEFT = "forward", "reject", "left"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on its way through Guard. Doors answer through `answer`, or `start`, `send_part` and `finish`."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    id: str = field(default_factory=lambda: uuid4().hex)
+    began: float = field(default_factory=time.perf_counter)
+    route: str = OTHER
+    decision: Decision | None = None
+    action: str = REJECTED
+    code: str | None = None  # first error code
+    status: int | None = None
+    body_bytes: int = 0
+    body_read: float | None = None  # when the body was complete
+    added_s: float | None = None  # what the client waited for Guard
+    upstream_s: float | None = None  # until the head of the upstream's answer
+    upstream: int | str | None = None  # its status, or the code of its failure
+    is_finished: bool = False
+
+    @property
+    def method(self) -> str:
+        """HTTP method."""
+        return str(self.scope["method"])
+
+    def header(self, name: bytes) -> str:
+        """Return a request header by its lower-case name, "" if absent; of repeated ones, all joined by commas."""
+        values = [value for key, value in self.scope["headers"] if key == name]
+        return b",".join(values).decode("latin-1")
+
+    def decide(self, decision: Decision) -> None:
+        """Keep the decision about this request."""
+        self.decision = decision
+        self.action = decision.action.value
+        self.code = self.code or decision.code
+
+    def has_body(self) -> None:
+        """Start the clock of what Guard adds: the client waits for Guard from now on."""
+        self.body_read = time.perf_counter()
+
+    def guard_is_done(self) -> None:
+        """Stop the clock of what Guard adds: the request is sent on or refused now."""
+        if self.body_read is not None and self.added_s is None:
+            self.added_s = time.perf_counter() - self.body_read
+
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, sent_on: bool) -> None:
+        """Send the head of the answer, with the headers of the verdict."""
+        self.status = status
+        guard_headers = verdict_headers(self.decision, self.id, sent_on=sent_on)
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *guard_headers]})
+
+    async def send_part(self, part: bytes) -> None:
+        """Send a part of the body."""
+        await self.send({"type": "http.response.body", "body": part, "more_body": True})
+
+    async def finish(self, part: bytes = b"") -> None:
+        """Send the last part of the body. An answer that is never finished reaches the client as a broken one."""
+        self.is_finished = True
+        await self.send({"type": "http.response.body", "body": part})
+
+    async def answer(self, answer: Answer) -> None:
+        """Send a complete answer of Guard's own."""
+        self.guard_is_done()
+        self.code = self.code or answer.code
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", str(len(answer.body)).encode()),
+            *answer.headers,
+        ]
+        await self.start(answer.status, headers, sent_on=False)
+        await self.finish(answer.body)

@@ -1,0 +1,75 @@
+"""The door to the LLM API: finds out which request it is, and has it judged, forwarded or refused."""
+
+from guard.config import Settings
+from guard.errors import RequestInvalid, UnknownRoute
+from guard.server.admission import Admission
+from guard.server.body import read_body
+from guard.server.chat import ChatJudge
+from guard.server.client import until_client_leaves
+from guard.server.exchange import FORWARDED, Exchange
+from guard.server.forward import Forwarder
+from guard.server.routes import Door, Target, resolve
+from guard.types import Action, Mode
+
+
+class Gateway:
+    """Everything that is not a page of Guard's own.
+
+    Args:
+        forwarder: None where no LLM API is configured; then every request is answered 404.
+    """
+
+    def __init__(self, settings: Settings, admission: Admission, judge: ChatJudge, forwarder: Forwarder | None) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._judge = judge
+        self._forwarder = forwarder
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request. Raises GuardError, ClientLeft."""
+        target = resolve(exchange.method, exchange.scope["path"])
+        exchange.route = target.label
+        if self._forwarder is None:
+            raise UnknownRoute("no LLM API is configured behind this Guard (upstream.url)")
+        self._check_door(exchange.method, target)
+        if self._settings.mode is Mode.ENFORCE:
+            self._admission.check()
+        try:
+            body = await read_request_body(exchange, self._settings, self._admission)
+            async with until_client_leaves(exchange):
+                await self._serve(exchange, target, body, self._forwarder)
+        finally:
+            self._admission.drop(exchange.body_bytes)
+
+    def _check_door(self, method: str, target: Target) -> None:
+        is_open = self._settings.mode is not Mode.ENFORCE or self._settings.unknown_routes == "forward"
+        if target.door is Door.NOWHERE or (target.door is Door.UNKNOWN and not is_open):
+            raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
+
+    async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder) -> None:
+        if target.door is not Door.CHAT or self._settings.mode is Mode.OFF:
+            if body and target.door is Door.FORWARD and self._settings.mode is Mode.ENFORCE:
+                raise RequestInvalid("a request to this path has no body")
+            exchange.action = FORWARDED
+            await forwarder.forward(exchange, target.path, body, is_rewritten=False)
+            return
+        judged = await self._judge.judge(body, encoding=exchange.header(b"content-encoding"))
+        exchange.decide(judged.decision)
+        if judged.decision.action is Action.BLOCK:
+            await exchange.answer(self._judge.refusal(judged))
+            return
+        await forwarder.forward(exchange, target.path, judged.body, is_rewritten=judged.is_rewritten)
+
+
+async def read_request_body(exchange: Exchange, settings: Settings, admission: Admission) -> bytes:
+    """Return the body of a request and keep account of its bytes; the caller gives them back. Raises as `read_body`."""
+
+    def hold(size_bytes: int) -> None:
+        admission.hold(size_bytes)
+        exchange.body_bytes += size_bytes
+
+    length = exchange.header(b"content-length")
+    announced = int(length) if length.isascii() and length.isdigit() else None
+    body = await read_body(exchange.receive, settings.limits, announced=announced, hold=hold)
+    exchange.has_body()
+    return body

@@ -1,0 +1,66 @@
+"""Pages for machines: is the process alive, can it judge, and what are its figures."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from guard.pipeline import Guard
+from guard.server.wire import GUARD_UNAVAILABLE, Answer, error_answer, json_answer
+from guard.telemetry import Telemetry
+
+Page = Callable[[Request], Awaitable[Response]]
+
+# Kubernetes asks every second from several places; the scorer is asked once in this time.
+_READY_FOR_S = 2.0
+
+
+def health_page() -> Page:
+    """Return `/healthz`: the process answers."""
+
+    async def healthz(request: Request) -> Response:
+        return _response(json_answer({"status": "ok"}))
+
+    return healthz
+
+
+def metrics_page(telemetry: Telemetry) -> Page:
+    """Return `/metrics`, in the format that the scraper asks for."""
+
+    async def metrics(request: Request) -> Response:
+        page, content_type = telemetry.expose(request.headers.get("accept", ""))
+        return Response(page, media_type=None, headers={"content-type": content_type})
+
+    return metrics
+
+
+class Readiness:
+    """`/readyz`: 200 while the scorer gives a real pair a score, 503 otherwise. The answer is kept for two seconds."""
+
+    def __init__(self, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._guard = guard
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._answer = error_answer(GUARD_UNAVAILABLE, "not asked yet")
+        self._valid_until = float("-inf")
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        async with self._asking:
+            if self._clock() >= self._valid_until:
+                self._answer = await self._ask()
+                self._valid_until = self._clock() + _READY_FOR_S
+        return _response(self._answer)
+
+    async def _ask(self) -> Answer:
+        if not await self._guard.ready():
+            return error_answer(GUARD_UNAVAILABLE, "the scorer does not answer")
+        bundle = self._guard.bundle
+        return json_answer({"status": "ready", "bundle": bundle.label, "digest": bundle.digest})
+
+
+def _response(answer: Answer) -> Response:
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers, answer.content_type.decode())

@@ -1,0 +1,82 @@
+"""Which door a request goes to. A path is normalised once, and the normalised path is what is judged and sent."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+OTHER = "other"
+CHAT = "/v1/chat/completions"
+AZURE_CHAT = "/openai/deployments/{name}/chat/completions"
+MODELS = "/v1/models"
+MODEL = "/v1/models/{id}"
+
+
+class Door(Enum):
+    """Who answers."""
+
+    CHAT = "chat"  # judged, then forwarded
+    FORWARD = "forward"  # a listed request without a body
+    UNKNOWN = "unknown"  # the configuration decides
+    NOWHERE = "nowhere"  # never forwarded: Guard's own paths, and paths with two readings
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: `path` is sent upstream, percent-encoded; `label` is the route's name in metrics."""
+
+    door: Door
+    label: str
+    path: str
+
+
+_FREQUENT = {("POST", CHAT): Target(Door.CHAT, CHAT, CHAT), ("GET", MODELS): Target(Door.FORWARD, MODELS, MODELS)}
+# Upstreams differ in how they read these: path parameters, Windows separators, what was encoded twice, controls.
+_AMBIGUOUS = re.compile(r"[;%\\\x00-\x1f\x7f]")
+_OWN = re.compile(r"/(?:guard|beta|healthz|readyz|metrics)(?:/|$)", re.IGNORECASE)
+# Without regard to case: IIS, which Azure's gateways are made of, has none.
+_CHAT = re.compile(r"/v1/chat/completions", re.IGNORECASE)
+_AZURE_CHAT = re.compile(r"/openai/deployments/([^/]+)/chat/completions", re.IGNORECASE)
+_MODEL = re.compile(r"/v1/models/.+")
+_UNQUOTED = "/:@!$&'()*+,=~"
+
+
+def resolve(method: str, path: str) -> Target:
+    """Return the target of a request; `path` is percent-decoded once, as ASGI gives it."""
+    frequent = _FREQUENT.get((method, path))
+    if frequent is not None:
+        return frequent
+    normal = normalise(path)
+    if normal is None or _OWN.match(normal):
+        return Target(Door.NOWHERE, OTHER, "/")
+    if method == "POST":
+        if _CHAT.fullmatch(normal):
+            return Target(Door.CHAT, CHAT, CHAT)
+        azure = _AZURE_CHAT.fullmatch(normal)
+        if azure:
+            sent = f"/openai/deployments/{quote(azure[1], safe=_UNQUOTED)}/chat/completions"
+            return Target(Door.CHAT, AZURE_CHAT, sent)
+    encoded = quote(normal, safe=_UNQUOTED)
+    if method == "GET" and normal == MODELS:
+        return Target(Door.FORWARD, MODELS, MODELS)
+    if method == "GET" and _MODEL.fullmatch(normal):
+        return Target(Door.FORWARD, MODEL, encoded)
+    return Target(Door.UNKNOWN, OTHER, encoded)
+
+
+def normalise(path: str) -> str | None:
+    """Return the path without empty and dot segments and a final slash; None where it could be read in two ways.
+
+    "/v1//x/../chat/" becomes "/v1/chat".
+    """
+    if not path.startswith("/") or _AMBIGUOUS.search(path):
+        return None
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if not segments:
+                return None
+            segments.pop()
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return "/" + "/".join(segments)

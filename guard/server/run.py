@@ -1,0 +1,96 @@
+"""A server on a socket: starts, says so in one line, finishes what is in flight when told to stop."""
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from guard.config import Settings
+from guard.errors import UsageError
+
+# Longer than the idle time after which load balancers and clients give a connection up: they should be first.
+_KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a bound socket that does not listen yet; port 0 takes a free one.
+
+    Raises:
+        UsageError: the port is in use, or the address is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return the base URL of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class AnnouncedServer(uvicorn.Server):
+    """A uvicorn server that calls `on_ready` once connections are accepted."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then announce."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def make_server(app: Starlette, settings: Settings, on_ready: Callable[[], None]) -> AnnouncedServer:
+    """Return a server for `app`; `run(sockets=[...])` serves until it is told to stop."""
+    return AnnouncedServer(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            # Realtime sockets would carry content past the guard.
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout_s)),
+        ),
+        on_ready,
+    )
+
+
+def serve(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return."""
+    # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
+    previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        make_server(app, settings, on_ready).run(sockets=[bound])
+    except SystemExit as exit_:
+        if exit_.code != 0:
+            raise
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)

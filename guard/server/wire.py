@@ -1,0 +1,107 @@
+"""What Guard says over HTTP in its own name: THE table of statuses, error bodies, and headers of a verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from guard.errors import ScorerFailed, ScorerTimeout
+from guard.types import Basis, Decision
+
+GUARD_UNAVAILABLE = "guard_unavailable"
+INTERNAL_ERROR = "internal_error"
+CONTENT_FILTER = "content_filter"
+
+_UNJUDGED = 400
+# Code -> HTTP status. A verdict is never 403 or 5xx; content that cannot be judged is the caller's to change.
+STATUS: Mapping[str, int] = {
+    CONTENT_FILTER: 400,
+    "request_invalid": 400,
+    "unknown_part": _UNJUDGED,
+    "unknown_route": 404,
+    "body_timeout": 408,
+    "body_too_large": 413,
+    "unsupported_encoding": 415,
+    "content_unjudged": _UNJUDGED,
+    "image_rejected": _UNJUDGED,
+    "image_unreachable": _UNJUDGED,
+    "ocr_failed": _UNJUDGED,
+    "text_too_long": _UNJUDGED,
+    "audio_part": _UNJUDGED,
+    "file_part": _UNJUDGED,
+    "video_part": _UNJUDGED,
+    "file_id": _UNJUDGED,
+    "unseen_context": _UNJUDGED,
+    "guard_error": 500,
+    INTERNAL_ERROR: 500,
+    "upstream_failed": 502,
+    "upstream_unreachable": 502,
+    "upstream_broken": 502,
+    "scorer_failed": 503,
+    "scorer_timeout": 503,
+    GUARD_UNAVAILABLE: 503,
+    "overloaded": 503,
+    "upstream_timeout": 504,
+    # Raised at the start or on the command line, never while serving.
+    "usage": 500,
+    "config_invalid": 500,
+    "suite_invalid": 500,
+    "calibration_invalid": 500,
+    "bundle_invalid": 500,
+}
+_RETRY_AFTER_S = b"2"
+_FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, "guard_error", INTERNAL_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    code: str | None = None  # the error code in the body, for the log
+
+
+def json_answer(document: object, *, status: int = 200) -> Answer:
+    """Return a JSON answer."""
+    return Answer(status, orjson.dumps(document))
+
+
+def error_answer(code: str, message: str, *, param: str | None = None, decision: Decision | None = None) -> Answer:
+    """Return an error in OpenAI's shape, with the verdict beside it where there is one.
+
+    A code that is not in the table is a decision's code of unjudged content.
+    """
+    status = STATUS.get(code, _UNJUDGED)
+    kind = "invalid_request_error" if status < 500 else "api_error"
+    document: dict[str, object] = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    if decision is not None:
+        document["guard"] = decision.to_dict()
+    headers = ((b"retry-after", _RETRY_AFTER_S),) if status == 503 else ()
+    return Answer(status, orjson.dumps(document), headers=headers, code=code)
+
+
+def unjudged_answer(decision: Decision) -> Answer:
+    """Return the refusal of content that could not be judged, or of Guard's own fault under fail-closed."""
+    if decision.basis is not Basis.ERROR_POLICY or decision.code is None:
+        raise ValueError("the decision does not rest on the error policy")
+    if decision.code in _FAULTS:
+        message = "The guard could not judge this request. Nothing was sent on; try again."
+        return error_answer(GUARD_UNAVAILABLE, message, decision=decision)
+    message = f"A part of this request cannot be judged ({decision.code}), and the policy refuses what is not judged."
+    return error_answer(decision.code, message, param="messages", decision=decision)
+
+
+def verdict_headers(decision: Decision | None, exchange_id: str, *, sent_on: bool) -> list[tuple[bytes, bytes]]:
+    """Return `x-guard-verdict`, `x-guard-action` and `x-guard-id`, also where nothing was judged."""
+    if decision is None:
+        verdict, action, id_ = "unjudged", "allow" if sent_on else "block", exchange_id
+    else:
+        verdict, action, id_ = decision.verdict.value, decision.action.value, decision.id
+    return [
+        (b"x-guard-verdict", verdict.encode()),
+        (b"x-guard-action", action.encode()),
+        (b"x-guard-id", id_.encode("latin-1", "replace")),
+    ]

@@ -1,0 +1,89 @@
+import pytest
+
+from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Door, normalise, resolve
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "//v1//chat/completions",
+        "/v1/./chat/completions",
+        "/v1/models/../chat/completions",
+        "/V1/Chat/Completions",
+    ],
+)
+def test_every_spelling_of_the_chat_path_is_judged_and_sent_as_one(path: str) -> None:
+    target = resolve("POST", path)
+
+    assert (target.door, target.label, target.path) == (Door.CHAT, CHAT, CHAT)
+
+
+def test_azure_deployment_is_judged_like_its_twin() -> None:
+    target = resolve("POST", "/openai/deployments/my gpt/chat/completions")
+
+    assert (target.door, target.label) == (Door.CHAT, AZURE_CHAT)
+    assert target.path == "/openai/deployments/my%20gpt/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("path", "label"), [("/v1/models", MODELS), ("/v1/models/gpt-x", MODEL), ("/v1/models/org/name", MODEL)]
+)
+def test_models_are_listed_requests_without_a_body(path: str, label: str) -> None:
+    target = resolve("GET", path)
+
+    assert (target.door, target.label, target.path) == (Door.FORWARD, label, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("POST", "/v1/responses"),
+        ("POST", "/openai/deployments/a/b/chat/completions"),
+        ("POST", "/v1/chat/completionsx"),
+        ("POST", "/x/v1/chat/completions"),
+    ],
+)
+def test_everything_else_is_unknown(method: str, path: str) -> None:
+    assert resolve(method, path).door is Door.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions;x=1",
+        "/v1\\chat\\completions",
+        "/v1/chat%2fcompletions",  # was %252f on the wire
+        "/v1/chat/completions\n",
+        "/v1/chat/\x00completions",
+        "/../v1/chat/completions",
+        "v1/chat/completions",
+        "*",
+        "",
+    ],
+)
+def test_a_path_with_two_readings_goes_nowhere(path: str) -> None:
+    assert resolve("POST", path).door is Door.NOWHERE
+
+
+@pytest.mark.parametrize("path", ["/guard/classify", "/Guard/x", "/healthz/", "//metrics", "/readyz", "/beta/x"])
+def test_paths_of_guard_itself_are_never_forwarded(path: str) -> None:
+    assert resolve("GET", path).door is Door.NOWHERE
+
+
+def test_label_of_an_unknown_path_is_not_the_path() -> None:
+    assert resolve("GET", "/v1/files/secret-name").label == "other"
+
+
+def test_path_sent_is_percent_encoded_again() -> None:
+    assert resolve("GET", "/v1/models/ä b?c#d").path == "/v1/models/%C3%A4%20b%3Fc%23d"
+
+
+@pytest.mark.parametrize(
+    ("path", "normal"), [("/", "/"), ("/a//b/", "/a/b"), ("/a/./b/../c", "/a/c"), ("/a/..", "/"), ("/..", None)]
+)
+def test_normalising_removes_empty_and_dot_segments(path: str, normal: str | None) -> None:
+    assert normalise(path) == normal
