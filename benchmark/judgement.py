@@ -1,0 +1,64 @@
+"""What a target says about one pair, and the port that every target implements."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from guard import Pair
+
+UNREACHABLE = "target_unreachable"  # code of a judgement that never came, for want of a connection
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict on one pair, or the stable code of why there is none.
+
+    `failed` tells a fault of the target (it did not answer) from content that it could not judge.
+    """
+
+    unsafe: bool | None  # None without a verdict
+    probability: float | None = None  # of "unsafe", in [0, 1]; None for a target without scores
+    code: str | None = None
+    failed: bool = False
+    cause: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.unsafe is None and self.code is None:
+            raise ValueError("a judgement without a verdict names its code")
+        if self.failed and self.unsafe is not None:
+            raise ValueError("a target that failed gives no verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetInfo:
+    """What a run's figures belong to: two runs may be continued or pooled only when this is equal."""
+
+    spec: str  # as on the command line, with a bundle's folder left out: its digest names it
+    bundle: str | None = None  # digest
+    policy: str | None = None
+    threshold: float | None = None  # on the probability: at or above it a pair is unsafe
+
+    def to_dict(self) -> dict[str, str | float | None]:
+        """Return plain values for JSON."""
+        return {"spec": self.spec, "bundle": self.bundle, "policy": self.policy, "threshold": self.threshold}
+
+
+class Target(Protocol):
+    """Something that judges pairs. Implementations: Guard in this process, Guard over HTTP, a constant control."""
+
+    @property
+    def info(self) -> TargetInfo:
+        """What is measured; constant over the target's life."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many pairs may be judged at once without one waiting for another's whole work."""
+        ...
+
+    async def judge(self, pair: Pair) -> Judgement:
+        """Return what the target says. Its failures are judgements too; this raises nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what was opened; idempotent."""
+        ...

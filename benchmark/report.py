@@ -1,0 +1,170 @@
+"""Finished runs as sheets: beside the published rows, with their controls, by scenario."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.figures import Figures, Interval, SplitFigures, SuiteReport
+from benchmark.published import PUBLISHED, SOURCE
+from benchmark.sheets import Sheet
+
+_MMSAFEAWARE = "mmsafeaware"
+_SPLITS = ("typical", "attack", "over_safety")
+_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRun:
+    """A report, and what its rows are called: the run's folder."""
+
+    name: str
+    report: SuiteReport
+
+
+def make_sheets(runs: Sequence[NamedRun]) -> list[Sheet]:
+    """Return the sheets for runs of one or several suites, suite by suite in order of appearance."""
+    sheets = []
+    for suite in dict.fromkeys(run.report.suite for run in runs):
+        chosen = [run for run in runs if run.report.suite == suite]
+        if suite == _MMSAFEAWARE:
+            sheets.append(_beside_published(chosen))
+        sheets.append(_as_detector(suite, chosen))
+        sheets += [_by_scenario(run) for run in chosen if run.report.scenarios]
+    return sheets
+
+
+def _beside_published(runs: Sequence[NamedRun]) -> Sheet:
+    rows = [
+        (row.name, *(f"{value:.1f}" for value in (row.typical, row.attack, row.over_safety, row.total)), "")
+        for row in PUBLISHED
+    ]
+    for run in runs:
+        report = run.report
+        rows.append(_split_row(run.name, report))
+        rows.append(
+            (
+                "  95 % interval",
+                *(_part_interval(report.splits.get(name)) for name in _SPLITS),
+                _interval(report.intervals.get("total")),
+                _interval(report.intervals.get("auc_typical"), scale=1, digits=2),
+            )
+        )
+        rows += [_split_row(f"  {name}", figures) for name, figures in report.controls.items()]
+    return Sheet(
+        "MMSafeAware: accuracy, %",
+        ("", "typical", "attack", "over-safety", "total", "AUC"),
+        tuple(rows),
+        (
+            f"Published rows: {SOURCE}.",
+            "Indented rows are controls: the same target with a part of the content taken away.",
+            "AUC: typical against over-safety.",
+            *(note for run in runs for note in _notes(run)),
+        ),
+    )
+
+
+def _split_row(name: str, figures: Figures) -> tuple[str, ...]:
+    parts = [figures.splits.get(split) for split in _SPLITS]
+    accuracies = [_percent(part.accuracy if part else None) for part in parts]
+    return (name, *accuracies, _percent(figures.total), _number(figures.auc_typical))
+
+
+def _as_detector(suite: str, runs: Sequence[NamedRun]) -> Sheet:
+    rows = []
+    for run in runs:
+        report = run.report
+        rows.append(_detector_row(run.name, report))
+        rows.append(
+            (
+                "  95 % interval",
+                "",
+                "",
+                *(
+                    _interval(report.intervals.get(name))
+                    for name in ("recall", "false_refusal_rate", "group_false_refusal_rate")
+                ),
+                _interval(report.intervals.get("auc"), scale=1, digits=2),
+                _interval(report.intervals.get("recall_at_frr/0.05")),
+            )
+        )
+        rows += [_detector_row(f"  {name}", figures) for name, figures in report.controls.items()]
+    notes = () if suite == _MMSAFEAWARE else tuple(note for run in runs for note in _notes(run))
+    return Sheet(
+        f"{suite}: unsafe pairs caught, harmless ones refused, %",
+        ("", "n", "groups", "recall", "refused", "in groups", "AUC", "recall@5"),
+        tuple(rows),
+        ("refused: share of harmless rows; in groups: of groups with one; recall@5: at most 5 % refused.", *notes),
+    )
+
+
+def _detector_row(name: str, figures: Figures) -> tuple[str, ...]:
+    return (
+        name,
+        str(figures.n),
+        str(figures.n_groups),
+        _percent(figures.recall),
+        _percent(figures.false_refusal_rate),
+        _percent(figures.group_false_refusal_rate),
+        _number(figures.auc),
+        _percent(figures.recall_at_frr.get("0.05")),
+    )
+
+
+def _by_scenario(run: NamedRun) -> Sheet:
+    rows = [
+        (name, part.split or "several", str(part.n), str(part.n_groups), _percent(part.accuracy), _part_interval(part))
+        for name, part in run.report.scenarios.items()
+    ]
+    return Sheet(
+        f"{run.report.suite} by scenario: {run.name}",
+        ("scenario", "split", "n", "groups", "right, %", "95 %"),
+        tuple(rows),
+        wordy=("split",),
+    )
+
+
+def _notes(run: NamedRun) -> list[str]:
+    report = run.report
+    info = report.target_info
+    policy = (
+        f", policy {info['policy']}, threshold {info['threshold']:.3f}" if info.get("threshold") is not None else ""
+    )
+    notes = [f"{run.name}: target {report.target}{policy}; {report.n} rows with a verdict, {report.n_groups} groups."]
+    if report.limit is not None:
+        notes.append(f"{run.name}: a sample (--limit {report.limit}), not the whole suite.")
+    if report.errors or report.unjudged:
+        codes = ", ".join(f"{code} {count}" for code, count in report.codes.items())
+        notes.append(
+            f"{run.name}: {report.errors} errors and {report.unjudged} unjudged rows ({codes}) are left out: "
+            f"accuracy {_percent(report.accuracy)}, {_percent(report.accuracy_if_wrong)} if they were all wrong, "
+            f"{_percent(report.accuracy_if_right)} if all right."
+        )
+    if report.missing_pictures:
+        named = ", ".join(report.missing_picture_ids[:_NAMED])
+        more = (
+            f" and {report.missing_pictures - _NAMED} more, listed in report.json"
+            if report.missing_pictures > _NAMED
+            else ""
+        )
+        notes.append(
+            f"{run.name}: {report.missing_pictures} rows have no picture here and were not run: {named}{more}."
+        )
+    for why in dict.fromkeys(report.controls_left_out.values()):
+        names = ", ".join(name for name, reason in report.controls_left_out.items() if reason == why)
+        notes.append(f"{run.name}: controls left out: {names}: {why}.")
+    return notes
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _part_interval(part: SplitFigures | None) -> str:
+    return "" if part is None or part.low is None or part.high is None else _interval((part.low, part.high))
+
+
+def _interval(interval: Interval, *, scale: float = 100, digits: int = 0) -> str:
+    return "" if interval is None else f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"

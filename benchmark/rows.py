@@ -1,0 +1,169 @@
+"""Results of single pairs, and the file they are appended to as they come: a run that was killed goes on from there."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import orjson
+
+from benchmark.judgement import Judgement
+from guard.errors import UsageError
+from guard.suites import LabelledPair
+
+SUITE = "suite"  # the variant that is not a control
+_FSYNC_EVERY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a target said about one pair of one variant (the suite itself, or a control). Holds no content."""
+
+    variant: str
+    id: str
+    label: str
+    group: str
+    split: str
+    scenario: str | None
+    attack: str | None
+    unsafe: bool | None  # None without a verdict
+    probability: float | None
+    code: str | None
+    failed: bool
+    cause: str | None
+    latency_ms: float
+
+    @classmethod
+    def of(cls, variant: str, pair: LabelledPair, judgement: Judgement, latency_ms: float) -> Self:
+        """Return the row for a judged pair."""
+        return cls(
+            variant=variant,
+            id=pair.id,
+            label=pair.label.value,
+            group=pair.group,
+            split=pair.split,
+            scenario=pair.scenario,
+            attack=pair.attack,
+            latency_ms=round(latency_ms, 3),
+            **asdict(judgement),
+        )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the row is a result of."""
+        return self.variant, self.id
+
+
+class Ledger:
+    """The files of a run: `run.json` says of what, `rows.jsonl` grows by one line per result. One writer at a time."""
+
+    def __init__(self, folder: Path, header: Mapping[str, object]) -> None:
+        """Open the run in `folder`, made if absent.
+
+        Args:
+            folder: where the run lies or will lie.
+            header: `suite` and `target` must equal those of a run that is already there; the rest is only kept.
+
+        Raises:
+            UsageError: the folder holds another run, a damaged one, something else, or a run that is being written.
+        """
+        self.folder = folder
+        self._header = header
+        self._file: BinaryIO | None = None
+        self._since_sync = 0
+        self.rows: dict[tuple[str, str], Row] = {}  # by `Row.key`; the last result counts
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / "rows.jsonl").open("a+b")
+        except OSError as error:
+            raise UsageError(f"{self.folder}: {error.strerror}") from error
+        try:
+            self._start(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._sync(self._file)
+            self._file.close()
+
+    def append(self, row: Row) -> None:
+        """Write a result. It survives the process at once, and the machine every 64 rows."""
+        if self._file is None:
+            raise RuntimeError("the ledger is not open")
+        self._file.write(orjson.dumps(row) + b"\n")
+        self._file.flush()
+        self.rows[row.key] = row
+        self._since_sync += 1
+        if self._since_sync >= _FSYNC_EVERY:
+            self._sync(self._file)
+
+    def _start(self, file: BinaryIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{self.folder}: another process is writing this run") from error
+        place = self.folder / "run.json"
+        if place.exists():
+            found = read_header(self.folder)
+            for part in ("suite", "target"):
+                if found[part] != orjson.loads(orjson.dumps(self._header[part])):
+                    raise UsageError(
+                        f"{self.folder} holds a run of another {part}: {_name(found[part])}; choose another --out"
+                    )
+        else:
+            place.write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
+        # A line cut short by a kill ends the file; its pair is judged again.
+        file.seek(0)
+        raw = file.read()
+        file.truncate(raw.rfind(b"\n") + 1)
+        self.rows = {row.key: row for row in _parse(self.folder, raw)}
+
+    def _sync(self, file: BinaryIO) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        self._since_sync = 0
+
+
+def read_header(folder: Path) -> dict[str, object]:
+    """Return a run's `run.json`. Raises UsageError when there is none."""
+    try:
+        header = orjson.loads((folder / "run.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise UsageError(f"{folder}: not a benchmark run (no readable run.json)") from error
+    if not isinstance(header, dict) or not {"suite", "target"} <= header.keys():
+        raise UsageError(f"{folder}: run.json names no suite and target")
+    return header
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Return a run's results; of several for one pair the last. Raises UsageError with the line."""
+    read_header(folder)
+    try:
+        raw = (folder / "rows.jsonl").read_bytes()
+    except OSError as error:
+        raise UsageError(f"{folder}: no readable rows.jsonl") from error
+    return list({row.key: row for row in _parse(folder, raw)}.values())
+
+
+def _parse(folder: Path, raw: bytes) -> list[Row]:
+    rows = []
+    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):
+        try:
+            rows.append(Row(**orjson.loads(line)))
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise UsageError(f"{folder / 'rows.jsonl'}:{number}: not a result of this version") from error
+    return rows
+
+
+def _name(part: object) -> str:
+    return ", ".join(f"{key} {value}" for key, value in part.items()) if isinstance(part, dict) else str(part)

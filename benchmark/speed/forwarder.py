@@ -1,0 +1,48 @@
+"""The least that a Python proxy can do: aiohttp in, aiohttp out, nothing parsed. The floor under Guard's cost.
+
+Run as `python -m benchmark.speed.forwarder PORT UPSTREAM_URL`.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+
+def make_app(upstream: str) -> web.Application:
+    """Return an application that forwards every request to `upstream` (scheme and authority)."""
+
+    async def forward(request: web.Request) -> web.Response:
+        async with request.app[session].request(
+            request.method,
+            upstream + request.path_qs,
+            data=await request.read(),
+            headers={"content-type": "application/json"},
+        ) as answer:
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+
+    async def keep_session(app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as client:
+            app[session] = client
+            yield
+
+    session = web.AppKey("session", aiohttp.ClientSession)
+    app = web.Application()
+    app.cleanup_ctx.append(keep_session)
+    app.router.add_route("*", "/{path:.*}", forward)
+    return app
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop(uvloop.new_event_loop())
+    web.run_app(
+        make_app(sys.argv[2]),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        access_log=None,
+        print=None,
+        loop=asyncio.get_event_loop(),
+    )

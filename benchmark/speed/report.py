@@ -1,0 +1,70 @@
+"""A speed run as sheets."""
+
+from benchmark.sheets import Sheet
+from benchmark.speed.lineup import FORWARDER, GUARD, LITELLM, UPSTREAM
+from benchmark.speed.run import SpeedReport
+
+_WORDS = {
+    UPSTREAM: "stand-in API, bare",
+    FORWARDER: "aiohttp forwarder",
+    GUARD: "Guard, cached verdict",
+    LITELLM: "LiteLLM proxy",
+}
+
+
+def make_sheets(report: SpeedReport) -> list[Sheet]:
+    """Return the sheet of the line-up under load, and the sheet of Guard's latency."""
+    return [_load_sheet(report), _latency_sheet(report)]
+
+
+def _load_sheet(report: SpeedReport) -> Sheet:
+    rows = tuple(
+        (
+            _WORDS[name],
+            str(load.connections),
+            f"{load.rps:,.0f}",
+            f"{load.p50_ms:.2f}",
+            f"{load.p99_ms:.1f}",
+            f"{load.cpu_ms_per_request:.3f}",
+            f"{server.resident_mb:.0f}",
+            f"{server.start_s:.2f}",
+        )
+        for name, server in report.servers.items()
+        for load in server.loads
+    )
+    ratios = ", ".join(f"{ratio:.2f} × {_WORDS[name]}" for name, ratio in report.ratios.items())
+    return Sheet(
+        "Load",
+        ("server", "conn.", "requests/s", "p50 ms", "p99 ms", "CPU ms", "MB", "start s"),
+        rows,
+        (
+            f"Guard's requests/s at the most connections: {ratios}.",
+            f"Closed loop, {report.rounds} rounds of {report.seconds:g} s in turn, medians. CPU: processor time "
+            "a request of the proxy process alone; MB: resident after the load; start: process start to ready.",
+            *(f"Left out: {name}: {why}." for name, why in report.left_out.items()),
+            f"The whole run took {report.took_s:.0f} s.",
+        ),
+    )
+
+
+def _latency_sheet(report: SpeedReport) -> Sheet:
+    rows = tuple(
+        (
+            kind,
+            str(timing.n),
+            f"{timing.p50_ms:.2f}",
+            f"{timing.p95_ms:.2f}",
+            ", ".join(f"{stage} {spent:.1f}" for stage, spent in timing.stages_ms.items()),
+        )
+        for kind, timing in report.latency.items()
+    )
+    return Sheet(
+        "Latency of a pair that Guard has never seen",
+        ("pair", "n", "p50 ms", "p95 ms", "median ms by stage"),
+        rows,
+        (
+            "Guard.assess, one thread, no caches. text: one prompt; picture: with a JPEG of 1024 × 768, OCR off; "
+            "writing: with a JPEG of writing, OCR always.",
+        ),
+        wordy=("median ms by stage",),
+    )

@@ -1,0 +1,180 @@
+"""The speed run: start the line-up, load each in turn over several rounds, take medians, end what was started."""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from benchmark.speed.latency import Timing, measure_latency
+from benchmark.speed.lineup import (
+    GUARD,
+    find_litellm,
+    forwarder_recipe,
+    guard_recipe,
+    litellm_recipe,
+    upstream_recipe,
+)
+from benchmark.speed.load import run_load
+from benchmark.speed.processes import Server
+from benchmark.speed.stand_in import MODEL
+from guard.errors import UsageError
+
+CONNECTIONS = (1, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured. The default stays under three minutes on two cores."""
+
+    rounds: int = 3
+    seconds: float = 3.0
+    repeats: int = 150
+
+
+QUICK = Plan(rounds=1, seconds=1.0, repeats=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One server at one number of connections: medians over the rounds; `rounds_rps` shows their spread."""
+
+    connections: int
+    rps: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms_per_request: float
+    rounds_rps: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One server of the line-up; resident memory is read after the last round."""
+
+    start_s: float
+    resident_mb: float
+    loads: tuple[Load, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedReport:
+    """Everything that one speed run saw."""
+
+    bundle: str
+    rounds: int
+    seconds: float
+    servers: dict[str, Contestant]
+    latency: dict[str, Timing]
+    ratios: dict[str, float]  # Guard's requests/s over another's, at the most connections
+    left_out: dict[str, str]  # name -> why
+    took_s: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def run_speed(
+    plan: Plan, *, bundle: str = "embedded", litellm_python: Path | None = None, say: Callable[[str], None]
+) -> SpeedReport:
+    """Measure latency first, then the line-up under load; `say` is told what is running.
+
+    Raises:
+        UsageError: a server does not start, answers with an error, or the load fails.
+    """
+    if not sys.platform.startswith("linux"):
+        raise UsageError("speed: processor time and memory are read from /proc, which this system does not have")
+    started = time.perf_counter()
+    say("latency of Guard, one pair at a time")
+    latency = measure_latency(bundle, repeats=plan.repeats)
+    python = find_litellm(litellm_python)
+    left_out = {} if python else {"litellm": "litellm[proxy] is not installed here, and --litellm-python was not given"}
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        body = folder / "body.json"
+        body.write_bytes(_body())
+
+        def start(server: Server) -> Server:
+            say(f"starting {server.recipe.name}")
+            return stack.enter_context(server)
+
+        first = start(Server(upstream_recipe(), folder / "upstream.log"))
+        origin = first.recipe.origin
+        recipes = [forwarder_recipe(origin), guard_recipe(origin, bundle)]
+        if python:
+            recipes.append(litellm_recipe(origin, python, folder))
+        servers = [first, *(start(Server(recipe, folder / f"{recipe.name}.log")) for recipe in recipes)]
+        contestants = _rounds(plan, servers, body, say)
+    return SpeedReport(
+        bundle=bundle,
+        rounds=plan.rounds,
+        seconds=plan.seconds,
+        servers=contestants,
+        latency=latency,
+        ratios=_ratios(contestants),
+        left_out=left_out,
+        took_s=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    rps: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+
+
+def _rounds(plan: Plan, servers: list[Server], body: Path, say: Callable[[str], None]) -> dict[str, Contestant]:
+    """Alternate between the servers in every round, so that a busy moment of the machine falls on all of them."""
+    seen: dict[tuple[str, int], list[_Round]] = {}
+    for server in servers:
+        _load(server, body, connections=4, seconds=1.0)
+    for number in range(1, plan.rounds + 1):
+        for connections in CONNECTIONS:
+            for server in servers:
+                say(f"round {number} of {plan.rounds}: {server.recipe.name}, {connections} connections")
+                found = _load(server, body, connections=connections, seconds=plan.seconds)
+                seen.setdefault((server.recipe.name, connections), []).append(found)
+    return {
+        server.recipe.name: Contestant(
+            start_s=server.start_s,
+            resident_mb=server.resident_mb(),
+            loads=tuple(_median(connections, seen[server.recipe.name, connections]) for connections in CONNECTIONS),
+        )
+        for server in servers
+    }
+
+
+def _load(server: Server, body: Path, *, connections: int, seconds: float) -> _Round:
+    recipe = server.recipe
+    before = server.cpu_ms()
+    load = run_load(recipe.origin + recipe.path, body, connections=connections, seconds=seconds, api_key=recipe.api_key)
+    spent = server.cpu_ms() - before
+    return _Round(load.requests / load.seconds, load.p50_ms, load.p99_ms, spent / load.requests)
+
+
+def _median(connections: int, rounds: list[_Round]) -> Load:
+    return Load(
+        connections=connections,
+        rps=statistics.median(one.rps for one in rounds),
+        p50_ms=statistics.median(one.p50_ms for one in rounds),
+        p99_ms=statistics.median(one.p99_ms for one in rounds),
+        cpu_ms_per_request=statistics.median(one.cpu_ms for one in rounds),
+        rounds_rps=tuple(round(one.rps, 1) for one in rounds),
+    )
+
+
+def _ratios(servers: dict[str, Contestant]) -> dict[str, float]:
+    own = servers[GUARD].loads[-1].rps
+    return {name: own / other.loads[-1].rps for name, other in servers.items() if name != GUARD}
+
+
+def _body() -> bytes:
+    content = "Please suggest three simple dinners with vegetables, and a shopping list for the week."
+    return orjson.dumps({"model": MODEL, "messages": [{"role": "user", "content": content}]})

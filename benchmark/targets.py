@@ -1,0 +1,172 @@
+"""The targets of this version: Guard in this process, Guard over HTTP, and constant controls."""
+
+import base64
+from collections.abc import Mapping
+from typing import Self
+
+import aiohttp
+import orjson
+
+from benchmark.constant import ALWAYS, ConstantTarget
+from benchmark.judgement import UNREACHABLE, Judgement, Target, TargetInfo
+from guard import Decision, Guard, Pair, Settings, open_guard
+from guard.errors import UsageError
+from guard.types import Verdict
+
+_KINDS = "embedded, bundle:DIR, http:URL, control:NAME"
+_LATER = ("litellm", "hf")
+_FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable"})
+_PROBE = Pair("Hello")
+
+
+async def open_target(spec: str, *, policy: str | None = None) -> Target:
+    """Return the target that a command line names, ready to judge.
+
+    Args:
+        spec: "embedded", "bundle:DIR", "http:URL" of a running Guard, or "control:always_block|always_allow".
+        policy: operating point of the bundle; None takes the default. A Guard over HTTP has its own.
+
+    Raises:
+        UsageError: unknown or not in this version, nothing answers at the URL, or a policy where none can be set.
+        BundleInvalid, ConfigInvalid: the bundle is damaged, or has no such operating point.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind in _LATER:
+        raise UsageError(f"target {spec}: {kind} targets are not in this version (there are: {_KINDS})")
+    if kind in {"http", "https", "control"} and policy is not None:
+        raise UsageError(f"target {spec}: a policy can only be chosen for a bundle")
+    match kind, rest:
+        case ("embedded", "") | ("bundle", _) if kind == "embedded" or rest:
+            return await GuardTarget.open(kind, rest or "embedded", policy)
+        case "http", _ if rest.removeprefix("//"):
+            return await HttpTarget.open(spec if rest.startswith("//") else rest)
+        case "https", _ if rest.removeprefix("//"):
+            return await HttpTarget.open(spec)
+        case "control", name if name in ALWAYS:
+            return ConstantTarget(name)
+    raise UsageError(f"target {spec}: not one of {_KINDS} (controls: {', '.join(ALWAYS)})")
+
+
+class GuardTarget:
+    """Guard in this process. No verdict is cached, so every pair is judged; pictures seen before are not read twice."""
+
+    concurrency = 2
+
+    def __init__(self, guard: Guard, info: TargetInfo) -> None:
+        self.info = info
+        self._guard = guard
+
+    @classmethod
+    async def open(cls, kind: str, bundle: str, policy: str | None) -> Self:
+        """Return the target once its scorer answers; `kind` is what reports call it."""
+        settings: dict[str, object] = {"bundle": bundle, "cache": {"verdicts": 0}}
+        if policy is not None:
+            settings["policy"] = {"name": policy}
+        guard = open_guard(Settings.model_validate(settings))
+        try:
+            await guard.ready()
+            probe = guard.decide(await guard.assess(_PROBE), direction=_PROBE.direction)
+        except BaseException:
+            await guard.aclose()
+            raise
+        return cls(guard, TargetInfo(kind, probe.bundle, probe.policy, probe.threshold))
+
+    async def judge(self, pair: Pair) -> Judgement:
+        """Return what Guard's policy makes of the pair's scores."""
+        assessment = await self._guard.assess(pair)
+        return _from_decision(self._guard.decide(assessment, direction=pair.direction), failed=assessment.failed)
+
+    async def close(self) -> None:
+        """Close the guard."""
+        await self._guard.aclose()
+
+
+class HttpTarget:
+    """A running Guard, asked over `POST /guard/classify`; its own policy decides."""
+
+    concurrency = 8
+
+    def __init__(self, session: aiohttp.ClientSession, origin: str, info: TargetInfo) -> None:
+        self.info = info
+        self._session = session
+        self._url = f"{origin}/guard/classify"
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Return the target once it has answered a first question."""
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
+        origin = url.rstrip("/").removesuffix("/v1")
+        try:
+            verdict = await _classify(session, f"{origin}/guard/classify", _PROBE)
+        except BaseException:
+            await session.close()
+            raise
+        if isinstance(verdict, str):
+            await session.close()
+            raise UsageError(f"target {url}: no Guard answers there ({verdict})")
+        bundle, policy, threshold = (verdict.get(key) for key in ("bundle", "policy", "threshold"))
+        info = TargetInfo(
+            f"http:{origin}",
+            bundle if isinstance(bundle, str) else None,
+            policy if isinstance(policy, str) else None,
+            _number(threshold),
+        )
+        return cls(session, origin, info)
+
+    async def judge(self, pair: Pair) -> Judgement:
+        """Return the verdict that came back; any other answer is a failure of the target."""
+        verdict = await _classify(self._session, self._url, pair)
+        return Judgement(None, code=verdict, failed=True) if isinstance(verdict, str) else _from_wire(verdict)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _from_decision(decision: Decision, *, failed: bool) -> Judgement:
+    if decision.verdict is Verdict.UNJUDGED:
+        return Judgement(None, decision.probability, decision.code, failed)
+    cause = decision.cause.value if decision.cause else None
+    return Judgement(decision.verdict is Verdict.UNSAFE, decision.probability, decision.code, cause=cause)
+
+
+def _from_wire(verdict: Mapping[str, object]) -> Judgement:
+    probability, code, cause = _number(verdict.get("probability")), verdict.get("code"), verdict.get("cause")
+    word = str(code) if code else None
+    if verdict.get("verdict") not in {Verdict.SAFE, Verdict.UNSAFE}:
+        return Judgement(None, probability, word or "unjudged", failed=word in _FAULTS)
+    return Judgement(
+        verdict["verdict"] == Verdict.UNSAFE, probability, word, cause=cause if isinstance(cause, str) else None
+    )
+
+
+async def _classify(session: aiohttp.ClientSession, url: str, pair: Pair) -> Mapping[str, object] | str:
+    """Return the verdict object, or a stable code of why there is none."""
+    images = [_data_url(image.data) for image in pair.images if image.data is not None]
+    body = orjson.dumps({"text": pair.text, "images": images})
+    try:
+        async with session.post(url, data=body, headers={"content-type": "application/json"}) as answer:
+            raw = await answer.read()
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return UNREACHABLE
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        document = None
+    if answer.status == 200 and isinstance(document, dict) and "verdict" in document:
+        return document
+    return f"http_{answer.status}"
+
+
+def _data_url(data: bytes) -> str:
+    return f"data:{_media_type(data)};base64,{base64.b64encode(data).decode()}"
+
+
+def _media_type(data: bytes) -> str:
+    if data.startswith(b"\xff\xd8"):
+        return "image/jpeg"
+    return "image/webp" if data[8:12] == b"WEBP" else "image/png"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,173 @@
+"""`guard benchmark`: measure targets on suites, report beside published rows, compare runs, measure speed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmark.figures import SuiteReport
+    from benchmark.sheets import Sheet
+    from guard.suites import Suite
+
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `benchmark`."""
+    group = typer.Typer(help="Measure a guard on suites of labelled pairs, and its speed.", no_args_is_help=True)
+    for command in (run, report, compare, speed):
+        group.command()(command)
+    app.add_typer(group, name="benchmark")
+
+
+def run(
+    suite: Annotated[
+        str, typer.Option(help="A name under GUARD_DATA (mmsafeaware, a pack's), a directory or a JSONL file.")
+    ],
+    target: Annotated[str, typer.Option(help="embedded, bundle:DIR, http:URL of a running Guard, or control:NAME.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run there is continued.")],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="A sample of so many pairs, spread over splits and groups.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="Operating point of the bundle, instead of the default.")] = None,
+    controls: Annotated[bool, typer.Option("--controls/--no-controls", help="Run the controls too.")] = True,
+    as_json: _Json = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Judge every pair of a suite and write report.json."""
+    import asyncio
+
+    from benchmark.report import NamedRun, make_sheets
+    from guard.suites import load_suite
+
+    loaded = load_suite(suite)
+    finished = asyncio.run(_run(loaded, target, policy, out, limit, controls=controls, quiet=quiet))
+    if as_json:
+        typer.echo(finished.model_dump_json(indent=2))
+    elif not quiet:
+        _show(make_sheets([NamedRun(out.resolve().name, finished)]))
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    out: Annotated[Path | None, typer.Option(help="Write report.md and report.json into this folder.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Show runs beside the published rows, with controls and scenarios."""
+    import orjson
+
+    from benchmark.figures import read_report
+    from benchmark.report import NamedRun, make_sheets
+    from benchmark.sheets import to_markdown
+
+    named = [NamedRun(folder.resolve().name, read_report(folder)) for folder in runs]
+    sheets = make_sheets(named)
+    document = orjson.dumps(
+        {run.name: run.report.model_dump(mode="json") for run in named}, option=orjson.OPT_INDENT_2
+    ).decode()
+    if out is not None:
+        _write(out, {"report.md": to_markdown("Benchmark", sheets), "report.json": document + "\n"})
+    if as_json:
+        typer.echo(document)
+    else:
+        _show(sheets)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the first run.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the second run.")],
+    as_json: _Json = False,
+) -> None:
+    """Show what changes from the first run to the second, on the rows that both have."""
+    from benchmark.compare import compare_runs, to_sheet
+
+    found = compare_runs(first, second)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _show([to_sheet(found)])
+
+
+def speed(
+    out: Annotated[Path | None, typer.Option(help="Write speed.json and speed.md into this folder.")] = None,
+    bundle: Annotated[str, typer.Option(help="embedded, or a bundle's folder.")] = "embedded",
+    litellm_python: Annotated[
+        Path | None, typer.Option(help="Python of an environment with litellm[proxy], to set its proxy beside Guard.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round: a smoke test, not a measurement.")] = False,
+    as_json: _Json = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Measure load and latency side by side with what users would pick instead, in under three minutes."""
+    import orjson
+    from rich.console import Console
+
+    from benchmark.sheets import to_markdown
+    from benchmark.speed.report import make_sheets
+    from benchmark.speed.run import QUICK, Plan, run_speed
+
+    console = Console(stderr=True, quiet=quiet)
+    with console.status("speed") as status:
+        found = run_speed(
+            QUICK if quick else Plan(),
+            bundle=bundle,
+            litellm_python=litellm_python,
+            say=lambda words: status.update(f"speed: {words}"),
+        )
+    sheets = make_sheets(found)
+    document = orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode()
+    if out is not None:
+        _write(out, {"speed.json": document + "\n", "speed.md": to_markdown("Speed", sheets)})
+    if as_json:
+        typer.echo(document)
+    elif not quiet:
+        _show(sheets)
+
+
+async def _run(
+    suite: "Suite", spec: str, policy: str | None, out: Path, limit: int | None, *, controls: bool, quiet: bool
+) -> "SuiteReport":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from benchmark.runner import run_suite
+    from benchmark.targets import open_target
+
+    target = await open_target(spec, policy=policy)
+    bars: dict[str, TaskID] = {}
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+            def advance(variant: str, done: int, total: int) -> None:
+                if variant not in bars:
+                    bars[variant] = progress.add_task(variant, total=total)
+                progress.update(bars[variant], completed=done)
+
+            return await run_suite(suite, target, out, limit=limit, controls=controls, progress=advance)
+    finally:
+        await target.close()
+
+
+def _show(sheets: "Sequence[Sheet]") -> None:
+    from rich.console import Console
+
+    from benchmark.sheets import to_terminal
+
+    Console().print(to_terminal(sheets))
+
+
+def _write(folder: Path, documents: dict[str, str]) -> None:
+    from guard.errors import UsageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in documents.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}") from error
