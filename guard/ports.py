@@ -51,6 +51,18 @@ class TextReader(Protocol):
         ...
 
 
+class Fetcher(Protocol):
+    """Brings pictures from URLs. Implementations: `guard.perception.fetch.HttpFetcher`, `NoFetcher`."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the bytes of a picture. Raises ImageUnreachable, ImageRejected."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections; idempotent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """A request for the LLM API: `path` below the base URL ("/v1/chat/completions"), headers already filtered."""

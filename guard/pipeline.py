@@ -1,0 +1,346 @@
+"""The guard itself: a pair goes in, a decision comes out, and nothing on the way passes unjudged and uncounted.
+
+    resolve -> decode -> (gate -> read) -> normalise -> score -> Assessment -> decide -> Decision
+
+Whatever fails becomes an assessment with a code, and the policy decides what happens to it. Work in threads is bounded,
+every stage has a deadline, equal pairs that arrive together are assessed once, and results are remembered by everything
+they depended on; failures are not.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from guard.bundle import Bundle
+from guard.config import Settings
+from guard.core.cache import LruCache, fingerprint
+from guard.core.image import decode_base64, decode_image
+from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
+from guard.core.text import normalise
+from guard.errors import (
+    ContentUnjudged,
+    GuardError,
+    ImageRejected,
+    OcrFailed,
+    ScorerFailed,
+    ScorerTimeout,
+    TextTooLong,
+)
+from guard.ports import Fetcher, Scorer, TextReader
+from guard.telemetry import Telemetry
+from guard.types import (
+    Assessment,
+    Basis,
+    Decision,
+    Direction,
+    Frame,
+    ImageInput,
+    ImageResult,
+    Pair,
+    PreparedPair,
+    Scores,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one picture gave: its frames with the writing in each, and what became of it."""
+
+    result: ImageResult
+    frames: tuple[Frame, ...] = ()
+    ocr: tuple[str, ...] = ()
+    failed: bool = False  # the scorer did not say whether there is writing
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An assessment under way, and how many wait for it."""
+
+    task: asyncio.Task[Assessment]
+    waiting: int = 0
+
+
+class _Stages:
+    """Milliseconds spent in each stage of one assessment. Stages of several pictures add up."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
+
+
+class Guard:
+    """Judges pairs by one bundle under one policy. Made by `guard.wiring.open_guard`; lives in one event loop.
+
+    Args:
+        threads: how many pairs are scored, and pictures decoded, side by side.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        bundle: Bundle,
+        policy: Policy,
+        scorer: Scorer,
+        reader: TextReader,
+        fetcher: Fetcher,
+        telemetry: Telemetry,
+        threads: int = 1,
+    ) -> None:
+        self.settings = settings
+        self.bundle = bundle
+        self.policy = policy
+        self.telemetry = telemetry
+        self._scorer = scorer
+        self._reader = reader
+        self._fetcher = fetcher
+        self._gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="guard-decode")
+        self._slots = asyncio.Semaphore(threads)
+        self._flights: dict[bytes, _Flight] = {}
+        self._cache: LruCache[bytes, Assessment] = LruCache(settings.cache.verdicts)
+        self._scope = hashlib.sha256(
+            f"{bundle.digest} {settings.ocr.model_dump_json()} {settings.images.model_dump_json()}".encode()
+        ).digest()
+        self._runner: asyncio.Runner | None = None
+        telemetry.bundle(scorer.info)
+
+    async def check(self, pair: Pair) -> Decision:
+        """Return the decision about a pair, counted."""
+        return await self.check_all((pair,))
+
+    async def check_all(self, pairs: Sequence[Pair]) -> Decision:
+        """Return the strictest decision about several pairs of one request; each is counted, each picture once.
+
+        No pairs at all, or pairs with nothing in them, are allowed with `basis=allow_list`.
+        """
+        judged = tuple(pairs) or (Pair(""),)
+        assessments = await asyncio.gather(*map(self.assess, judged))
+        decisions = []
+        counted: set[str] = set()
+        for pair, assessment in zip(judged, assessments, strict=True):
+            decision = self.decide(assessment, direction=pair.direction)
+            decisions.append(decision)
+            self._count(pair, assessment, decision, counted)
+        return decisions[0] if len(decisions) == 1 else strictest(decisions)
+
+    def check_sync(self, pair: Pair) -> Decision:
+        """Return the decision about a pair, outside of any event loop. End with `close_sync`."""
+        self._runner = self._runner or asyncio.Runner()
+        return self._runner.run(self.check(pair))
+
+    def close_sync(self) -> None:
+        """Close a guard that was used through `check_sync`."""
+        with self._runner or asyncio.Runner() as runner:
+            runner.run(self.aclose())
+        self._runner = None
+
+    def decide(self, assessment: Assessment, *, direction: Direction = Direction.INPUT) -> Decision:
+        """Return what the policy says about an assessment; nothing is counted."""
+        start = time.perf_counter()
+        decision = decide(assessment, self.policy, id_=uuid4().hex, direction=direction)
+        spent = time.perf_counter() - start
+        self.telemetry.stage("decide", spent)
+        return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})
+
+    async def assess(self, pair: Pair) -> Assessment:
+        """Return what a pair looks like to the scorer; every failure is an assessment with a code."""
+        if any(image.url is not None for image in pair.images):
+            pair = replace(pair, images=await self.resolve(pair.images))
+        key = fingerprint(self._scope, pair)
+        remembered = self._cache.get(key)
+        self.telemetry.cache(remembered is not None)
+        if remembered is not None:
+            return replace(remembered, cached=True, latency_ms={})
+        return await self._fly(key, pair)
+
+    async def resolve(self, images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:
+        """Return the pictures with bytes, or the code of why there are none, in place of URLs; equal URLs once."""
+        urls = dict.fromkeys(image.url for image in images if image.url is not None)
+        if not urls:
+            return tuple(images)
+        start = time.perf_counter()
+        outcomes = dict(zip(urls, await asyncio.gather(*map(self._fetch, urls)), strict=True))
+        self.telemetry.stage("fetch", time.perf_counter() - start)
+        return tuple(
+            image if image.url is None else replace(outcomes[image.url], place=image.place) for image in images
+        )
+
+    async def ready(self) -> bool:
+        """Return whether the scorer answers, in time."""
+        try:
+            async with asyncio.timeout(self.settings.limits.score_timeout_s):
+                await self._scorer.score([PreparedPair("ready")])
+        except (GuardError, TimeoutError):
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Give up models, threads and connections; idempotent."""
+        for flight in self._flights.values():
+            flight.task.cancel()
+        await self._scorer.close()
+        await self._reader.close()
+        await self._fetcher.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    async def _fetch(self, url: str) -> ImageInput:
+        try:
+            return ImageInput(data=await self._fetcher.fetch(url))
+        except ContentUnjudged as error:
+            return ImageInput(failure=error.code)
+
+    async def _fly(self, key: bytes, pair: Pair) -> Assessment:
+        """Assess a pair, or wait for an equal one that is under way; dropped when nobody waits any more."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(self._land(key, pair)))
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0:
+                flight.task.cancel()
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+
+    async def _land(self, key: bytes, pair: Pair) -> Assessment:
+        assessment = await self._assess_now(pair)
+        if assessment.code is None and self.settings.cache.verdicts:
+            self._cache.put(key, assessment)
+        for stage, spent_ms in assessment.latency_ms.items():
+            self.telemetry.stage(stage, spent_ms / 1000)
+        return assessment
+
+    async def _assess_now(self, pair: Pair) -> Assessment:
+        stages = _Stages()
+        text = normalise(pair.text)
+        codes = list(pair.unjudged)
+        seen = await asyncio.gather(*(self._see(image, index, stages) for index, image in enumerate(pair.images)))
+        images = tuple(picture.result for picture in seen)
+        failure = next((picture.result.reason for picture in seen if picture.failed), None)
+        if failure is not None:
+            return Assessment(None, images, failure, failed=True, latency_ms=stages.ms)
+        codes += [result.reason for result in images if result.reason is not None]
+        prepared = PreparedPair(
+            text=text if text.strip() else "",
+            frames=tuple(frame for picture in seen for frame in picture.frames),
+            ocr=tuple(writing for picture in seen for writing in picture.ocr),
+        )
+        if not (prepared.text or prepared.frames):
+            return Assessment(None, images, (codes or [NOTHING_TO_JUDGE])[0], latency_ms=stages.ms)
+        try:
+            scores = await self._score(prepared, stages)
+        except TextTooLong as error:
+            return Assessment(None, images, error.code, latency_ms=stages.ms)
+        except ScorerFailed as error:
+            return Assessment(None, images, error.code, failed=True, latency_ms=stages.ms)
+        return Assessment(scores, images, codes[0] if codes else None, latency_ms=stages.ms)
+
+    async def _see(self, image: ImageInput, index: int, stages: _Stages) -> _Seen:
+        """Decode a picture and read the writing in it."""
+        if image.failure is not None:
+            return _Seen(ImageResult(judged=False, reason=image.failure))
+        if index >= self.settings.images.max_per_request:
+            return _Seen(ImageResult(judged=False, reason=ImageRejected.code))
+        try:
+            with stages("decode"):
+                frames = await self._decode(image)
+        except ContentUnjudged as error:
+            return _Seen(ImageResult(judged=False, reason=error.code))
+        reason = None
+        ocr = [""] * len(frames)
+        try:
+            async with asyncio.timeout(self.settings.limits.score_timeout_s):
+                for number, frame in enumerate(frames):
+                    ocr[number] = await self._read(frame, stages)
+        except TimeoutError:
+            reason = OcrFailed.code
+        except ScorerFailed as error:
+            return _Seen(ImageResult(judged=False, reason=error.code, sha256=frames[0].digest), failed=True)
+        except ContentUnjudged as error:
+            reason = error.code
+        limit = self.settings.ocr.max_chars
+        chars = sum(map(len, ocr))
+        if any(len(writing) > limit for writing in ocr):
+            ocr, reason = [writing[:limit] for writing in ocr], TextTooLong.code
+        result = ImageResult(judged=reason is None, reason=reason, ocr_text_chars=chars, sha256=frames[0].digest)
+        return _Seen(result, frames, tuple(ocr))
+
+    async def _decode(self, image: ImageInput) -> tuple[Frame, ...]:
+        def decode() -> tuple[Frame, ...]:
+            data = decode_base64(image.encoded) if image.encoded is not None else image.data
+            return decode_image(data or b"", self.settings.images)
+
+        try:
+            async with asyncio.timeout(self.settings.limits.score_timeout_s):
+                return await asyncio.get_running_loop().run_in_executor(self._workers, decode)
+        except TimeoutError as error:
+            raise ImageRejected("not decoded in time") from error
+
+    async def _read(self, frame: Frame, stages: _Stages) -> str:
+        """Return the writing in a frame, normalised; "" where there is none, or none is looked for."""
+        mode = self.settings.ocr.mode
+        if mode == "off":
+            return ""
+        with stages("ocr"):
+            if mode == "auto" and await self._writing_likelihood(frame) < self._gate:
+                return ""
+            return normalise(await self._reader.read(frame))
+
+    async def _writing_likelihood(self, frame: Frame) -> float:
+        try:
+            return await self._scorer.text_likelihood(frame)
+        except GuardError:
+            raise
+        except Exception as error:
+            raise _scorer_fault(error) from error
+
+    async def _score(self, prepared: PreparedPair, stages: _Stages) -> Scores:
+        try:
+            async with asyncio.timeout(self.settings.limits.score_timeout_s):
+                with stages("queue"):
+                    await self._slots.acquire()
+                try:
+                    with stages("score"):
+                        (scores,) = await self._scorer.score([prepared])
+                finally:
+                    self._slots.release()
+        except TimeoutError as error:
+            raise ScorerTimeout(f"no scores within {self.settings.limits.score_timeout_s} s") from error
+        except GuardError:
+            raise
+        except Exception as error:
+            raise _scorer_fault(error) from error
+        return scores
+
+    def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:
+        self.telemetry.decision(decision)
+        if assessment.failed and decision.basis is Basis.ERROR_POLICY and decision.code is not None:
+            self.telemetry.failed("score", decision.code, decision.action.value)
+        for image, result in zip(pair.images, decision.images, strict=True):
+            if not image.place or image.place not in counted:
+                counted.add(image.place)
+                self.telemetry.image(result)
+
+
+def _scorer_fault(error: Exception) -> ScorerFailed:
+    # The message may quote content; its type does not.
+    _log.error("the scorer raised %s", type(error).__name__)
+    return ScorerFailed(f"the scorer raised {type(error).__name__}")

@@ -1,0 +1,177 @@
+"""The scorer of bundles: text, vision and fusion graphs in ONNX Runtime.
+
+Every window of the text meets every frame, and the most unsafe meeting counts. The pair is also scored with each half
+left out, from the same embeddings, so that a verdict can name its cause.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from tokenizers import Tokenizer
+
+from guard.bundle import Bundle
+from guard.core.cache import LruCache
+from guard.core.image import frame_tensor
+from guard.errors import BundleInvalid, GuardError, ScorerFailed
+from guard.ports import ScorerInfo
+from guard.scorers.sessions import open_sessions
+from guard.scorers.windows import Row, Windows
+from guard.types import Frame, PreparedPair, Scores
+
+Array = NDArray[np.float32]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What the vision tower sees in a frame: embedding float32 (width,), and the logit that there is writing."""
+
+    embedding: Array
+    writing: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Logits:
+    """Outputs of the fusion graph for n rows: float32 (n,), (n, scenarios), (n, attacks)."""
+
+    unsafe: Array
+    scenarios: Array
+    attacks: Array
+
+
+class OnnxScorer:
+    """A `Scorer` by a bundle.
+
+    Args:
+        bundle: loaded, so its files are what its manifest says.
+        threads: pairs scored side by side; one pair is scored in one thread.
+        provider: "cpu" or "cuda".
+        picture_cache: how many pictures' embeddings are remembered, by digest.
+
+    Raises:
+        ConfigInvalid: onnxruntime is missing, or the provider cannot be loaded.
+        BundleInvalid: a graph or the tokenizer does not fit the bundle.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1, provider: str = "cpu", picture_cache: int = 0) -> None:
+        self._sessions = open_sessions(bundle, provider=provider)
+        self._windows = Windows(_load_tokenizer(bundle), bundle.manifest.text)
+        self._spec = bundle.manifest.image
+        self._info = ScorerInfo(
+            bundle=bundle.label,
+            digest=bundle.digest,
+            backend="onnxruntime",
+            provider=self._sessions.provider,
+            precision=bundle.manifest.precision,
+        )
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="guard-score")
+        self._pictures: LruCache[str, _Picture] = LruCache(picture_cache)
+        self._lock = Lock()  # of `_pictures`
+        self._no_text = self._embed(self._windows.of_prompt(""))
+
+    @property
+    def info(self) -> ScorerInfo:
+        """What judges here."""
+        return self._info
+
+    async def score(self, pairs: Sequence[PreparedPair]) -> list[Scores]:
+        """Return one `Scores` per pair, in order.
+
+        Raises:
+            TextTooLong: a text needs more windows than the bundle allows.
+            ScorerFailed: the runtime failed, or gave something that is not a finite number.
+        """
+        return list(await asyncio.gather(*(self._in_thread(self._score, pair) for pair in pairs)))
+
+    async def text_likelihood(self, frame: Frame) -> float:
+        """Return how likely the picture holds writing, in [0, 1]. Raises ScorerFailed."""
+        picture = await self._in_thread(self._look, frame)
+        return float(expit(picture.writing))
+
+    async def close(self) -> None:
+        """Drop what waits and end the threads; idempotent."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        except GuardError:
+            raise
+        except Exception as error:
+            raise ScorerFailed(f"onnxruntime raised {type(error).__name__}") from error
+
+    def _score(self, pair: PreparedPair) -> Scores:
+        prompt = self._embed(self._windows.of_prompt(pair.text)) if pair.text else self._no_text
+        if not pair.frames:
+            alone = self._fuse(prompt)
+            return _scores(alone, text_alone=_highest(alone.unsafe))
+        images = [self._look(frame).embedding for frame in pair.frames]
+        writings = [self._embed(self._windows.of_pair("", w)) if w else self._no_text for w in pair.ocr]
+        both = writings
+        if pair.text:
+            both = [self._embed(self._windows.of_pair(pair.text, w)) if w else prompt for w in pair.ocr]
+        together = self._fuse_frames(both, images)
+        return _scores(
+            together,
+            text_alone=_highest(self._fuse(prompt).unsafe) if pair.text else None,
+            image_alone=_highest(self._fuse_frames(writings, images).unsafe if pair.text else together.unsafe),
+        )
+
+    def _embed(self, rows: Sequence[Row]) -> Array:
+        """Return one embedding a window: float32 (windows, width)."""
+        return np.concatenate([self._sessions.text.run(["embedding"], row.feeds)[0] for row in rows])
+
+    def _look(self, frame: Frame) -> _Picture:
+        with self._lock:
+            remembered = self._pictures.get(frame.digest)
+        if remembered is not None:
+            return remembered
+        feeds = {"pixels": frame_tensor(frame, self._spec)[None]}
+        embedding, writing = self._sessions.vision.run(["embedding", "writing"], feeds)
+        picture = _Picture(embedding[0], float(writing[0]))
+        with self._lock:
+            self._pictures.put(frame.digest, picture)
+        return picture
+
+    def _fuse_frames(self, texts: Sequence[Array], images: Sequence[Array]) -> _Logits:
+        """Return the logits of each frame with each of its windows; `texts[i]` (windows, width) belongs to frame i."""
+        repeated = [np.broadcast_to(image, text.shape) for text, image in zip(texts, images, strict=True)]
+        return self._fuse(np.concatenate(texts), np.concatenate(repeated))
+
+    def _fuse(self, text: Array, image: Array | None = None) -> _Logits:
+        has_image = np.full(len(text), image is not None, np.float32)
+        feeds: dict[str, Any] = {
+            "text": text,
+            "image": np.zeros_like(text) if image is None else image,
+            "has_image": has_image,
+        }
+        return _Logits(*self._sessions.fusion.run(["unsafe", "scenarios", "attacks"], feeds))
+
+
+def _scores(logits: _Logits, *, text_alone: float | None = None, image_alone: float | None = None) -> Scores:
+    return Scores(
+        unsafe=_highest(logits.unsafe),
+        scenarios=tuple(logits.scenarios.max(axis=0).tolist()),
+        attacks=tuple(logits.attacks.max(axis=0).tolist()),
+        text_alone=text_alone,
+        image_alone=image_alone,
+    )
+
+
+def _highest(logits: Array) -> float:
+    return float(logits.max())
+
+
+def _load_tokenizer(bundle: Bundle) -> Tokenizer:
+    path = bundle.path / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise BundleInvalid(f"{path}: not a tokenizer: {type(error).__name__}") from error

@@ -1,0 +1,71 @@
+"""The graphs of a bundle as ONNX Runtime sessions, checked to be what the bundle promises."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from guard.bundle import Bundle
+from guard.errors import BundleInvalid, ConfigInvalid
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or 'mllm-guard[gpu]'"
+
+_INPUTS = {
+    "text": {"input_ids", "attention_mask", "token_type_ids"},
+    "vision": {"pixels"},
+    "fusion": {"text", "image", "has_image"},
+}
+_OUTPUTS = {
+    "text": {"embedding"},
+    "vision": {"embedding", "writing"},
+    "fusion": {"unsafe", "scenarios", "attacks"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """One `onnxruntime.InferenceSession` a graph. `run` of each may be called from several threads at once."""
+
+    text: Any
+    vision: Any
+    fusion: Any
+    provider: str
+
+
+def open_sessions(bundle: Bundle, *, provider: str) -> Sessions:
+    """Return sessions that compute in the calling thread, on the provider asked for and on no other.
+
+    Args:
+        bundle: whose files were verified when it was loaded.
+        provider: "cpu" or "cuda".
+
+    Raises:
+        ConfigInvalid: onnxruntime is not installed, or the provider cannot be loaded.
+        BundleInvalid: a graph cannot be loaded, or has other inputs and outputs.
+    """
+    text, vision, fusion = (_open(bundle, name, PROVIDERS[provider]) for name in ("text", "vision", "fusion"))
+    return Sessions(text, vision, fusion, PROVIDERS[provider])
+
+
+def _open(bundle: Bundle, name: str, provider: str) -> Any:
+    try:
+        import onnxruntime  # one of two extras brings it
+    except ImportError as error:
+        raise ConfigInvalid(HOW_TO_INSTALL) from error
+    options = onnxruntime.SessionOptions()
+    # Threads inside a run bring little at batch 1; whole runs side by side use the cores better.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    path = bundle.path / f"{name}.onnx"
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:
+        raise BundleInvalid(f"{path}: cannot be loaded: {type(error).__name__}") from error
+    # A provider that cannot load is replaced by the CPU with no more than a line in the log.
+    if session.get_providers()[0] != provider:
+        raise ConfigInvalid(f"{provider} cannot be loaded; {session.get_providers()[0]} would have taken its place")
+    inputs = {entry.name for entry in session.get_inputs()}
+    outputs = {entry.name for entry in session.get_outputs()}
+    if inputs != _INPUTS[name] or not outputs >= _OUTPUTS[name]:
+        raise BundleInvalid(f"{path}: inputs {sorted(inputs)} and outputs {sorted(outputs)} are not those of {name}")
+    return session

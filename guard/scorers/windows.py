@@ -1,0 +1,101 @@
+"""Text as rows of tokens: windows that overlap, so that nothing is cut off and nothing is lost at a seam.
+
+A row is [CLS] prompt [SEP], or [CLS] prompt [SEP] writing [SEP] where a picture holds writing, which is segment 1.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from guard.errors import BundleInvalid, TextTooLong
+from guard.manifest import TextSpec
+
+# WordPiece turns a word of more than 100 characters into one [UNK]: unread, while an LLM reads it well.
+_LONG_WORD = re.compile(r"(\S{64})(?=\S)")
+# More characters than the windows can hold even at this many characters a token are refused before they are tokenised.
+_MOST_CHARS_A_TOKEN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Token ids of one window, int64 (1, tokens), and its segments."""
+
+    ids: NDArray[np.int64]
+    segments: NDArray[np.int64]
+
+    @property
+    def feeds(self) -> dict[str, NDArray[np.int64]]:
+        """Inputs of the text graph. Windows run one by one: nothing is padded, and none depends on its neighbours."""
+        return {"input_ids": self.ids, "attention_mask": np.ones_like(self.ids), "token_type_ids": self.segments}
+
+
+class Windows:
+    """Cuts texts into rows for one tokenizer and one `TextSpec`.
+
+    Raises:
+        BundleInvalid: the tokenizer has no [CLS] or [SEP], or a window has no room between them and the overlap.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, spec: TextSpec) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self._spec = spec
+        self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        if self._begin is None or self._end is None:
+            raise BundleInvalid("tokenizer.json has no [CLS] or no [SEP]")
+        # Half a window must step forward, for pairs in which both texts are long.
+        if (spec.window_tokens - 3) // 2 <= spec.overlap_tokens // 2:
+            raise BundleInvalid(f"a window of {spec.window_tokens} tokens cannot overlap by {spec.overlap_tokens}")
+
+    def of_prompt(self, prompt: str) -> list[Row]:
+        """Return the windows of a prompt alone: at least one, for an empty prompt too. Raises TextTooLong."""
+        pieces = self._cut(self._tokens(prompt), self._spec.window_tokens - 2, self._spec.overlap_tokens)
+        return self._checked([self._row(piece, None) for piece in pieces])
+
+    def of_pair(self, prompt: str, writing: str) -> list[Row]:
+        """Return the windows of a prompt with the writing in a picture, which is not empty. Raises TextTooLong.
+
+        Where one of them is short, every window holds all of it. Where both are long, each window of the prompt is
+        joined by the beginning of the writing, and each window of the writing by the end of the prompt.
+        """
+        first, second = self._tokens(prompt), self._tokens(writing)
+        room, overlap = self._spec.window_tokens - 3, self._spec.overlap_tokens
+        half = room // 2
+        if len(first) <= half:
+            rows = [self._row(first, piece) for piece in self._cut(second, room - len(first), overlap // 2)]
+        elif len(second) <= half:
+            rows = [self._row(piece, second) for piece in self._cut(first, room - len(second), overlap // 2)]
+        else:
+            firsts, seconds = self._cut(first, half, overlap // 2), self._cut(second, half, overlap // 2)
+            rows = [self._row(piece, seconds[0]) for piece in firsts]
+            rows += [self._row(firsts[-1], piece) for piece in seconds[1:]]
+        return self._checked(rows)
+
+    def _tokens(self, text: str) -> list[int]:
+        most = self._spec.max_windows * self._spec.window_tokens * _MOST_CHARS_A_TOKEN
+        if len(text) > most:
+            raise TextTooLong(f"{len(text):,} characters, at most {most:,} are judged")
+        ids: list[int] = self._tokenizer.encode(_LONG_WORD.sub(r"\1 ", text), add_special_tokens=False).ids
+        return ids
+
+    def _cut(self, tokens: list[int], size: int, overlap: int) -> list[list[int]]:
+        starts = range(0, max(len(tokens) - overlap, 1), size - overlap)
+        return [tokens[start : start + size] for start in starts]
+
+    def _row(self, first: Sequence[int], second: Sequence[int] | None) -> Row:
+        ids = [self._begin, *first, self._end]
+        segments = [0] * len(ids)
+        if second is not None:
+            ids += [*second, self._end]
+            segments += [1] * (len(second) + 1)
+        return Row(np.array([ids], np.int64), np.array([segments], np.int64))
+
+    def _checked(self, rows: list[Row]) -> list[Row]:
+        if len(rows) > self._spec.max_windows:
+            raise TextTooLong(f"{len(rows)} windows of text, limit is {self._spec.max_windows}")
+        return rows

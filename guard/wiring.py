@@ -1,0 +1,99 @@
+"""The only file that knows every adapter: settings to a guard that judges."""
+
+import logging
+import os
+from functools import partial
+
+from guard.bundle import Bundle
+from guard.config import Settings, UpstreamSettings
+from guard.core.policy import Policy
+from guard.errors import ConfigInvalid
+from guard.manifest import OperatingPoint
+from guard.perception.fetch import HttpFetcher, NoFetcher
+from guard.perception.ocr import HOW_TO_INSTALL, NoReader, RapidOcrReader, is_available
+from guard.pipeline import Guard
+from guard.ports import Fetcher, TextReader, Upstream
+from guard.scorers.onnx import OnnxScorer
+from guard.stats.calibrators import to_probability
+from guard.telemetry import Telemetry
+from guard.upstreams.passthrough import Passthrough
+
+_log = logging.getLogger(__name__)
+
+
+def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None = None) -> Guard:
+    """Return a guard with its bundle loaded and verified.
+
+    Args:
+        settings: None takes the defaults: the embedded bundle, its operating point "balanced", fail-closed.
+        telemetry: None makes one with a registry of its own.
+
+    Raises:
+        BundleInvalid: the bundle cannot be used.
+        ConfigInvalid: the policy is not in the bundle, onnxruntime or the provider is missing, or a setting is wrong.
+    """
+    settings = Settings() if settings is None else settings
+    telemetry = Telemetry() if telemetry is None else telemetry
+    bundle = Bundle.load(settings.bundle)
+    policy, point = _policy(settings, bundle)
+    threads = settings.threads or os.cpu_count() or 1
+    fetcher = _fetcher(settings)
+    scorer = OnnxScorer(bundle, threads=threads, provider=settings.provider, picture_cache=settings.cache.pictures)
+    telemetry.operating_point(policy.name, point)
+    return Guard(
+        settings=settings,
+        bundle=bundle,
+        policy=policy,
+        scorer=scorer,
+        reader=_reader(settings, threads),
+        fetcher=fetcher,
+        telemetry=telemetry,
+        threads=threads,
+    )
+
+
+def open_upstream(settings: UpstreamSettings) -> Upstream:
+    """Return the LLM API behind Guard. Raises ConfigInvalid where its URL is missing or holds too much."""
+    return Passthrough(settings)
+
+
+def _policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:
+    chosen = settings.policy
+    points = bundle.manifest.operating_points
+    if chosen.threshold is not None:
+        point = OperatingPoint(threshold=chosen.threshold, chosen_on="the configuration")
+    elif chosen.name in points:
+        point = points[chosen.name]
+    else:
+        raise ConfigInvalid(f"policy.name: {bundle.label} has {', '.join(points)}, not {chosen.name!r}")
+    policy = Policy(
+        name=chosen.name,
+        threshold=point.threshold,
+        bundle=bundle.digest,
+        to_probability=partial(_probability, bundle),
+        unsafe_action=chosen.unsafe_action,
+        on_error=chosen.on_error,
+        on_unjudged=chosen.on_unjudged,
+        mode=settings.mode,
+    )
+    return policy, point
+
+
+def _probability(bundle: Bundle, score: float) -> float:
+    return float(to_probability(bundle.manifest.calibration, score))
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    if settings.fetch.allow_networks:
+        _log.warning("pictures may be fetched from networks that are not public: fetch.allow_networks")
+    return HttpFetcher(settings.fetch, settings.images) if settings.fetch.enabled else NoFetcher()
+
+
+def _reader(settings: Settings, threads: int) -> TextReader:
+    if is_available():
+        return RapidOcrReader(threads=threads, remembered=settings.cache.pictures)
+    if settings.ocr.mode == "always":
+        raise ConfigInvalid(f"ocr.mode: always, but {HOW_TO_INSTALL}")
+    if settings.ocr.mode == "auto":
+        _log.warning("pictures that seem to hold writing will be unjudged: %s", HOW_TO_INSTALL)
+    return NoReader()
