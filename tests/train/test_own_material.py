@@ -1,9 +1,11 @@
 """The project's own training material: valid, varied by writing, and balanced on both sides."""
 
 import json
+import os
 import re
 from collections import Counter, defaultdict
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +102,42 @@ def test_most_contrast_sets_hold_both_labels(prompts: list[dict[str, Any]]) -> N
             labels[record["set"]].add(record["label"])
     both = sum(len(found) == 2 for found in labels.values())
     assert both >= 0.9 * len(labels)
+
+
+@pytest.fixture(scope="module")
+def acts() -> list[dict[str, Any]]:
+    return _read("acts.jsonl")
+
+
+def test_act_records_are_valid(acts: list[dict[str, Any]]) -> None:
+    assert len({act["id"] for act in acts}) == len(acts) >= 120
+    for act in acts:
+        assert set(act) == {"id", "wordings", "unsafe_with", "safe_with", "category"}, act
+        assert act["category"] in SCENARIOS, act
+        assert 2 <= len(act["wordings"]) <= 4, act
+        assert act["unsafe_with"], act
+        assert act["safe_with"], act
+        assert not set(act["unsafe_with"]) & set(act["safe_with"]), act
+        assert all(re.match(r"(hazard|label):\S", topic) for topic in [*act["unsafe_with"], *act["safe_with"]]), act
+
+
+def test_wordings_are_unique(acts: list[dict[str, Any]]) -> None:
+    bags = [frozenset(_words(wording)) for act in acts for wording in act["wordings"]]
+    for index, bag in enumerate(bags):
+        assert all(len(bag & other) / len(bag | other) < MAX_JACCARD for other in bags[:index]), sorted(bag)
+
+
+def test_every_topic_stands_on_both_sides(acts: list[dict[str, Any]]) -> None:
+    unsafe = Counter(topic for act in acts for topic in act["unsafe_with"])
+    safe = Counter(topic for act in acts for topic in act["safe_with"])
+    lopsided = {topic for topic in unsafe | safe if not safe[topic] / 3 <= unsafe[topic] <= safe[topic] * 3}
+    assert lopsided == set()
+
+
+def test_topics_name_pictures_of_the_image_pack(acts: list[dict[str, Any]]) -> None:
+    labels = Path(os.environ.get("GUARD_DATA", "../shared/data")) / "images" / "labels.jsonl"
+    if not labels.is_file():
+        pytest.skip("no image pack: set GUARD_DATA to a folder that holds it")
+    pictures = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
+    known = {f"{field}:{picture[field]}" for picture in pictures for field in ("hazard", "label")}
+    assert {topic for act in acts for topic in [*act["unsafe_with"], *act["safe_with"]]} <= known
