@@ -17,6 +17,7 @@ _KINDS = "embedded, bundle:DIR, http:URL, control:NAME"
 _LATER = ("litellm", "hf")
 _FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable"})
 _PROBE = Pair("Hello")
+_PATIENCE_S = 120.0
 
 
 async def open_target(spec: str, *, policy: str | None = None) -> Target:
@@ -59,16 +60,23 @@ class GuardTarget:
     @classmethod
     async def open(cls, kind: str, bundle: str, policy: str | None) -> Self:
         """Return the target once its scorer answers; `kind` is what reports call it."""
-        settings: dict[str, object] = {"bundle": bundle, "cache": {"verdicts": 0}}
+        settings: dict[str, object] = {
+            "bundle": bundle,
+            "cache": {"verdicts": 0},
+            # A busy machine must not turn pairs into errors: latency is reported, not enforced.
+            "limits": {"score_timeout_s": _PATIENCE_S},
+        }
         if policy is not None:
             settings["policy"] = {"name": policy}
         guard = open_guard(Settings.model_validate(settings))
         try:
-            await guard.ready()
             probe = guard.decide(await guard.assess(_PROBE), direction=_PROBE.direction)
         except BaseException:
             await guard.aclose()
             raise
+        if probe.verdict is Verdict.UNJUDGED:
+            await guard.aclose()
+            raise UsageError(f"target {kind}: the scorer does not answer ({probe.code})")
         return cls(guard, TargetInfo(kind, probe.bundle, probe.policy, probe.threshold))
 
     async def judge(self, pair: Pair) -> Judgement:
@@ -94,7 +102,7 @@ class HttpTarget:
     @classmethod
     async def open(cls, url: str) -> Self:
         """Return the target once it has answered a first question."""
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE_S))
         origin = url.rstrip("/").removesuffix("/v1")
         try:
             verdict = await _classify(session, f"{origin}/guard/classify", _PROBE)

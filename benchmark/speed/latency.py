@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -33,10 +34,15 @@ class Timing:
     stages_ms: dict[str, float]
 
 
+def can_read() -> bool:
+    """Return whether the package that reads writing in pictures is installed."""
+    return find_spec("rapidocr") is not None
+
+
 def measure_latency(bundle: str, *, repeats: int) -> dict[str, Timing]:
     """Return timings by kind of pair, taken in a process of their own.
 
-    Kinds: `text`, `picture` (OCR off), and `writing` (OCR always), the last one on a fifteenth of the repeats.
+    Kinds: `text`, `picture` (OCR off), and where it can be read `writing` (OCR always), on a fifteenth of the repeats.
 
     Raises:
         UsageError: the process failed; the message is its last line.
@@ -49,25 +55,28 @@ def measure_latency(bundle: str, *, repeats: int) -> dict[str, Timing]:
 
 
 async def _measure(bundle: str, repeats: int) -> dict[str, Timing]:
-    few = max(3, repeats // 15)
-    scenes = [(ImageInput(data=draw_scene(seed)),) for seed in range(repeats)]
-    pages = [(ImageInput(data=draw_writing(seed)),) for seed in range(few)]
-    return {
-        "text": await _time(bundle, "off", [Pair(_text(n)) for n in range(repeats)]),
+    scenes = [(ImageInput(data=draw_scene(seed)),) for seed in range(repeats + 1)]
+    timings = {
+        "text": await _time(bundle, "off", [Pair(_text(n)) for n in range(repeats + 1)]),
         "picture": await _time(bundle, "off", [Pair(_text(n), scene) for n, scene in enumerate(scenes)]),
-        "writing": await _time(bundle, "always", [Pair(_text(n), page) for n, page in enumerate(pages)]),
     }
+    if can_read():
+        pages = [(ImageInput(data=draw_writing(seed)),) for seed in range(repeats // 15 + 2)]
+        timings["writing"] = await _time(bundle, "always", [Pair(_text(n), page) for n, page in enumerate(pages)])
+    return timings
 
 
 async def _time(bundle: str, ocr: Literal["off", "always"], pairs: Sequence[Pair]) -> Timing:
+    warm, *measured = pairs
     settings = {"bundle": bundle, "threads": 1, "ocr": {"mode": ocr}, "cache": {"verdicts": 0, "pictures": 0}}
     guard = open_guard(Settings.model_validate(settings))
     try:
-        await guard.ready()
-        await guard.assess(pairs[0])
+        if not await guard.ready():
+            raise UsageError("the scorer does not answer")
+        await guard.assess(warm)
         taken: list[float] = []
         stages: dict[str, list[float]] = {}
-        for pair in pairs:
+        for pair in measured:
             started = time.perf_counter()
             assessment = await guard.assess(pair)
             taken.append((time.perf_counter() - started) * 1000)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmark.speed.latency import Timing, measure_latency
+from benchmark.speed.latency import Timing, can_read, measure_latency
 from benchmark.speed.lineup import (
     GUARD,
     find_litellm,
@@ -94,6 +94,8 @@ def run_speed(
     latency = measure_latency(bundle, repeats=plan.repeats)
     python = find_litellm(litellm_python)
     left_out = {} if python else {"litellm": "litellm[proxy] is not installed here, and --litellm-python was not given"}
+    if not can_read():
+        left_out["writing"] = "rapidocr is not installed"
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         body = folder / "body.json"

@@ -1,0 +1,93 @@
+"""`guard benchmark` from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from guard.cli import app, main
+from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack
+from tests.tiny_bundle import make_tiny_bundle
+
+
+def _guard(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["benchmark", *arguments], catch_exceptions=False)
+
+
+def _run(suite: Path, out: Path, *more: str) -> Result:
+    return _guard("run", "--suite", str(suite), "--target", "control:always_block", "--out", str(out), *more)
+
+
+def test_run_prints_the_report_that_it_writes(tmp_path: Path) -> None:
+    result = _run(draw_mmsafeaware(tmp_path / "suite"), tmp_path / "run", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads((tmp_path / "run" / "report.json").read_text())
+    assert json.loads(result.stdout)["total"] == pytest.approx(2 / 3)
+
+
+def test_quiet_run_says_nothing(tmp_path: Path) -> None:
+    result = _run(text_pack(tmp_path / "pack"), tmp_path / "run", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_run_without_controls_has_none(tmp_path: Path) -> None:
+    result = _run(text_pack(tmp_path / "pack"), tmp_path / "run", "--no-controls", "--json")
+    assert json.loads(result.stdout)["controls"] == {}
+
+
+def test_run_of_a_bundle_shows_the_published_rows(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle")
+    suite, out = draw_mmsafeaware(tmp_path / "suite"), tmp_path / "mine"
+    result = _guard("run", "--suite", str(suite), "--target", f"bundle:{bundle.path}", "--out", str(out))
+    assert result.exit_code == 0
+    assert {"GPT-4V", "human", "mine", "shuffled_images"} <= set(result.stdout.split())
+
+
+def test_report_of_several_runs_is_written_as_markdown_and_json(tmp_path: Path) -> None:
+    suite = draw_mmsafeaware(tmp_path / "suite")
+    for name in ("one", "two"):
+        assert _run(suite, tmp_path / name, "--quiet").exit_code == 0
+    result = _guard("report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "report"))
+    assert result.exit_code == 0
+    assert json.loads((tmp_path / "report" / "report.json").read_text()).keys() == {"one", "two"}
+    assert "| GPT-4V | 63.9 | 68.4 | 41.1 | 57.8 |" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_compare_prints_paired_differences(tmp_path: Path) -> None:
+    suite = text_pack(tmp_path / "pack")
+    _run(suite, tmp_path / "one", "--quiet")
+    _guard("run", "--suite", str(suite), "--target", "control:always_allow", "--out", str(tmp_path / "two"), "--quiet")
+    result = _guard("compare", str(tmp_path / "one"), str(tmp_path / "two"), "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["differences"]["recall"]["difference"] == -1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["run", "--suite", "no-such-suite", "--target", "embedded", "--out", "x"],
+            "error: suite_invalid: no-such-suite",
+        ),
+        (["run", "--suite", "PACK", "--target", "litellm:gpt-4o", "--out", "x"], "not in this version"),
+        (["report", "nowhere"], "error: usage: nowhere: no report.json"),
+        (["compare", "nowhere", "nowhere"], "error: usage: nowhere: not a benchmark run"),
+    ],
+)
+def test_bad_input_is_one_line_and_exits_with_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pack = str(text_pack(tmp_path / "pack"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["guard", "benchmark", *(pack if word == "PACK" else word for word in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

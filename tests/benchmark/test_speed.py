@@ -1,0 +1,118 @@
+"""The parts of a speed run: servers as child processes, the load on them, and what is reported."""
+
+import os
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmark.sheets import to_markdown
+from benchmark.speed.latency import Timing
+from benchmark.speed.lineup import find_litellm, forwarder_recipe, litellm_recipe, upstream_recipe
+from benchmark.speed.load import run_load
+from benchmark.speed.pictures import draw_scene, draw_writing
+from benchmark.speed.processes import Recipe, Server, free_port
+from benchmark.speed.report import make_sheets
+from benchmark.speed.run import Contestant, Load, SpeedReport
+from guard.errors import UsageError
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_load_through_a_forwarder_is_counted_with_its_processor_time(tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    body.write_bytes(b'{"model": "stand-in"}')
+    with Server(upstream_recipe(), tmp_path / "upstream.log") as upstream:
+        recipe = forwarder_recipe(upstream.recipe.origin)
+        with Server(recipe, tmp_path / "forwarder.log") as forwarder:
+            before = forwarder.cpu_ms()
+            load = run_load(recipe.origin + recipe.path, body, connections=8, seconds=1.0, api_key="sk-test")
+            spent = forwarder.cpu_ms() - before
+
+            assert load.errors == 0
+            assert load.requests > 100
+            assert 0 < load.p50_ms <= load.p99_ms
+            assert 0 < spent < 5000
+            assert 5 < forwarder.resident_mb() < 500
+            assert forwarder.start_s > 0
+
+
+def test_load_on_a_server_that_answers_with_errors_is_refused(tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    body.write_bytes(b"{}")
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port := free_port())]
+    with (
+        Server(Recipe("files", command, port), tmp_path / "log") as server,
+        pytest.raises(UsageError, match=r"requests to .* failed"),
+    ):
+        run_load(server.recipe.origin, body, connections=1, seconds=0.2, api_key="sk-test")
+
+
+def test_server_that_ends_at_once_is_named_with_its_last_line(tmp_path: Path) -> None:
+    recipe = Recipe("broken", [sys.executable, "-c", "raise SystemExit('no such thing')"], free_port())
+    with pytest.raises(UsageError, match="broken ended: no such thing"), Server(recipe, tmp_path / "log"):
+        pass
+
+
+def test_server_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
+    place = tmp_path / "pid"
+    program = f"import os, time; open({str(place)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    recipe = Recipe("sleeper", [sys.executable, "-c", program], free_port())
+    with (
+        pytest.raises(UsageError, match="sleeper was not ready"),
+        Server(recipe, tmp_path / "log", start_timeout_s=1.0),
+    ):
+        pass
+    assert not _is_alive(int(place.read_text()))
+
+
+def test_leaving_the_context_ends_the_server(tmp_path: Path) -> None:
+    with Server(upstream_recipe(), tmp_path / "log") as server:
+        (pid,) = server._family()
+        assert _is_alive(pid)
+    assert not _is_alive(pid)
+
+
+def test_litellm_runs_in_the_environment_that_was_named(tmp_path: Path) -> None:
+    python = find_litellm(Path("/opt/elsewhere/bin/python"))
+    assert python == Path("/opt/elsewhere/bin/python")
+    recipe = litellm_recipe("http://127.0.0.1:1", python, tmp_path)
+    assert recipe.command[0] == str(python)
+    assert recipe.environment["LITELLM_MASTER_KEY"] == recipe.api_key
+    assert recipe.environment["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+
+
+@pytest.mark.parametrize("draw", [draw_scene, draw_writing])
+def test_pictures_for_timing_differ_by_seed_and_are_of_the_stated_size(draw: Callable[[int], bytes]) -> None:
+    first, second = draw(1), draw(2)
+    assert first != second
+    assert draw(1) == first
+    assert Image.open(BytesIO(first)).size == (1024, 768)
+
+
+def test_report_names_every_server_and_who_was_left_out() -> None:
+    loads = tuple(Load(connections, 1000.0, 1.0, 2.0, 0.5, (990.0, 1000.0)) for connections in (1, 32))
+    report = SpeedReport(
+        bundle="embedded",
+        rounds=3,
+        seconds=3.0,
+        servers={name: Contestant(0.5, 40.0, loads) for name in ("upstream", "forwarder", "guard")},
+        latency={"text": Timing(150, 2.5, 3.0, {"score": 2.1})},
+        ratios={"upstream": 0.2, "forwarder": 0.8},
+        left_out={"litellm": "not installed"},
+        took_s=60.0,
+    )
+    text = to_markdown("Speed", make_sheets(report))
+    assert text.count("Guard, cached verdict") >= 2
+    assert "0.80 × aiohttp forwarder" in text
+    assert "Left out: litellm: not installed." in text
+    assert "| text | 150 | 2.50 | 3.00 | score 2.1 |" in text
