@@ -21,7 +21,7 @@ from guard.wiring import open_guard, open_upstream
 
 
 def create_app(settings: Settings, *, guard: Guard | None = None, upstream: Upstream | None = None) -> Starlette:
-    """Return the application that `guard serve` serves.
+    """Return the application that `guard serve` serves; `app.state.guard` is what judges in it.
 
     Args:
         settings: everything that can be told to Guard.
@@ -56,13 +56,15 @@ def create_app(settings: Settings, *, guard: Guard | None = None, upstream: Upst
         ChatJudge(judging, settings, admission),
         None if sending is None else Forwarder(sending, telemetry),
     )
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route(classify.ROUTE, bounded(Classify(judging, settings, admission))),
             Route("/healthz", health_page()),
-            Route("/readyz", Readiness(judging)),
+            Route("/readyz", Readiness(judging).page),
             Route("/metrics", metrics_page(telemetry)),
             Mount("", bounded(gateway)),
         ],
     )
+    app.state.guard = judging
+    return app

@@ -46,13 +46,17 @@ class Readiness:
         self._answer = error_answer(GUARD_UNAVAILABLE, "not asked yet")
         self._valid_until = float("-inf")
 
-    async def __call__(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """Answer one request."""
+        return _response(await self.answer())
+
+    async def answer(self) -> Answer:
+        """Return the answer: the last one, or a new one when that is too old."""
         async with self._asking:
             if self._clock() >= self._valid_until:
                 self._answer = await self._ask()
                 self._valid_until = self._clock() + _READY_FOR_S
-        return _response(self._answer)
+        return self._answer
 
     async def _ask(self) -> Answer:
         if not await self._guard.ready():

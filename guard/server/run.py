@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from guard.config import Settings
 from guard.errors import UsageError
@@ -56,7 +56,7 @@ class AnnouncedServer(uvicorn.Server):
             self._on_ready()
 
 
-def make_server(app: Starlette, settings: Settings, on_ready: Callable[[], None]) -> AnnouncedServer:
+def make_server(app: ASGIApp, settings: Settings, on_ready: Callable[[], None]) -> AnnouncedServer:
     """Return a server for `app`; `run(sockets=[...])` serves until it is told to stop."""
     return AnnouncedServer(
         uvicorn.Config(
@@ -78,7 +78,7 @@ def make_server(app: Starlette, settings: Settings, on_ready: Callable[[], None]
     )
 
 
-def serve(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(app: ASGIApp, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return."""
     # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
     previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]

@@ -1,0 +1,31 @@
+"""`guard config`: is a configuration valid, and what may stand in one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Check a configuration, or describe what may stand in one.", no_args_is_help=True)
+    group.command("check")(check)
+    group.command("schema")(schema)
+    app.add_typer(group, name="config")
+
+
+def check(file: Annotated[Path, typer.Argument(help="YAML file.")]) -> None:
+    """Say whether a configuration is valid; exit with 2 and one line if it is not."""
+    from guard.config import read_settings
+
+    read_settings(file)
+    typer.echo(f"{file}: valid")
+
+
+def schema() -> None:
+    """Print the JSON schema of the configuration."""
+    import orjson
+
+    from guard.config import Settings
+
+    typer.echo(orjson.dumps(Settings.model_json_schema(), option=orjson.OPT_INDENT_2).decode())
