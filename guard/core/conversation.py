@@ -37,6 +37,11 @@ class Turn:
         return "\n".join(self.texts)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return not (self.images or self.unjudged or any(text.strip() for text in self.texts))
+
+    @property
     def is_system(self) -> bool:
         """Whether the operator of the app speaks, rather than its user: exact names only, anything else is judged."""
         return self.role in ("system", "developer")
@@ -64,8 +69,10 @@ def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> 
     A turn whose parts meet in the middle of a word is judged joined as well. Turns in which there is nothing, and
     system turns unless `judge_system`, make no pair; the same pair is returned once.
     """
-    turns = [turn for turn in conversation.turns if judge_system or not turn.is_system]
-    context = [turn for turn in conversation.context if judge_system or not turn.is_system]
+    turns, context = (
+        [turn for turn in given if not turn.is_empty and (judge_system or not turn.is_system)]
+        for given in (conversation.turns, conversation.context)
+    )
     pairs = [pair for turn in (*turns, *context) for pair in _pairs_of(turn)]
     together = _with_history(turns)
     if together is not None:
@@ -95,8 +102,6 @@ def substitute(conversation: Conversation, resolved: Sequence[ImageInput]) -> Co
 
 
 def _pairs_of(turn: Turn) -> Iterator[Pair]:
-    if not (turn.text.strip() or turn.images or turn.unjudged):
-        return
     yield Pair(turn.text, turn.images, unjudged=turn.unjudged)
     if any(_meet_in_a_word(before, after) for before, after in zip(turn.texts, turn.texts[1:], strict=False)):
         # What cannot be seen is already counted with the pair above.

@@ -82,9 +82,13 @@ def data_url(data: bytes) -> str:
 def decode_base64(encoded: str) -> bytes:
     """Return the bytes of a picture in base64: padded, and nothing but its alphabet. Raises ImageRejected."""
     try:
-        return a2b_base64(encoded, strict_mode=True)
+        data = a2b_base64(encoded, strict_mode=True)
     except ValueError as error:
         raise ImageRejected("not base64") from error
+    # Python 3.11 lets one "=" too many pass.
+    if len(encoded) % 4:
+        raise ImageRejected("not base64")
+    return data
 
 
 def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:

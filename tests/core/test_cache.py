@@ -1,0 +1,60 @@
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.core.cache import LruCache, fingerprint
+from guard.types import ImageInput, Pair
+
+_CODES = st.sampled_from(["image_rejected", "file_part"])
+_IMAGES = st.one_of(
+    st.builds(ImageInput, data=st.binary(max_size=4)),
+    st.builds(ImageInput, encoded=st.text("AB=", max_size=4)),
+    st.builds(ImageInput, failure=_CODES),
+)
+_PAIRS = st.builds(
+    Pair,
+    text=st.text(max_size=6),
+    images=st.lists(_IMAGES, max_size=2).map(tuple),
+    unjudged=st.lists(_CODES, max_size=2).map(tuple),
+)
+
+
+def test_value_that_was_unused_for_longest_is_forgotten() -> None:
+    cache: LruCache[str, int] = LruCache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    cache.get("a")
+    cache.put("c", 3)
+
+    assert [cache.get(key) for key in "abc"] == [1, None, 3]
+    assert len(cache) == 2
+
+
+def test_cache_of_size_zero_remembers_nothing() -> None:
+    cache: LruCache[str, int] = LruCache(0)
+    cache.put("a", 1)
+
+    assert cache.get("a") is None
+
+
+@given(_PAIRS, _PAIRS)
+def test_different_pairs_have_different_fingerprints(first: Pair, second: Pair) -> None:
+    assert (fingerprint(b"s", first) == fingerprint(b"s", second)) == (first == second)
+
+
+def test_fingerprint_depends_on_its_scope() -> None:
+    assert fingerprint(b"one bundle", Pair("x")) != fingerprint(b"another", Pair("x"))
+
+
+def test_picture_in_base64_is_not_mistaken_for_its_text() -> None:
+    plain, text = ImageInput(data=b"abc"), ImageInput(data=b64encode(b"abc"))
+    encoded = ImageInput(encoded=b64encode(b"abc").decode())
+
+    assert len({fingerprint(b"s", Pair("", (image,))) for image in (plain, text, encoded)}) == 3
+
+
+def test_picture_that_is_still_a_url_has_no_fingerprint() -> None:
+    with pytest.raises(ValueError, match="not fetched"):
+        fingerprint(b"s", Pair("", (ImageInput(url="https://x.test/a.png"),)))

@@ -1,0 +1,229 @@
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from guard.core.chat import parse_chat
+from guard.core.conversation import Conversation, pairs_to_judge
+from guard.errors import RequestInvalid, UnknownPart
+from tests.pictures import solid
+
+PNG = b64encode(solid("red")).decode()
+
+
+def _parse(*messages: Any, **fields: Any) -> Conversation:
+    return parse_chat(json.dumps({"model": "m", "messages": messages, **fields}).encode(), max_images=4)
+
+
+def _user(*parts: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
+
+
+def _text(text: object, **more: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text, **more}
+
+
+def _picture(url: str, **more: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url, **more}}
+
+
+def _judged(conversation: Conversation) -> str:
+    return "\n".join(pair.text for pair in pairs_to_judge(conversation))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": "bomb"},
+        {"role": "user", "content": ["bomb"]},
+        {"role": "user", "content": [{"type": "text", "text": "bomb"}]},
+        {"role": "user", "content": [{"type": "input_text", "text": "bomb"}]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "bomb"}]},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "bomb"}]},
+        {"role": "assistant", "content": None, "refusal": "bomb"},
+        {"role": "assistant", "content": "", "reasoning_content": "bomb"},
+        {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "bomb", "arguments": ""}}]},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": '{"a": "\\u0062omb"}'}}]},
+        {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": "f", "input": "bomb"}}]},
+        {"role": "assistant", "function_call": {"name": "f", "arguments": "bomb"}},
+        {"role": "tool", "tool_call_id": "1", "content": "bomb"},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "bomb"}]},
+        {"role": "function", "name": "bomb", "content": "x"},
+        {"role": "user", "name": "bomb", "content": "x"},
+        {"role": "developer", "content": "bomb"},
+        {"role": "somebody", "content": "bomb"},
+        {"role": "user", "content": [{"type": "text", "text": "x", "note": {"deep": ["bomb"]}}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,", "note": "bomb"}}]},
+        {"role": "user", "content": [{"type": "file", "file": {"file_id": "1"}, "title": "bomb"}]},
+        {"role": "user", "content": "x", "unknown_field": "bomb"},
+        {"role": "user", "content": "x", "id": "a bomb in an id"},
+    ],
+)
+def test_language_in_a_message_is_judged_wherever_it_stands(message: dict[str, Any]) -> None:
+    assert "bomb" in _judged(_parse(message))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "f", "description": "bomb"}}]),
+        ("tools", [{"function": {"parameters": {"properties": {"bomb": {"type": "string"}}}}}]),
+        ("functions", [{"name": "bomb"}]),
+        ("response_format", {"json_schema": {"schema": {"description": "bomb"}}}),
+        ("prediction", {"type": "content", "content": "bomb"}),
+        ("chat_template", "{{ bomb }}"),
+        ("prompt", "bomb"),
+        ("field_of_another_server", {"deep": [["bomb"]]}),
+    ],
+)
+def test_language_beside_the_messages_is_judged(field: str, value: Any) -> None:
+    assert "bomb" in _judged(_parse({"role": "user", "content": "x"}, **{field: value}))
+
+
+def test_settings_and_protocol_names_are_no_language() -> None:
+    conversation = _parse(
+        {"role": "user", "content": [_text("hello", cache_control={"type": "ephemeral"})]},
+        {"role": "assistant", "content": "hi", "id": "msg_1", "annotations": []},
+        temperature=0.7,
+        stop=["END"],
+        stream=True,
+        stream_options={"include_usage": True},
+        tool_choice="auto",
+        metadata={"team": "x"},
+        user="u",
+    )
+
+    assert conversation.context == ()
+    assert [turn.text for turn in conversation.turns] == ["hello", "hi"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "hologram", "hologram": "x"},
+        {"type": None},
+        {"type": ["text"], "text": "x"},
+        {"text": "x"},
+        {"type": "text", "text": "x", "image_url": {"url": "https://x.test/a.png"}},
+        {"type": "text", "text": "x", "file_data": "..."},
+        {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}, "text": "x"},
+    ],
+)
+def test_part_of_an_unknown_or_mixed_type_is_refused_by_its_place(part: dict[str, Any]) -> None:
+    with pytest.raises(UnknownPart, match=r"^messages\[1\]\.content\[1\]"):
+        _parse({"role": "system", "content": "s"}, _user(_text("a"), part))
+
+
+def test_pictures_outside_of_content_parts_are_refused() -> None:
+    with pytest.raises(UnknownPart, match=r"^messages\[0\]\.images"):
+        _parse({"role": "user", "content": "x", "images": [PNG]})
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        ({"type": "file", "file": {"file_id": "file-1"}}, "file_part"),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}}, "file_part"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "audio_part"),
+        ({"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}}, "video_part"),
+        ({"type": "input_image", "file_id": "file-1"}, "file_id"),
+        ({"type": "text", "text": "x", "extra": "data:image/png;base64,AAAA"}, "file_part"),
+    ],
+)
+def test_part_that_guard_cannot_see_is_unjudged_by_code(part: dict[str, Any], code: str) -> None:
+    (pair,) = pairs_to_judge(_parse(_user(part)))
+
+    assert pair.unjudged == (code,)
+
+
+def test_audio_of_an_earlier_answer_is_unjudged() -> None:
+    (turn,) = _parse({"role": "assistant", "audio": {"id": "audio_1"}}).turns
+
+    assert turn.unjudged == ("audio_part",)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        _picture(f"data:image/png;base64,{PNG}", detail="high"),
+        _picture(f"DATA:image/png;charset=x;BASE64,{PNG}"),
+        {"type": "image_url", "image_url": f"data:image/png;base64,{PNG}"},
+        {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"},
+    ],
+)
+def test_data_url_is_a_picture_with_its_base64(part: dict[str, Any]) -> None:
+    (image,) = _parse(_user(part)).images
+
+    assert image.encoded == PNG
+    assert image.place == "messages[0].content[0]"
+
+
+def test_white_space_in_base64_is_dropped_from_what_is_judged_and_sent() -> None:
+    conversation = _parse(_user(_picture(f"data:image/png;base64,{PNG[:40]}\n{PNG[40:]}\r\n")))
+
+    assert conversation.images[0].encoded == PNG
+    assert f"data:image/png;base64,{PNG}".encode() in conversation.body
+
+
+def test_web_url_is_a_picture_to_fetch() -> None:
+    (image,) = _parse(_user(_picture("HTTPS://x.test/a.png"))).images
+
+    assert image.url == "HTTPS://x.test/a.png"
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("data:image/png,%89PNG", "image_rejected"),
+        ("data:image/png;base64,", "image_rejected"),
+        ("data:", "image_rejected"),
+        (" https://x.test/a.png", "image_unreachable"),
+        ("file:///etc/passwd", "image_unreachable"),
+        ("gs://bucket/a.png", "image_unreachable"),
+        ("", "image_unreachable"),
+    ],
+)
+def test_url_that_gives_no_picture_is_unjudged_by_code(url: str, code: str) -> None:
+    (image,) = _parse(_user(_picture(url))).images
+
+    assert image.failure == code
+
+
+def test_pictures_in_tool_results_count() -> None:
+    conversation = _parse({"role": "tool", "content": [_picture(f"data:image/png;base64,{PNG}")]})
+
+    assert len(pairs_to_judge(conversation)[0].images) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": ["hi"]}, r"messages\[0\]"),
+        ({"messages": [{"content": "hi"}]}, r"messages\[0\].role"),
+        ({"messages": [{"role": 1}]}, r"messages\[0\].role"),
+        ({"messages": [{"role": "user", "content": 1.5}]}, r"messages\[0\].content"),
+        ({"messages": [{"role": "user", "content": {"type": "text"}}]}, r"messages\[0\].content"),
+        ({"messages": [{"role": "user", "content": [1]}]}, r"messages\[0\].content\[0\]"),
+        ({"messages": [{"role": "user", "content": [_text(1)]}]}, r"messages\[0\].content\[0\].text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, r"messages\[0\].content\[0\].image_url"),
+        ({"messages": [{"role": "user", "name": 1}]}, r"messages\[0\].name"),
+    ],
+)
+def test_wrong_shape_is_refused_by_its_place(document: dict[str, Any], place: str) -> None:
+    with pytest.raises(RequestInvalid, match=f"^{place}: "):
+        parse_chat(json.dumps(document).encode(), max_images=4)
+
+
+def test_too_many_pictures_are_refused() -> None:
+    with pytest.raises(RequestInvalid, match="5 pictures, limit is 4"):
+        _parse(*[_user(_picture("https://x.test/a.png"))] * 5)
+
+
+def test_unknown_fields_and_numbers_reach_the_upstream_as_they_came() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"hi","x_y":1.50}],"top_p":0.90,"new":{"a":1E5}}'
+
+    assert parse_chat(body, max_images=0).body == body

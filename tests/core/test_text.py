@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.core.text import normalise
+
+
+@pytest.mark.parametrize(
+    ("disguised", "plain"),
+    [
+        ("b\u200bo\u200dm\ufeffb", "bomb"),
+        ("bo\u00admb", "bomb"),
+        ("b\u202eo\u2066mb", "bomb"),
+        ("bo\x00m\x08b", "bomb"),
+        ("bo\ufe0fmb", "bomb"),
+        ("bo\u3164mb", "bomb"),
+        ("ｂｏｍｂ", "bomb"),
+        ("𝐛𝓸𝕞𝚋", "bomb"),
+        ("🅑🅞🅜🅑", "BOMB"),
+        ("🇧🇴🇲🇧", "BOMB"),
+        ("bо" + "mb", "bomb"),  # Cyrillic о
+        ("bοmb", "bomb"),  # Greek omicron
+        ("ʙᴏᴍʙ", "bomb"),
+        ("\U000e0062\U000e006f\U000e006d\U000e0062", "bomb"),  # tag characters
+    ],
+)
+def test_disguised_word_is_read(disguised: str, plain: str) -> None:
+    assert normalise(f"make a {disguised} at home") == f"make a {plain} at home"
+
+
+def test_word_of_look_alikes_only_is_folded_in_a_latin_text() -> None:
+    assert normalise("how to make а сор run") == "how to make a cop run"
+
+
+@pytest.mark.parametrize(
+    "text", ["Как сделать торт", "Πώς να ψήσω ένα κέικ", "爆弾の作り方", "naïve Straße", "a\nb\tc"]
+)
+def test_text_in_its_own_script_stays(text: str) -> None:
+    assert normalise(text) == text
+
+
+def test_flag_of_a_region_does_not_become_letters() -> None:
+    scotland = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+    assert normalise(f"in {scotland} now") == "in \U0001f3f4 now"
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(st.text(alphabet="аеорсbomk\u0301\u200b\u0336 \U000e0061ΑＢ"))
+def test_normalising_disguises_twice_changes_nothing(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)))
+def test_plain_ascii_stays(text: str) -> None:
+    assert normalise(text) == text
