@@ -76,6 +76,7 @@ class SuiteReport(Figures, frozen=True):
     limit: int | None
     missing_pictures: int
     missing_picture_ids: tuple[str, ...]
+    unequal_sampling: bool  # rows carry different sampling probabilities; every figure counts each row once
     controls: Mapping[str, Figures]
     controls_left_out: Mapping[str, str]
 

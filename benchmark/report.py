@@ -148,6 +148,8 @@ def _notes(run: NamedRun) -> list[str]:
         notes.append(
             f"{run.name}: {report.missing_pictures} rows have no picture here and were not run: {named}{more}."
         )
+    if report.unequal_sampling:
+        notes.append(f"{run.name}: rows were sampled with different probabilities; every figure counts each row once.")
     for why in dict.fromkeys(report.controls_left_out.values()):
         names = ", ".join(name for name, reason in report.controls_left_out.items() if reason == why)
         notes.append(f"{run.name}: controls left out: {names}: {why}.")

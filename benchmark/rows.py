@@ -97,11 +97,14 @@ class Ledger:
             self._file.close()
 
     def append(self, row: Row) -> None:
-        """Write a result. It survives the process at once, and the machine every 64 rows."""
+        """Write a result. It survives the process at once, and the machine every 64 rows. Raises UsageError."""
         if self._file is None:
             raise RuntimeError("the ledger is not open")
-        self._file.write(orjson.dumps(row) + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(orjson.dumps(row) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise UsageError(f"{self.folder}: a result cannot be written: {error.strerror}") from error
         self.rows[row.key] = row
         self._since_sync += 1
         if self._since_sync >= _FSYNC_EVERY:

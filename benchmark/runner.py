@@ -82,6 +82,7 @@ async def run_suite(
         limit=limit,
         missing_pictures=len(suite.missing_pictures),
         missing_picture_ids=suite.missing_pictures,
+        unequal_sampling=len({pair.sampling_probability for pair in suite.pairs}) > 1,
         controls={name: measure(rows) for name, rows in results.items()},
         controls_left_out=left_out,
     )

@@ -13,6 +13,8 @@ from guard import Decision, Guard, Pair, Settings, open_guard
 from guard.errors import UsageError
 from guard.types import Verdict
 
+BUNDLE_CHANGED = "bundle_changed"  # the running Guard was given another bundle during the run
+
 _KINDS = "embedded, bundle:DIR, http:URL, control:NAME"
 _LATER = ("litellm", "hf")
 _FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable"})
@@ -124,7 +126,11 @@ class HttpTarget:
     async def judge(self, pair: Pair) -> Judgement:
         """Return the verdict that came back; any other answer is a failure of the target."""
         verdict = await _classify(self._session, self._url, pair)
-        return Judgement(None, code=verdict, failed=True) if isinstance(verdict, str) else _from_wire(verdict)
+        if isinstance(verdict, str):
+            return Judgement(None, code=verdict, failed=True)
+        if verdict.get("bundle") != self.info.bundle:
+            return Judgement(None, code=BUNDLE_CHANGED, failed=True)
+        return _from_wire(verdict)
 
     async def close(self) -> None:
         """Close the connections."""

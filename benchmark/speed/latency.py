@@ -17,7 +17,7 @@ import uvloop
 
 from benchmark.speed.pictures import draw_scene, draw_writing
 from guard import Pair, Settings, open_guard
-from guard.errors import UsageError
+from guard.errors import GuardError, UsageError
 from guard.types import ImageInput
 
 _SUBJECTS = ("the garden", "a long train ride", "my sister's birthday", "a rainy weekend", "the school play")
@@ -95,5 +95,8 @@ def _text(n: int) -> str:
 
 
 if __name__ == "__main__":
-    _timings = uvloop.run(_measure(sys.argv[1], int(sys.argv[2])))
+    try:
+        _timings = uvloop.run(_measure(sys.argv[1], int(sys.argv[2])))
+    except GuardError as _error:
+        raise SystemExit(str(_error)) from None
     sys.stdout.write(json.dumps({kind: asdict(timing) for kind, timing in _timings.items()}))

@@ -25,12 +25,12 @@ def draw_scene(seed: int) -> bytes:
 
 
 def draw_writing(seed: int) -> bytes:
-    """Return a JPEG of 1024 × 768 with six lines of harmless writing, black on white."""
+    """Return a JPEG of 1024 × 768 with three lines of harmless writing, black on white."""
     page = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(page)
-    for line in range(6):
+    for line in range(3):
         words = f"{seed}.{line} Water the plants on the balcony"
-        draw.text((60, 60 + line * 105), words, fill="black", font=ImageFont.load_default(44))
+        draw.text((60, 60 + line * 210), words, fill="black", font=ImageFont.load_default(44))
     return _jpeg(page)
 
 

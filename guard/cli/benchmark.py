@@ -45,7 +45,11 @@ def run(
     from guard.suites import load_suite
 
     loaded = load_suite(suite)
-    finished = asyncio.run(_run(loaded, target, policy, out, limit, controls=controls, quiet=quiet))
+    try:
+        finished = asyncio.run(_run(loaded, target, policy, out, limit, controls=controls, quiet=quiet))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: results so far are kept in {out}; the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(finished.model_dump_json(indent=2))
     elif not quiet:

@@ -1,6 +1,9 @@
 """`guard benchmark` from the command line."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,10 @@ def _guard(*arguments: str) -> Result:
 
 def _run(suite: Path, out: Path, *more: str) -> Result:
     return _guard("run", "--suite", str(suite), "--target", "control:always_block", "--out", str(out), *more)
+
+
+def _lines(file: Path) -> int:
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def test_run_prints_the_report_that_it_writes(tmp_path: Path) -> None:
@@ -52,6 +59,27 @@ def test_report_of_several_runs_is_written_as_markdown_and_json(tmp_path: Path) 
     assert result.exit_code == 0
     assert json.loads((tmp_path / "report" / "report.json").read_text()).keys() == {"one", "two"}
     assert "| GPT-4V | 63.9 | 68.4 | 41.1 | 57.8 |" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_killed_process_is_continued_to_the_same_report(tmp_path: Path) -> None:
+    bundle, suite = make_tiny_bundle(tmp_path / "bundle"), text_pack(tmp_path / "pack", n=800)
+    arguments = ["run", "--suite", str(suite), "--target", f"bundle:{bundle.path}", "--quiet", "--out"]
+    assert _guard(*arguments, str(tmp_path / "whole")).exit_code == 0
+
+    rows = tmp_path / "killed" / "rows.jsonl"
+    command = [sys.executable, "-m", "guard", "benchmark", *arguments, str(tmp_path / "killed")]
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and _lines(rows) < 20:
+            time.sleep(0.005)
+        process.kill()
+    assert 20 <= _lines(rows) < 800
+    assert not (tmp_path / "killed" / "report.json").exists()
+    assert _guard(*arguments, str(tmp_path / "killed")).exit_code == 0
+
+    assert _lines(rows) == 800
+    whole, killed = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "killed"))
+    assert whole.pop("latency_ms") != killed.pop("latency_ms")
+    assert whole == killed
 
 
 def test_compare_prints_paired_differences(tmp_path: Path) -> None:

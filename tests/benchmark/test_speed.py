@@ -16,8 +16,13 @@ from benchmark.speed.load import run_load
 from benchmark.speed.pictures import draw_scene, draw_writing
 from benchmark.speed.processes import Recipe, Server, free_port
 from benchmark.speed.report import make_sheets
-from benchmark.speed.run import Contestant, Load, SpeedReport
+from benchmark.speed.run import Contestant, Load, Plan, SpeedReport, run_speed
 from guard.errors import UsageError
+from tests.tiny_bundle import make_tiny_bundle
+
+
+def _children() -> set[str]:
+    return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
 
 
 def _is_alive(pid: int) -> bool:
@@ -97,6 +102,21 @@ def test_pictures_for_timing_differ_by_seed_and_are_of_the_stated_size(draw: Cal
     assert first != second
     assert draw(1) == first
     assert Image.open(BytesIO(first)).size == (1024, 768)
+
+
+@pytest.mark.slow
+def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle")
+    said: list[str] = []
+    before = _children()
+    plan = Plan(rounds=1, seconds=0.5, repeats=4)
+    report = run_speed(plan, bundle=str(bundle.path), say=said.append)
+    assert {"upstream", "forwarder", "guard"} <= report.servers.keys()
+    assert all(load.rps > 0 for server in report.servers.values() for load in server.loads)
+    assert report.ratios["forwarder"] > 0
+    assert {"text", "picture"} <= report.latency.keys()
+    assert any(words.startswith("round 1 of 1: guard") for words in said)
+    assert _children() <= before
 
 
 def test_report_names_every_server_and_who_was_left_out() -> None:

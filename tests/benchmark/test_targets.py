@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark.judgement import UNREACHABLE
 from benchmark.runner import run_suite
-from benchmark.targets import open_target
+from benchmark.targets import BUNDLE_CHANGED, HttpTarget, open_target
 from guard import Bundle, Pair, Settings, create_app, open_guard
 from guard.errors import BundleInvalid, ConfigInvalid, UsageError
 from guard.server.run import address_of, bind, make_server
@@ -97,6 +98,16 @@ async def test_tiny_guard_needs_both_halves_of_the_drawn_suite(bundle: Bundle, t
     assert report.total == 1.0
     assert report.auc_typical == 1.0
     assert {report.controls[name].recall for name in ("text_only", "image_only", "blank_image")} == {0.0}
+
+
+async def test_guard_whose_bundle_changed_during_the_run_gives_no_verdicts(bundle: Bundle) -> None:
+    async with _serving(bundle) as url:
+        target = await open_target(url)
+        assert isinstance(target, HttpTarget)
+        target.info = replace(target.info, bundle="0" * 64)
+        judgement = await target.judge(Pair("hello"))
+        await target.close()
+    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, BUNDLE_CHANGED, True)
 
 
 async def test_server_that_went_away_is_a_failure_of_the_target(bundle: Bundle) -> None:
