@@ -84,7 +84,7 @@ class UpstreamResponse(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, str]]:
-        """End-to-end headers: hop-by-hop ones, length and encoding of the leg behind are left out."""
+        """End-to-end headers, names in lower case; `content-length` only where `chunks` gives that many bytes."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:

@@ -35,7 +35,7 @@ def serve(
     app = create_app(settings)
     guard = app.state.guard
     policy = guard.policy
-    behind = settings.upstream.url or "no LLM API (classify only)"
+    behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
     line = (
         f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
         f"policy {policy.name}, threshold {policy.threshold:.4g}, "

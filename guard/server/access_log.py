@@ -18,7 +18,7 @@ def log_exchange(exchange: Exchange, *, mode: str) -> None:
     decision = exchange.decision
     line: dict[str, object] = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "id": decision.id if decision else exchange.id,
+        "id": exchange.id,
         "route": exchange.route,
         "mode": mode,
         "status": exchange.status,

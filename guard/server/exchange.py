@@ -22,7 +22,6 @@ class Exchange:
     scope: Scope
     receive: Receive
     send: Send
-    id: str = field(default_factory=lambda: uuid4().hex)
     began: float = field(default_factory=time.perf_counter)
     route: str = OTHER
     decision: Decision | None = None
@@ -35,6 +34,16 @@ class Exchange:
     upstream_s: float | None = None  # until the head of the upstream's answer
     upstream: int | str | None = None  # its status, or the code of its failure
     is_finished: bool = False
+    _own_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the decision; before there is one, or without one, an id of the exchange's own."""
+        if self.decision is not None:
+            return self.decision.id
+        if self._own_id is None:
+            self._own_id = uuid4().hex
+        return self._own_id
 
     @property
     def method(self) -> str:

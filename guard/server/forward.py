@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import orjson
 
@@ -14,6 +15,9 @@ from guard.telemetry import Telemetry
 _NEVER_SENT = frozenset({"host", "content-length", "expect", "x-guard-verdict", "x-guard-action", "x-guard-id"})
 _REWRITTEN = _NEVER_SENT | {"content-type", "content-encoding"}
 _NEVER_RETURNED = frozenset({"x-guard-verdict", "x-guard-action", "x-guard-id"})
+# Such answers may state the length of a body that they do not have.
+_EMPTY = frozenset({204, 304})
+_NEVER_RETURNED_EMPTY = _NEVER_RETURNED | {"content-length"}
 _CANCELLED = "cancelled"
 
 
@@ -72,20 +76,29 @@ class Forwarder:
 
 
 async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
+    dropped = _NEVER_RETURNED_EMPTY if response.status in _EMPTY else _NEVER_RETURNED
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in response.headers
-        if name not in _NEVER_RETURNED
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers if name not in dropped
     ]
     await exchange.start(response.status, headers, sent_on=True)
+    missing = _stated_length(headers)
     try:
         async for chunk in response.chunks():
+            missing -= len(chunk)
+            if missing == 0:
+                await exchange.finish(chunk)
+                return
             await exchange.send_part(chunk)
     except UpstreamFailed as error:
         if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
             await exchange.send_part(_error_event(error))
         raise
     await exchange.finish()
+
+
+def _stated_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Return how long the answer's body will be, -1 where nothing says so."""
+    return next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), -1)
 
 
 def _request_headers(exchange: Exchange, *, is_rewritten: bool) -> dict[str, str]:

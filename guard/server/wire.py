@@ -94,14 +94,14 @@ def unjudged_answer(decision: Decision) -> Answer:
     return error_answer(decision.code, message, param="messages", decision=decision)
 
 
-def verdict_headers(decision: Decision | None, exchange_id: str, *, sent_on: bool) -> list[tuple[bytes, bytes]]:
+def verdict_headers(decision: Decision | None, id_: str, *, sent_on: bool) -> list[tuple[bytes, bytes]]:
     """Return `x-guard-verdict`, `x-guard-action` and `x-guard-id`, also where nothing was judged."""
     if decision is None:
-        verdict, action, id_ = "unjudged", "allow" if sent_on else "block", exchange_id
+        verdict, action = "unjudged", "allow" if sent_on else "block"
     else:
-        verdict, action, id_ = decision.verdict.value, decision.action.value, decision.id
+        verdict, action = decision.verdict.value, decision.action.value
     return [
         (b"x-guard-verdict", verdict.encode()),
         (b"x-guard-action", action.encode()),
-        (b"x-guard-id", id_.encode("latin-1", "replace")),
+        (b"x-guard-id", id_.encode()),
     ]

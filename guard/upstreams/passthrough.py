@@ -17,8 +17,8 @@ _KEEP_ALIVE_S = 4.0
 _READ_BUFFER_BYTES = 2**18
 _MAX_HEADER_BYTES = 2**16
 
-# The length is stated anew for the next leg, and the other points to a door that is not Guard's.
-_DROPPED = frozenset({"content-length", "alt-svc"})
+# It points clients to a door that is not Guard's.
+_DROPPED = frozenset({"alt-svc"})
 _ADDED_BY_AIOHTTP = ("accept", "accept-encoding", "content-type", "user-agent")
 
 

@@ -74,6 +74,21 @@ async def test_api_that_does_not_answer_has_its_own_code(
     assert house.metric("guard_upstream_requests_total", code=code) == 1
 
 
+async def test_answer_keeps_the_length_that_the_api_states(build: Builder) -> None:
+    async with raw_api(answers(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")) as url:
+        answer, _ = await _ask(build, url)
+
+    assert (answer.content, answer.headers["content-length"]) == (b"hello", "5")
+    assert "transfer-encoding" not in answer.headers
+
+
+async def test_answer_without_a_body_may_state_a_length(build: Builder) -> None:
+    async with raw_api(answers(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n")) as url:
+        answer, _ = await _ask(build, url)
+
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
 async def test_api_that_is_down_is_502(build: Builder) -> None:
     async with raw_api(silent) as url:
         pass

@@ -111,7 +111,12 @@ async def test_headers_about_the_connection_are_left_out() -> None:
     async with raw_api(answers(raw)) as url, _passthrough(url) as upstream:
         response = await upstream.send(_POST)
 
-    assert response.headers == [("x-request-id", "r"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
+    assert response.headers == [
+        ("x-request-id", "r"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=2"),
+        ("content-length", "0"),
+    ]
 
 
 async def test_environment_proxy_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
