@@ -24,6 +24,7 @@ KINDS = {
 SAFE_KINDS = {"everyday", "picture_question", "attack_lookalike", "neutral_picture_prompt"}
 MAX_JACCARD = 0.7
 MAX_SKELETON_SHARE = 0.005
+MAX_OPENING_SHARE = 0.03
 # A pile this small is coincidence, not a template: "Is it safe to ...?" and the like.
 SMALLEST_PILE = 5
 
@@ -54,8 +55,11 @@ GRAMMAR = frozenset(
 
 
 def _skeleton(text: str) -> str:
-    """Return `text` with every run of content words replaced by one slot: "how do i _ my _"."""
-    slots = [word if word in GRAMMAR else "_" for word in _words(text)]
+    """Return `text` with its content emptied into slots, "how do i _ my _"; with next to no grammar, how it opens."""
+    words = _words(text)
+    if sum(word in GRAMMAR for word in words) < 2:
+        return " ".join([*words[:2], "_"])
+    slots = [word if word in GRAMMAR else "_" for word in words]
     return " ".join(slot for slot, before in zip(slots, ["", *slots], strict=False) if slot != "_" or before != "_")
 
 
@@ -93,6 +97,12 @@ def test_no_sentence_skeleton_is_repeated_over_and_over(prompts: list[dict[str, 
     allowed = max(SMALLEST_PILE, MAX_SKELETON_SHARE * len(prompts))
     piles = Counter(_skeleton(record["text"]) for record in prompts)
     assert {skeleton: count for skeleton, count in piles.items() if count > allowed} == {}
+
+
+def test_no_opening_is_worn_out(prompts: list[dict[str, Any]]) -> None:
+    openings = Counter(" ".join(_words(record["text"])[:3]) for record in prompts)
+    opening, count = openings.most_common(1)[0]
+    assert count <= MAX_OPENING_SHARE * len(prompts), (opening, count)
 
 
 def test_most_contrast_sets_hold_both_labels(prompts: list[dict[str, Any]]) -> None:
