@@ -31,17 +31,16 @@ def serve(
 
     start_logging(access=settings.access_log)
     # The port first: when it is taken, nobody waits for the model.
-    bound = bind(settings.host, settings.port)
-    app = create_app(settings)
-    guard = app.state.guard
-    policy = guard.policy
-    behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
-    line = (
-        f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
-        f"policy {policy.name}, threshold {policy.threshold:.4g}, "
-        f"bundle {guard.bundle.label} ({guard.bundle.digest[:12]})"
-    )
-    serve(app, settings, bound, lambda: typer.echo(line))
+    with bind(settings.host, settings.port) as bound:
+        app = create_app(settings)
+        guard = app.state.guard
+        behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
+        line = (
+            f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
+            f"policy {guard.policy.name}, threshold {guard.policy.threshold:.4g}, "
+            f"bundle {guard.bundle.label} ({guard.bundle.digest[:12]})"
+        )
+        serve(app, settings, bound, lambda: typer.echo(line))
 
 
 def _settings(config: Path | None, **options: str | int | None) -> "Settings":

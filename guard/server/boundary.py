@@ -42,8 +42,8 @@ class Boundary:
         except GuardError as error:
             await self._refuse(exchange, error)
         except asyncio.CancelledError:
-            exchange.action = LEFT
-            raise
+            # The server's drain took too long. The task ends here anyway; its client is owed an answer.
+            await self._cut_off(exchange)
         except Exception as error:  # noqa: BLE001 - the request boundary
             await self._apologise(exchange, error)
         finally:
@@ -58,6 +58,13 @@ class Boundary:
         if exchange.status is None:
             code = error.code if error.code in STATUS else GUARD_UNAVAILABLE
             await exchange.answer(error_answer(code, str(error), decision=exchange.decision))
+
+    async def _cut_off(self, exchange: Exchange) -> None:
+        exchange.action = REJECTED
+        exchange.code = GUARD_UNAVAILABLE
+        if exchange.status is None:
+            message = "Guard is shutting down and could not wait for this request any longer."
+            await exchange.answer(error_answer(GUARD_UNAVAILABLE, message, decision=exchange.decision))
 
     async def _apologise(self, exchange: Exchange, error: Exception) -> None:
         # The message of a foreign exception may quote what a caller wrote; its type and place do not.
