@@ -22,7 +22,9 @@ class ServerThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._is_ready.wait()
+        while not self._is_ready.wait(timeout=0.1):
+            if not self._thread.is_alive():
+                raise RuntimeError("the server did not start; its log says why")
         return self
 
     def __exit__(

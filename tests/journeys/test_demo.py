@@ -1,0 +1,43 @@
+"""`guard demo`: what a newcomer sees first."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from guard.config import Settings
+from guard.demo.pairs import PAIRS
+from guard.demo.run import run_demo
+
+
+@pytest.fixture(scope="module")
+def shown(tiny_bundle: Path) -> str:
+    page = io.StringIO()
+    settings = Settings.model_validate({"bundle": str(tiny_bundle), "ocr": {"mode": "off"}, "threads": 1})
+    run_demo(Console(file=page, width=80), settings)
+    return page.getvalue()
+
+
+def test_piped_output_fits_80_columns(shown: str) -> None:
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_every_pair_has_a_verdict(shown: str) -> None:
+    assert shown.count(": allow") + shown.count(": block") == len(PAIRS)
+
+
+def test_pictures_that_cannot_be_judged_are_named(shown: str) -> None:
+    assert "image_rejected" in shown
+    assert "image_unreachable" in shown
+
+
+def test_repeat_comes_from_the_cache(shown: str) -> None:
+    assert "cached" in shown
+    assert "result=hit" in shown
+
+
+def test_what_was_blocked_did_not_reach_the_api(shown: str) -> None:
+    allowed = shown.count(": allow")
+
+    assert f"Of {len(PAIRS)} requests {allowed} were allowed; {allowed} reached the stand-in API." in shown
