@@ -82,6 +82,8 @@ class LimitSettings(BaseModel, frozen=True, extra="forbid"):
     max_buffered_bytes: PositiveInt = Field(
         default=500_000_000, description="bodies of all requests together, while they are judged and sent on"
     )
+    max_head_bytes: PositiveInt = Field(default=65_536, description="request line and headers of one request")
+    head_timeout_s: PositiveFloat = Field(default=10.0, description="from the first byte of a head to its last")
     body_timeout_s: PositiveFloat = 30.0
     max_inflight: PositiveInt = 64
     admission_timeout_s: PositiveFloat = 2.0

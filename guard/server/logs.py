@@ -34,9 +34,16 @@ class _JsonLines(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
+# uvicorn says these once per request: of answers that Guard breaks off on purpose, and of upgrades that it ignores.
+_NOT_WORTH_A_LINE = (
+    "ASGI callable returned without completing",
+    "Unsupported upgrade request",
+    "No supported WebSocket",
+)
+
+
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    # Said of every answer that Guard breaks off on purpose; its access line says more.
-    return record.getMessage() != "ASGI callable returned without completing response."
+    return not record.getMessage().startswith(_NOT_WORTH_A_LINE)
 
 
 def start_logging(*, access: bool) -> None:

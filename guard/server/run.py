@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from guard.config import Settings
 from guard.errors import UsageError
+from guard.server.protocol import bounded_protocol
 
 # Longer than the idle time after which load balancers and clients give a connection up: they should be first.
 _KEEP_ALIVE_S = 75
@@ -62,7 +63,7 @@ def make_server(app: ASGIApp, settings: Settings, on_ready: Callable[[], None]) 
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=bounded_protocol(settings.limits),
             # Realtime sockets would carry content past the guard.
             ws="none",
             lifespan="on",

@@ -1,0 +1,129 @@
+"""What a hostile or broken client can do to a connection."""
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+import pytest
+
+from tests.fakes import FixedScorer
+from tests.server.house import SAFE, Builder, chat, live
+
+_POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+
+
+async def _status_line(url: str, *parts: bytes) -> bytes:
+    """Send raw bytes and return the first line of the answer, b"" if the connection was dropped."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        async with asyncio.timeout(5):
+            return await reader.readline()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def _until(is_true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_true():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came true")
+
+
+async def test_body_that_trickles_is_given_up(build: Builder) -> None:
+    house = build(limits={"body_timeout_s": 0.1})
+
+    async with live(house.app) as url:
+        status_line = await _status_line(url, _POST + b"content-length: 100\r\n\r\n{")
+
+    assert status_line.startswith(b"HTTP/1.1 408 ")
+    assert house.metric("guard_rejected_total", reason="body_timeout") == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"content-length: 5\r\ncontent-length: 6\r\n\r\nabcdef",
+        b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"bad header: \x00\r\n\r\n",
+    ],
+    ids=["length and chunked", "two lengths", "unknown transfer coding", "control in a header"],
+)
+async def test_requests_with_two_readings_are_refused_at_the_socket(build: Builder, head: bytes) -> None:
+    house = build(mode="shadow")
+
+    async with live(house.app) as url:
+        status_line = await _status_line(url, _POST + head)
+
+    assert status_line.startswith(b"HTTP/1.1 400 ")
+    assert house.upstream.sent == []
+
+
+@pytest.mark.parametrize("start", [b"", _POST, _POST + b"x-slow: 1"], ids=["nothing", "line", "half a header"])
+async def test_head_that_trickles_is_dropped(build: Builder, start: bytes) -> None:
+    house = build(limits={"head_timeout_s": 0.1})
+
+    async with live(house.app, house.settings) as url:
+        assert await _status_line(url, start) == b""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"x: " + b"y" * 5000 + b"\r\n\r\n",
+        b"".join(b"x%d: yyyyyyyy\r\n" % number for number in range(500)) + b"\r\n",
+        b"x: " + b"y" * 2_000_000,
+    ],
+    ids=["one long header", "many headers", "a header without end"],
+)
+async def test_head_over_its_size_is_refused(build: Builder, head: bytes) -> None:
+    house = build(limits={"max_head_bytes": 4096})
+
+    async with live(house.app, house.settings) as url:
+        status_line = await _status_line(url, _POST + head)
+
+    assert status_line in (b"", b"HTTP/1.1 400 Bad Request\r\n")
+    assert house.upstream.sent == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"POST http://elsewhere/v1/chat/completions HTTP/1.1",
+        b"POST * HTTP/1.1",
+        b"CONNECT elsewhere:443 HTTP/1.1",
+        b"POST /v1/chat/\xff HTTP/1.1",
+        b"POST /v1/chat/%ff HTTP/1.1",
+        b"TRACE / HTTP/1.1",
+    ],
+)
+async def test_odd_request_lines_reach_nobody(build: Builder, line: bytes) -> None:
+    house = build()
+
+    async with live(house.app) as url:
+        status_line = await _status_line(url, line + b"\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+
+    assert status_line.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
+    assert house.upstream.sent == []
+
+
+async def test_scoring_ends_when_the_client_leaves(build: Builder) -> None:
+    house = build(scorer=FixedScorer(hang=True))
+    body = orjson.dumps(chat(SAFE))
+
+    async with live(house.app) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(_POST + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await _until(lambda: bool(house.scorer.asked))
+        writer.close()
+        await _until(lambda: not house.metric("guard_inflight_requests"))
+
+    labels = {"route": "/v1/chat/completions", "policy": "balanced", "mode": "enforce"}
+    assert house.metric("guard_requests_total", **labels, action="left") == 1
+    assert house.upstream.sent == []
