@@ -1,6 +1,7 @@
 """Any OpenAI-shaped API over HTTP, as it is: nothing is added, nothing is unpacked, connections are reused."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
@@ -15,6 +16,7 @@ from guard.ports import UpstreamRequest
 # is being dropped is lost, and a POST cannot safely be sent twice.
 _KEEP_ALIVE_S = 4.0
 _READ_BUFFER_BYTES = 2**18
+_ONE_WRITE_BYTES = 2**18
 _MAX_HEADER_BYTES = 2**16
 
 # It points clients to a door that is not Guard's.
@@ -54,7 +56,7 @@ class Passthrough:
         url = URL(f"{self._root}{request.path}{query}", encoded=True)
         try:
             response = await self._open().request(
-                request.method, url, headers=request.headers, data=request.body or None, allow_redirects=False
+                request.method, url, headers=request.headers, data=_payload(request.body), allow_redirects=False
             )
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream did not answer in time") from error
@@ -127,6 +129,11 @@ class PassthroughResponse:
     async def close(self) -> None:
         """Drop the connection if the body was not read to its end; idempotent."""
         self._response.close()
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    # A large body in one piece would hold up every other request while it is written.
+    return io.BytesIO(body) if len(body) > _ONE_WRITE_BYTES else body or None
 
 
 def base_url(url: str) -> str:

@@ -74,6 +74,26 @@ async def test_nothing_is_added_to_the_headers_but_host_and_length() -> None:
     assert names == {"host", "authorization", "content-length"}
 
 
+async def test_large_body_arrives_whole_and_with_its_length() -> None:
+    received: list[tuple[str, bytes]] = []
+    body = bytes(range(256)) * 20_000
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with raw_api(handler) as url, _passthrough(url) as upstream:
+        await upstream.send(UpstreamRequest("POST", "/v1/x", "", {"content-type": "x/y"}, body))
+
+    ((head, arrived),) = received
+    assert arrived == body
+    assert {line.partition(":")[0].lower() for line in head.splitlines()[1:] if line} == {
+        "host",
+        "content-type",
+        "content-length",
+    }
+
+
 async def test_connections_are_reused() -> None:
     connections = 0
 
