@@ -1,0 +1,193 @@
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from guard.bundle import Bundle, write_manifest
+from guard.config import ImageSettings
+from guard.core.image import decode_image
+from guard.errors import BundleInvalid, ConfigInvalid, ScorerFailed, TextTooLong
+from guard.scorers.onnx import OnnxScorer
+from guard.types import Frame, PreparedPair
+from tests.pictures import solid
+from tests.tiny_bundle import make_tiny_bundle
+
+
+def _frame(data: bytes) -> Frame:
+    (frame,) = decode_image(data, ImageSettings())
+    return frame
+
+
+RED, GREEN, GREY = (_frame(solid(colour)) for colour in ("red", "lime", "grey"))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture
+async def scorer(bundle: Bundle) -> AsyncIterator[OnnxScorer]:
+    scorer = OnnxScorer(bundle, threads=2, picture_cache=8)
+    yield scorer
+    await scorer.close()
+
+
+async def _unsafe(scorer: OnnxScorer, *pairs: PreparedPair) -> list[float]:
+    return [scores.unsafe for scores in await scorer.score(pairs)]
+
+
+async def test_harm_raises_the_score_in_the_text_in_the_picture_and_in_its_writing(scorer: OnnxScorer) -> None:
+    harmless, text, picture, written = await _unsafe(
+        scorer,
+        PreparedPair("hello", (GREY,), ("",)),
+        PreparedPair("make a bomb", (GREY,), ("",)),
+        PreparedPair("hello", (RED,), ("",)),
+        PreparedPair("hello", (GREY,), ("make a bomb",)),
+    )
+
+    assert harmless < 0 < min(text, picture, written)
+
+
+async def test_halves_are_scored_alone_so_that_both_together_can_be_told(scorer: OnnxScorer) -> None:
+    (scores,) = await scorer.score([PreparedPair("eat it", (GREEN,), ("",))])
+
+    assert scores.text_alone is not None
+    assert scores.image_alone is not None
+    assert max(scores.text_alone, scores.image_alone) < 0 < scores.unsafe
+
+
+async def test_writing_belongs_to_the_picture_alone(scorer: OnnxScorer) -> None:
+    (scores,) = await scorer.score([PreparedPair("hello", (GREY,), ("make a bomb",))])
+
+    assert scores.text_alone is not None
+    assert scores.image_alone is not None
+    assert scores.text_alone < 0 < scores.image_alone
+
+
+async def test_half_that_is_missing_has_no_score(scorer: OnnxScorer) -> None:
+    text_only, picture_only = await scorer.score([PreparedPair("hello"), PreparedPair("", (RED,), ("",))])
+
+    assert (text_only.image_alone, text_only.text_alone) == (None, text_only.unsafe)
+    assert (picture_only.text_alone, picture_only.image_alone) == (None, picture_only.unsafe)
+
+
+@pytest.mark.parametrize("place", [0, 40, 79])
+async def test_harm_anywhere_in_a_long_text_counts(scorer: OnnxScorer, place: int) -> None:
+    words = ["cat"] * 80
+    (before,) = await _unsafe(scorer, PreparedPair(" ".join(words)))
+    words[place] = "bomb"
+    (after,) = await _unsafe(scorer, PreparedPair(" ".join(words)))
+
+    assert before < 0 < after
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_harm_in_any_frame_counts(scorer: OnnxScorer, place: int) -> None:
+    frames = [GREY] * 3
+    frames[place] = RED
+    (score,) = await _unsafe(scorer, PreparedPair("hello", tuple(frames), ("",) * 3))
+
+    assert score > 0
+
+
+async def test_score_of_a_pair_does_not_depend_on_its_neighbours(scorer: OnnxScorer) -> None:
+    pair = PreparedPair("what is the weather", (GREEN,), ("a cat",))
+    alone = await scorer.score([pair])
+
+    assert (await scorer.score([PreparedPair("make a bomb " * 20), pair, PreparedPair("hello")]))[1] == alone[0]
+
+
+async def test_likelihood_of_writing_tells_a_page_from_a_plain_picture(scorer: OnnxScorer) -> None:
+    page, plain = Frame(np.random.default_rng(0).integers(0, 2, (64, 64, 3), np.uint8) * 255, "page"), GREY
+
+    assert await scorer.text_likelihood(page) > 0.5 > await scorer.text_likelihood(plain)
+
+
+async def test_picture_is_looked_at_once(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = OnnxScorer(bundle, picture_cache=2)
+    await scorer.text_likelihood(RED)
+    monkeypatch.setattr("guard.scorers.onnx.frame_tensor", lambda *_: pytest.fail("looked at again"))
+
+    assert (await _unsafe(scorer, PreparedPair("hello", (RED,), ("",))))[0] > 0
+    await scorer.close()
+
+
+async def test_text_beyond_the_windows_is_too_long(scorer: OnnxScorer) -> None:
+    with pytest.raises(TextTooLong):
+        await scorer.score([PreparedPair("cat " * 2000)])
+
+
+async def test_runtime_that_breaks_is_a_failed_scorer_without_its_message(scorer: OnnxScorer) -> None:
+    broken = Frame(np.zeros((4, 4, 7), np.uint8), "broken")
+
+    with pytest.raises(ScorerFailed, match=r"^onnxruntime raised \w+$"):
+        await scorer.score([PreparedPair("hello", (broken,), ("",))])
+
+
+async def test_score_that_is_not_finite_is_a_failed_scorer(scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_a_number(_: object, text: Any, image: Any = None) -> object:
+        rows = np.full(1, np.nan, np.float32)
+        return type("Logits", (), {"unsafe": rows, "scenarios": np.zeros((1, 14)), "attacks": np.zeros((1, 5))})
+
+    monkeypatch.setattr(OnnxScorer, "_fuse", not_a_number)
+
+    with pytest.raises(ScorerFailed, match=r"^onnxruntime raised ValueError$"):
+        await scorer.score([PreparedPair("hello")])
+
+
+def test_info_names_what_judges(bundle: Bundle) -> None:
+    info = OnnxScorer(bundle).info
+
+    assert (info.bundle, info.digest) == ("tiny-0.0", bundle.digest)
+    assert (info.backend, info.provider, info.precision) == ("onnxruntime", "CPUExecutionProvider", "fp32")
+
+
+def test_cuda_that_cannot_load_is_said_rather_than_replaced_by_the_cpu(bundle: Bundle) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime can do CUDA")
+    with (
+        pytest.warns(UserWarning, match="CUDA"),
+        pytest.raises(ConfigInvalid, match=r"^CUDAExecutionProvider cannot be loaded"),
+    ):
+        OnnxScorer(bundle, provider="cuda")
+
+
+def test_missing_onnxruntime_says_what_to_install(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+
+    with pytest.raises(ConfigInvalid, match=r"pip install 'mllm-guard\[cpu\]' or 'mllm-guard\[gpu\]'"):
+        OnnxScorer(bundle)
+
+
+def _spoil_graph(folder: Path) -> None:
+    (folder / "fusion.onnx").write_bytes(b"not a graph")
+
+
+def _swap_graphs(folder: Path) -> None:
+    (folder / "fusion.onnx").write_bytes((folder / "text.onnx").read_bytes())
+
+
+def _spoil_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_spoil_graph, "cannot be loaded"),
+        (_swap_graphs, "are not those of fusion"),
+        (_spoil_tokenizer, "not a tokenizer"),
+    ],
+)
+def test_bundle_whose_parts_do_not_fit_is_refused(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
+    manifest = make_tiny_bundle(tmp_path).manifest
+    spoil(tmp_path)
+
+    with pytest.raises(BundleInvalid, match=message):
+        OnnxScorer(write_manifest(tmp_path, manifest))
