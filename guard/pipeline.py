@@ -184,9 +184,8 @@ class Guard:
     async def ready(self) -> bool:
         """Return whether the scorer answers, in time."""
         try:
-            async with asyncio.timeout(self.settings.limits.score_timeout_s):
-                await self._scorer.score([PreparedPair("ready")])
-        except (GuardError, TimeoutError):
+            await self._score(PreparedPair("ready"), _Stages())
+        except GuardError:
             return False
         return True
 
