@@ -66,7 +66,8 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     if not shared:
         raise UsageError(f"{first} and {second} have no row with a verdict in both")
     one, two = ([part[id_] for id_ in shared] for part in rows)
-    before, after = headline_measures(one), headline_measures(two)
+    splits = tuple(dict.fromkeys(row.split for row in one))
+    before, after = headline_measures(one, splits), headline_measures(two, splits)
     names = [name for name in before if name in after]
     found = estimate({name: _Minus(after[name], before[name]) for name in names}, [row.group for row in one])
     first_values, second_values = values_of(before, len(one)), values_of(after, len(two))

@@ -20,7 +20,8 @@ class ConstantTarget:
     @property
     def info(self) -> TargetInfo:
         """The control's name is all there is."""
-        return TargetInfo(f"control:{self.name}")
+        spec = f"control:{self.name}"
+        return TargetInfo(spec, spec)
 
     async def judge(self, pair: Pair) -> Judgement:
         """Return the same for every pair, without a score."""

@@ -30,16 +30,17 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class TargetInfo:
-    """What a run's figures belong to: two runs may be continued or pooled only when this is equal."""
+    """What a run's figures belong to."""
 
-    spec: str  # as on the command line, with a bundle's folder left out: its digest names it
+    spec: str  # as on the command line
+    kind: str  # "embedded", "bundle", "http", or the whole spec of a control
     bundle: str | None = None  # digest
     policy: str | None = None
     threshold: float | None = None  # on the probability: at or above it a pair is unsafe
 
-    def to_dict(self) -> dict[str, str | float | None]:
-        """Return plain values for JSON."""
-        return {"spec": self.spec, "bundle": self.bundle, "policy": self.policy, "threshold": self.threshold}
+    def identity(self) -> dict[str, str | float | None]:
+        """Return what must be equal for a run to be continued: a bundle is known by its digest, not by its place."""
+        return {"kind": self.kind, "bundle": self.bundle, "policy": self.policy, "threshold": self.threshold}
 
 
 class Target(Protocol):

@@ -57,12 +57,14 @@ async def run_suite(
     Raises:
         UsageError: the folder holds another run, or the target stopped answering.
     """
+    splits = tuple(dict.fromkeys(pair.split for pair in suite.pairs))
     variants, left_out = _variants(suite, limit, controls=controls)
     versions = _versions()
     header = {
         "format": 1,
         "suite": {"name": suite.name, "kind": suite.kind, "digest": suite.digest},
-        "target": target.info.to_dict(),
+        "target": target.info.identity(),
+        "target_spec": target.info.spec,
         "versions": versions,
     }
     with Ledger(folder, header) as ledger:
@@ -73,17 +75,17 @@ async def run_suite(
     if controls:
         results |= {name: [_always(row, unsafe=unsafe) for row in main] for name, unsafe in ALWAYS.items()}
     report = SuiteReport(
-        **measure(main).model_dump(),
+        **measure(main, splits).model_dump(),
         suite=suite.name,
         suite_digest=suite.digest,
         target=target.info.spec,
-        target_info=target.info.to_dict(),
+        target_info=target.info.identity(),
         versions=versions,
         limit=limit,
         missing_pictures=len(suite.missing_pictures),
         missing_picture_ids=suite.missing_pictures,
         unequal_sampling=len({pair.sampling_probability for pair in suite.pairs}) > 1,
-        controls={name: measure(rows) for name, rows in results.items()},
+        controls={name: measure(rows, splits) for name, rows in results.items()},
         controls_left_out=left_out,
     )
     report.write(folder)

@@ -17,7 +17,7 @@ BUNDLE_CHANGED = "bundle_changed"  # the running Guard was given another bundle 
 
 _KINDS = "embedded, bundle:DIR, http:URL, control:NAME"
 _LATER = ("litellm", "hf")
-_FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable"})
+_FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable", "internal_error"})
 _PROBE = Pair("Hello")
 _PATIENCE_S = 120.0
 
@@ -40,7 +40,7 @@ async def open_target(spec: str, *, policy: str | None = None) -> Target:
         raise UsageError(f"target {spec}: a policy can only be chosen for a bundle")
     match kind, rest:
         case ("embedded", "") | ("bundle", _) if kind == "embedded" or rest:
-            return await GuardTarget.open(kind, rest or "embedded", policy)
+            return await GuardTarget.open(spec, policy)
         case "http", _ if rest.removeprefix("//"):
             return await HttpTarget.open(spec if rest.startswith("//") else rest)
         case "https", _ if rest.removeprefix("//"):
@@ -60,10 +60,11 @@ class GuardTarget:
         self._guard = guard
 
     @classmethod
-    async def open(cls, kind: str, bundle: str, policy: str | None) -> Self:
-        """Return the target once its scorer answers; `kind` is what reports call it."""
+    async def open(cls, spec: str, policy: str | None) -> Self:
+        """Return the target, "embedded" or "bundle:DIR", once its scorer answers."""
+        kind, _, folder = spec.partition(":")
         settings: dict[str, object] = {
-            "bundle": bundle,
+            "bundle": folder or "embedded",
             "cache": {"verdicts": 0},
             # A busy machine must not turn pairs into errors: latency is reported, not enforced.
             "limits": {"score_timeout_s": _PATIENCE_S},
@@ -78,8 +79,8 @@ class GuardTarget:
             raise
         if probe.verdict is Verdict.UNJUDGED:
             await guard.aclose()
-            raise UsageError(f"target {kind}: the scorer does not answer ({probe.code})")
-        return cls(guard, TargetInfo(kind, probe.bundle, probe.policy, probe.threshold))
+            raise UsageError(f"target {spec}: the scorer does not answer ({probe.code})")
+        return cls(guard, TargetInfo(spec, kind, probe.bundle, probe.policy, probe.threshold))
 
     async def judge(self, pair: Pair) -> Judgement:
         """Return what Guard's policy makes of the pair's scores."""
@@ -117,6 +118,7 @@ class HttpTarget:
         bundle, policy, threshold = (verdict.get(key) for key in ("bundle", "policy", "threshold"))
         info = TargetInfo(
             f"http:{origin}",
+            "http",
             bundle if isinstance(bundle, str) else None,
             policy if isinstance(policy, str) else None,
             _number(threshold),

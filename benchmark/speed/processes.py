@@ -2,14 +2,15 @@
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import IO, Self
 
 from guard.errors import UsageError
@@ -117,6 +118,20 @@ class Server:
                 self._child.wait()
         if self._sink is not None:
             self._sink.close()
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Let a termination unwind the stack, so that no server outlives the run; only in the main thread."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def free_port() -> int:

@@ -111,11 +111,12 @@ def speed(
     from rich.console import Console
 
     from benchmark.sheets import to_markdown
+    from benchmark.speed.processes import ending_on_sigterm
     from benchmark.speed.report import make_sheets
     from benchmark.speed.run import QUICK, Plan, run_speed
 
     console = Console(stderr=True, quiet=quiet)
-    with console.status("speed") as status:
+    with ending_on_sigterm(), console.status("speed") as status:
         found = run_speed(
             QUICK if quick else Plan(),
             bundle=bundle,

@@ -19,7 +19,7 @@ class FakeTarget:
     concurrency = 2
 
     def __init__(self, judge: Judge = by_word, *, spec: str = "fake", die_after: int | None = None) -> None:
-        self.info = TargetInfo(spec, bundle="0" * 64, policy="balanced", threshold=0.5)
+        self.info = TargetInfo(spec, spec, bundle="0" * 64, policy="balanced", threshold=0.5)
         self.asked: list[Pair] = []
         self._judge = judge
         self._die_after = die_after

@@ -1,6 +1,7 @@
 """What a run does with pairs, files and failures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,15 @@ async def test_one_label_leaves_rates_of_the_other_undefined(tmp_path: Path) -> 
     assert report.recall == 1.0
     assert (report.false_refusal_rate, report.group_false_refusal_rate, report.auc) == (None, None, None)
     assert report.splits.keys() == {"unsafe"}
+
+
+async def test_run_goes_on_when_its_bundle_was_moved(tmp_path: Path) -> None:
+    suite = load_suite(str(text_pack(tmp_path / "pack")))
+    first, second = FakeTarget(), FakeTarget()
+    await run_suite(suite, first, tmp_path / "run")
+    second.info = replace(second.info, spec="bundle:elsewhere")
+    assert (await run_suite(suite, second, tmp_path / "run")).target == "bundle:elsewhere"
+    assert second.asked == []
 
 
 async def test_larger_limit_goes_on_from_a_smaller_one(tmp_path: Path) -> None:

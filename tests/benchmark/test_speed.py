@@ -1,6 +1,8 @@
 """The parts of a speed run: servers as child processes, the load on them, and what is reported."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -85,6 +87,24 @@ def test_leaving_the_context_ends_the_server(tmp_path: Path) -> None:
         (pid,) = server._family()
         assert _is_alive(pid)
     assert not _is_alive(pid)
+
+
+def test_terminated_run_takes_its_servers_with_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from benchmark.speed.lineup import upstream_recipe;"
+        "from benchmark.speed.processes import Server, ending_on_sigterm\n"
+        "with ending_on_sigterm(), Server(upstream_recipe(), Path(sys.argv[1])) as server:\n"
+        "    print(*server._family(), flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        pid = int(run.stdout.readline())
+        assert _is_alive(pid)
+        run.terminate()
+        run.wait(10)
+    assert not _is_alive(pid)
+    assert run.returncode == 128 + signal.SIGTERM
 
 
 def test_litellm_runs_in_the_environment_that_was_named(tmp_path: Path) -> None:

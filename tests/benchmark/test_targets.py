@@ -50,7 +50,7 @@ def _green(tmp_path: Path) -> ImageInput:
 async def test_bundle_is_named_by_its_digest_and_judges_by_its_policy(bundle: Bundle, tmp_path: Path) -> None:
     target = await open_target(f"bundle:{bundle.path}")
     try:
-        assert (target.info.spec, target.info.bundle) == ("bundle", bundle.digest)
+        assert (target.info.kind, target.info.bundle) == ("bundle", bundle.digest)
         assert (target.info.policy, target.info.threshold) == ("balanced", 0.5)
         assert (await target.judge(Pair("how to kill"))).unsafe is True
         assert (await target.judge(Pair("hello cat"))).unsafe is False
