@@ -21,9 +21,13 @@ class NamedRun:
 
 
 def make_sheets(runs: Sequence[NamedRun]) -> list[Sheet]:
-    """Return the sheets for runs of one or several suites, suite by suite in order of appearance."""
-    sheets = []
-    for suite in dict.fromkeys(run.report.suite for run in runs):
+    """Return the sheets for runs of one or several suites, suite by suite in order of appearance.
+
+    Runs of several suites are first summed up in one sheet.
+    """
+    suites = list(dict.fromkeys(run.report.suite for run in runs))
+    sheets = [_overview(runs)] if len(suites) > 1 else []
+    for suite in suites:
         chosen = [run for run in runs if run.report.suite == suite]
         if suite == _MMSAFEAWARE:
             sheets.append(_beside_published(chosen))
@@ -66,6 +70,26 @@ def _split_row(name: str, figures: Figures) -> tuple[str, ...]:
     parts = [figures.splits.get(split) for split in _SPLITS]
     accuracies = [_percent(part.accuracy if part else None) for part in parts]
     return (name, *accuracies, _percent(figures.total), _number(figures.auc_typical))
+
+
+def _overview(runs: Sequence[NamedRun]) -> Sheet:
+    rows = [
+        (
+            run.report.suite,
+            run.name,
+            str(run.report.n),
+            _with_interval(run.report, "recall"),
+            _with_interval(run.report, "false_refusal_rate"),
+            _number(run.report.auc),
+        )
+        for run in runs
+    ]
+    return Sheet("All suites", ("suite", "run", "n", "recall, %", "refused, %", "AUC"), tuple(rows), wordy=("run",))
+
+
+def _with_interval(report: SuiteReport, name: str) -> str:
+    value: float | None = getattr(report, name)
+    return "–" if value is None else f"{_percent(value)} ({_interval(report.intervals.get(name))})"
 
 
 def _as_detector(suite: str, runs: Sequence[NamedRun]) -> Sheet:

@@ -78,6 +78,18 @@ async def test_other_suites_are_not_set_beside_mmsafeaware(tmp_path: Path) -> No
     assert titles == ["pack: unsafe pairs caught, harmless ones refused, %", "pack by scenario: run"]
 
 
+async def test_runs_of_several_suites_are_summed_up_first(tmp_path: Path) -> None:
+    runs = []
+    for name in ("first", "second"):
+        suite = load_suite(str(text_pack(tmp_path / name)))
+        runs.append(NamedRun(f"on {name}", await run_suite(suite, FakeTarget(), tmp_path / "runs" / name)))
+    overview = make_sheets(runs)[0]
+    assert [row[:4] for row in overview.rows] == [
+        ("first", "on first", "12", "100.0 (40–100)"),
+        ("second", "on second", "12", "100.0 (40–100)"),
+    ]
+
+
 def test_unfinished_run_says_how_to_finish_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not finished"):
         read_report(tmp_path)
