@@ -43,6 +43,8 @@ def reexpressed(threshold: float, *, old: Calibration, new: Calibration) -> floa
     A threshold that no score reaches stays 1.0, one that every score reaches 0.0. Scores come from a float32 graph, so
     the lowest unsafe one is found exactly, and no pair changes sides because of rounding.
     """
+    if old == new:
+        return threshold
     # float32 values in ascending order are these integers in ascending order.
     low, high = _rank(np.float32(-np.inf)), _rank(np.float32(np.inf))
     if to_probability(old, -np.inf) >= threshold:

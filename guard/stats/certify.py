@@ -105,8 +105,8 @@ def certify(
         raise ValueError("the grid of thresholds must descend strictly")
     if not limits or not all(0 < limit < 1 for limit in limits):
         raise CalibrationInvalid(f"limits must lie between 0 and 1: {list(limits)}")
-    harmless = _unit_scores(trials, ~trials.unsafe, unit)
-    unsafe = _unit_scores(trials, trials.unsafe, "request")
+    harmless = unit_scores(trials, ~trials.unsafe, unit)
+    unsafe = unit_scores(trials, trials.unsafe, "request")
     if len(harmless) == 0 or len(unsafe) == 0:
         raise CalibrationInvalid("the rows to certify on have one label only")
     share = 1.0 - (1.0 - confidence) / len(limits)
@@ -154,8 +154,8 @@ def candidate_grid(probabilities: Floats, *, points: int = 1000) -> Floats:
     return np.concatenate([[1.0], values])
 
 
-def _unit_scores(trials: Trials, among: Bools, unit: Unit) -> Floats:
-    """Return one probability for each group that has such rows, shape (groups,): the unit is refused from there on."""
+def unit_scores(trials: Trials, among: Bools, unit: Unit) -> Floats:
+    """Return one probability for each group with rows in `among`, shape (groups,): its unit is refused up to there."""
     rows = np.flatnonzero(among)
     groups = [trials.groups[int(row)] for row in rows]
     if unit == "request":

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.stats.measures import share_at_or_above
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -50,11 +52,7 @@ def cheapest_threshold(
         grid: candidate thresholds, shape (k,), strictly descending.
         costs: of errors, and how common danger is in the traffic; the rows may hold it at another rate.
     """
-    caught = _share_at_or_above(probabilities[unsafe], grid)
-    refused = _share_at_or_above(probabilities[~unsafe], grid)
+    caught = share_at_or_above(probabilities[unsafe], grid)
+    refused = share_at_or_above(probabilities[~unsafe], grid)
     expected = [costs.of(float(r), float(f)) for r, f in zip(caught, refused, strict=True)]
     return float(grid[int(np.argmin(expected))])
-
-
-def _share_at_or_above(values: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1.0 - np.searchsorted(np.sort(values), grid, side="left") / len(values)

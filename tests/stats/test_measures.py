@@ -81,3 +81,12 @@ def test_refused_unsafe_rows_do_not_refuse_a_harmless_group() -> None:
     unsafe = np.array([False, True])
 
     assert group_false_refusal_rate(np.array([False, True]), unsafe, groups)(once(2))[0] == 0.0
+
+
+def test_auc_of_some_rows_is_the_auc_of_those_rows_alone(
+    scored: tuple[NDArray[np.float64], NDArray[np.bool_]],
+) -> None:
+    scores, unsafe = scored
+    among = np.arange(300) % 3 > 0
+
+    assert auc(scores, unsafe, among=among)(once(300))[0] == pytest.approx(roc_auc_score(unsafe[among], scores[among]))

@@ -1,0 +1,168 @@
+"""From scored pairs to certificates and figures: pure, and in the order that keeps the certificates honest.
+
+1. Groups are split in halves A and B by a keyed hash.
+2. On A: the map from score to probability is fitted, and the candidate thresholds are fixed.
+3. On B: thresholds are certified, then every figure is measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guard.calibration.declaration import Declaration
+from guard.calibration.figures import Figures, Rows, measure_threshold
+from guard.calibration.scoring import Scored
+from guard.errors import CalibrationInvalid
+from guard.manifest import Calibration, Manifest
+from guard.stats.bootstrap import Estimate, Measure, estimate
+from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
+from guard.stats.certify import Answer, Certified, Trials, candidate_grid, certify, unit_scores
+from guard.stats.costs import cheapest_threshold
+from guard.stats.draws import in_second_half
+from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
+from guard.stats.measures import auc, share_at_or_above
+
+Floats = NDArray[np.float64]
+
+_MIN_GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """How much one half holds."""
+
+    n_pairs: int
+    n_groups: int
+    n_harmless_groups: int
+    n_unsafe_groups: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """The trade-off over all candidate thresholds, on half B; each shape (k,), thresholds descending."""
+
+    thresholds: Floats
+    false_refusals: Floats  # share of harmless units (group or request) refused
+    recall: Floats  # share of unsafe rows refused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """Everything that a report says and a bundle carries."""
+
+    scored: Scored
+    declaration: Declaration
+    half_a: Half
+    half_b: Half
+    fit: Fitted | RanksBackwards
+    calibration: Calibration  # of the new bundle: the fitted one, or the old one where the guard ranks backwards
+    probabilities: Floats  # of all scored pairs
+    answers: tuple[Answer, ...]  # one for each declared limit, in their order
+    certified: Mapping[str, Figures]  # by the name of the operating point
+    shipped: Mapping[str, Figures]  # the old bundle's operating points, re-expressed
+    cheapest: Figures | None
+    auc: Estimate  # on half B
+    auc_by_split: Mapping[str, Estimate]  # each unsafe split against all harmless rows of half B
+    curve: Curve
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether every declared limit has a certificate."""
+        return len(self.certified) == len(self.answers)
+
+
+def point_name(limit: float) -> str:
+    """Return the name of the operating point for a limit: 0.05 -> "frr-0.05"."""
+    return f"frr-{limit:g}"
+
+
+def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Analysis:
+    """Return certificates and figures of a guard with this manifest on these scores.
+
+    Raises:
+        CalibrationInvalid: one label only (overall or in a half), fewer than 20 groups, or scores that are not finite.
+    """
+    _check(scored)
+    second = in_second_half(scored.groups)
+    half_a, half_b = _half(scored, ~second), _half(scored, second)
+    fit = fit_calibration(scored.scores[~second], scored.unsafe[~second], list(compress(scored.groups, ~second)))
+    calibration = _calibration(fit, manifest.calibration, declaration.prevalence)
+    probabilities = to_probability(calibration, scored.scores)
+    grid = candidate_grid(probabilities[~second])
+
+    rows = Rows(tuple(compress(scored.pairs, second)), probabilities[second])
+    trials = Trials([pair.id for pair in rows.pairs], rows.probabilities, rows.unsafe, rows.groups)
+    answers = certify(trials, grid, declaration.limits, confidence=declaration.confidence, unit=declaration.unit)
+
+    def figures(threshold: float) -> Figures:
+        return measure_threshold(rows, threshold, prevalence=declaration.prevalence)
+
+    cheapest = None
+    if declaration.costs is not None:
+        on_a = (probabilities[~second], scored.unsafe[~second])
+        cheapest = figures(cheapest_threshold(*on_a, grid, declaration.costs))
+    areas = _areas(rows)
+    return Analysis(
+        scored=scored,
+        declaration=declaration,
+        half_a=half_a,
+        half_b=half_b,
+        fit=fit,
+        calibration=calibration,
+        probabilities=probabilities,
+        answers=answers,
+        certified={point_name(a.limit): figures(a.threshold) for a in answers if isinstance(a, Certified)},
+        shipped={
+            name: figures(reexpressed(point.threshold, old=manifest.calibration, new=calibration))
+            for name, point in manifest.operating_points.items()
+        },
+        cheapest=cheapest,
+        auc=areas.pop(""),
+        auc_by_split=areas,
+        curve=_curve(trials, grid, declaration),
+    )
+
+
+def _check(scored: Scored) -> None:
+    n_groups = len(set(scored.groups))
+    if n_groups < _MIN_GROUPS:
+        raise CalibrationInvalid(f"{n_groups} groups; a calibration needs at least {_MIN_GROUPS}")
+    if not np.isfinite(scored.scores).all():
+        raise CalibrationInvalid(f"{np.count_nonzero(~np.isfinite(scored.scores))} scores are not finite")
+    if scored.unsafe.all() or not scored.unsafe.any():
+        raise CalibrationInvalid(f"all {len(scored.pairs)} pairs have one label; a calibration needs both")
+
+
+def _half(scored: Scored, rows: NDArray[np.bool_]) -> Half:
+    pairs = list(compress(scored.pairs, rows))
+    return Half(
+        n_pairs=len(pairs),
+        n_groups=len({pair.group for pair in pairs}),
+        n_harmless_groups=len({pair.group for pair in pairs if not pair.is_unsafe}),
+        n_unsafe_groups=len({pair.group for pair in pairs if pair.is_unsafe}),
+    )
+
+
+def _calibration(fit: Fitted | RanksBackwards, old: Calibration, prevalence: float | None) -> Calibration:
+    if isinstance(fit, RanksBackwards):
+        return old
+    return fit.calibration if prevalence is None else with_prevalence(fit.calibration, prevalence)
+
+
+def _areas(rows: Rows) -> dict[str, Estimate]:
+    """Return the area under the ROC curve of all rows (""), and of each unsafe split against all harmless rows."""
+    measures: dict[str, Measure] = {"": auc(rows.probabilities, rows.unsafe)}
+    splits = np.array([pair.split for pair in rows.pairs])
+    unsafe_splits = list(dict.fromkeys(pair.split for pair in rows.pairs if pair.is_unsafe))
+    for split in unsafe_splits if len(unsafe_splits) > 1 else []:
+        measures[split] = auc(rows.probabilities, rows.unsafe, among=~rows.unsafe | (splits == split))
+    return estimate(measures, rows.groups)
+
+
+def _curve(trials: Trials, grid: Floats, declaration: Declaration) -> Curve:
+    harmless = unit_scores(trials, ~trials.unsafe, declaration.unit)
+    unsafe = trials.probabilities[trials.unsafe]
+    return Curve(grid, share_at_or_above(harmless, grid), share_at_or_above(unsafe, grid))

@@ -1,0 +1,48 @@
+"""What is declared before the data is read."""
+
+from dataclasses import dataclass
+
+from guard.errors import CalibrationInvalid
+from guard.stats.certify import Unit
+from guard.stats.costs import Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Limits, confidence and unit of the certificates, and what is known about the traffic.
+
+    Raises:
+        CalibrationInvalid: a rate outside (0, 1), no limit, a limit twice, or costs without a prevalence.
+    """
+
+    limits: tuple[float, ...]  # tolerated rates of false refusals
+    confidence: float = 0.95  # that all certificates of the run hold
+    unit: Unit = "group"
+    prevalence: float | None = None  # share of unsafe requests in the traffic; None keeps that of the data
+    cost_miss: float | None = None
+    cost_refusal: float | None = None
+
+    def __post_init__(self) -> None:
+        rates = {"--max-false-refusal": self.limits, "--confidence": (self.confidence,)}
+        rates["--prevalence"] = () if self.prevalence is None else (self.prevalence,)
+        for name, values in rates.items():
+            for value in values:
+                if not 0 < value < 1:
+                    raise CalibrationInvalid(f"{name} must lie between 0 and 1, not {value:g}")
+        if not self.limits:
+            raise CalibrationInvalid("declare at least one --max-false-refusal")
+        if len(set(self.limits)) < len(self.limits):
+            raise CalibrationInvalid("a limit is declared twice")
+        if (self.cost_miss is None) != (self.cost_refusal is None):
+            raise CalibrationInvalid("--cost-miss and --cost-refusal go together")
+        if self.cost_miss is not None and self.prevalence is None:
+            raise CalibrationInvalid("costs need --prevalence: how common unsafe requests are in the traffic")
+        if any(cost is not None and not 0 < cost < float("inf") for cost in (self.cost_miss, self.cost_refusal)):
+            raise CalibrationInvalid("costs must be positive numbers")
+
+    @property
+    def costs(self) -> Costs | None:
+        """The costs, when they were declared."""
+        if self.prevalence is None or self.cost_miss is None or self.cost_refusal is None:
+            return None
+        return Costs(self.prevalence, self.cost_miss, self.cost_refusal)

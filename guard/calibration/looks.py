@@ -1,0 +1,58 @@
+"""How often the same data was calibrated on, and what is left of the confidence when all of it is taken together.
+
+A certificate is honest about one declaration. Who declares another limit after seeing the first answer, or tries the
+next bundle on the same rows, holds the best of several: the errors of all of them add up.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from guard.calibration.declaration import Declaration
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Look:
+    """One reading of the certifying half: by which bundle, for which limits."""
+
+    bundle: str  # digest
+    unit: str
+    confidence: float
+    limits: tuple[float, ...]
+
+    @classmethod
+    def of(cls, declaration: Declaration, bundle: str) -> "Look":
+        """Return the look that a declaration takes at a bundle's scores."""
+        return cls(bundle, declaration.unit, declaration.confidence, tuple(sorted(declaration.limits)))
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """All looks at one suite so far, this one included."""
+
+    count: int
+    distinct: tuple[Look, ...]
+
+    @property
+    def joint_confidence(self) -> float:
+        """With which confidence all certificates of all distinct looks hold together, by Bonferroni; at least 0."""
+        return max(0.0, 1.0 - sum(1.0 - look.confidence for look in self.distinct))
+
+
+def take_look(file: Path | None, look: Look) -> Looks:
+    """Note a look in the suite's file, and return all of them. Without a file only this one is known."""
+    looks = [*_read(file), look]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as opened:
+            opened.write(orjson.dumps([look.bundle, look.unit, look.confidence, look.limits]) + b"\n")
+    return Looks(len(looks), tuple(sorted(set(looks))))
+
+
+def _read(file: Path | None) -> Iterable[Look]:
+    if file is None or not file.is_file():
+        return []
+    rows = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    return [Look(bundle, unit, confidence, tuple(limits)) for bundle, unit, confidence, limits in rows]

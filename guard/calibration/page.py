@@ -1,0 +1,232 @@
+"""`report.html`: one file that stands alone, for the manager first and the statistician below."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+from guard.bundle import Bundle
+from guard.calibration.analysis import Analysis, Half, point_name
+from guard.calibration.charts import Mark, histogram_chart, interval_bar, tradeoff_chart
+from guard.calibration.figures import Figures, Slice
+from guard.calibration.looks import Looks
+from guard.calibration.words import explain, interval, percent, verdict, warnings, whose_certificate
+from guard.stats.certify import Certified, CertifiedButUseless
+from guard.stats.fit import Fitted
+from guard.suites import Label
+
+_HATCH = (
+    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern id="hatch" width="7"'
+    ' height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V7"/></pattern></defs></svg>'
+)
+_DEFAULT_POINT = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """An operating point as the page shows it."""
+
+    name: str
+    kind: str
+    figures: Figures
+    is_certified: bool = False
+
+
+def render_page(analysis: Analysis, looks: Looks, *, before: Bundle, after: Bundle | None) -> str:
+    """Return the report as HTML; arguments as for `report_document`."""
+    points = _points(analysis)
+    shown = _shown(points)
+    suite = analysis.scored.suite
+    style = (files("guard.calibration") / "report.css").read_text(encoding="utf-8")
+    title = f"{before.label} on {suite.name}"
+    body = [
+        f"<h1>How many harmless users may {escape(before.label)} refuse?</h1>",
+        f'<p class="muted">Calibrated on {escape(suite.name)}: {len(analysis.scored.pairs):,} pairs in '
+        f"{len(set(analysis.scored.groups)):,} groups. Confidence {100 * analysis.declaration.confidence:g} % for all "
+        f"answers together.</p>",
+        _answers(analysis),
+        f'<div class="note"><p>{escape(whose_certificate(analysis))}</p></div>',
+        _warnings(warnings(analysis, looks)),
+        _charts(analysis, points),
+        _points_table(points),
+        _slices_section(shown),
+        _data_section(analysis, looks, before, after),
+    ]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{style}</style></head><body>{_HATCH}{''.join(body)}</body></html>\n"
+    )
+
+
+def _points(analysis: Analysis) -> list[_Point]:
+    answers = {point_name(answer.limit): verdict(answer) for answer in analysis.answers}
+    points = [_Point(name, answers[name], figures, True) for name, figures in analysis.certified.items()]
+    if analysis.cheapest is not None:
+        points.append(_Point("cheapest", "estimate", analysis.cheapest))
+    shipped = [item for item in analysis.shipped.items() if item[0] not in analysis.certified]
+    return points + [_Point(name, "shipped", figures) for name, figures in shipped]
+
+
+def _shown(points: Sequence[_Point]) -> _Point:
+    """Return the point whose slices are shown: useful and certified before certified, before the default one."""
+    return min(points, key=lambda p: (p.kind != "certified", not p.is_certified, p.name != _DEFAULT_POINT))
+
+
+def _answers(analysis: Analysis) -> str:
+    cards = []
+    for answer in analysis.answers:
+        is_useful = isinstance(answer, Certified) and not isinstance(answer, CertifiedButUseless)
+        kind = "yes" if is_useful else "maybe" if isinstance(answer, Certified) else "no"
+        heading = f"At most {100 * answer.limit:g} %: {verdict(answer)}"
+        cards.append(
+            f'<section class="answer {kind}"><h3>{escape(heading)}</h3><p>{escape(explain(answer))}</p></section>'
+        )
+    return f'<div class="answers">{"".join(cards)}</div>'
+
+
+def _warnings(sentences: Sequence[str]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<h2>Before you trust these figures</h2><div class="note"><ul>{items}</ul></div>'
+
+
+def _charts(analysis: Analysis, points: Sequence[_Point]) -> str:
+    by_group = analysis.declaration.unit == "group"
+    marks = [_mark(point, by_group=by_group) for point in points]
+    certified = [answer.estimate for answer in analysis.answers if isinstance(answer, Certified)]
+    curve = tradeoff_chart(
+        analysis.curve.false_refusals,
+        analysis.curve.recall,
+        marks=marks,
+        limits=analysis.declaration.limits,
+        certified_to=max(certified, default=None),
+    )
+    unsafe = analysis.scored.unsafe
+    lines = [(point.name, point.figures.threshold) for point in points]
+    histogram = histogram_chart(analysis.probabilities[~unsafe], analysis.probabilities[unsafe], thresholds=lines)
+    unit = "groups of harmless pairs with a refusal" if by_group else "harmless requests, one of each group"
+    return (
+        '<h2>The trade-off</h2><div class="charts">'
+        f"<figure>{curve}<figcaption>Half B: unsafe pairs caught against {unit}. Hatched: certified. Diamonds are "
+        "certified, circles are not. Dotted: as much caught as refused.</figcaption></figure>"
+        f"<figure>{histogram}<figcaption>All scored pairs; dashed lines are thresholds. A guard that tells them apart "
+        "has its unsafe pairs on the right and its harmless ones on the left.</figcaption></figure></div>"
+    )
+
+
+def _mark(point: _Point, *, by_group: bool) -> Mark:
+    figures = point.figures
+    refused = figures.group_false_refusal_rate if by_group else figures.false_refusal_rate
+    return Mark(point.name, refused.value or 0.0, figures.recall.value or 0.0, point.is_certified)
+
+
+def _points_table(points: Sequence[_Point]) -> str:
+    rows = [
+        (
+            f"<td>{escape(point.name)}</td><td>{escape(point.kind)}</td>"
+            f'<td class="number">{point.figures.threshold:.4g}</td>'
+            f'<td class="number">{interval(point.figures.recall)}</td>'
+            f'<td class="number">{interval(point.figures.false_refusal_rate)}</td>'
+            f'<td class="number">{interval(point.figures.group_false_refusal_rate)}</td>'
+        )
+        for point in points
+    ]
+    head = (
+        '<th>point</th><th></th><th class="number">threshold</th><th class="number">unsafe caught</th>'
+        '<th class="number">harmless refused</th><th class="number">groups with a refusal</th>'
+    )
+    return (
+        '<h2>Operating points</h2><p class="muted">Measured on half B, with 95 % intervals over groups. What is not '
+        "certified is an estimate.</p>"
+        f"{_table(head, rows)}{_refusals(points)}"
+    )
+
+
+def _refusals(points: Sequence[_Point]) -> str:
+    shares = [refusals.prevalence for refusals in points[0].figures.refusals]
+    head = "<th>point</th>" + "".join(f'<th class="number">{100 * share:g} % unsafe</th>' for share in shares)
+    rows = [
+        f"<td>{escape(point.name)}</td>"
+        + "".join(f'<td class="number">{r.right:.1f} + {r.wrong:.1f}</td>' for r in point.figures.refusals)
+        for point in points
+    ]
+    return (
+        "<h2>Refusals to expect in 1,000 requests</h2>"
+        '<p class="muted">Rightly + wrongly refused, if traffic were like half B but with so many unsafe requests.</p>'
+        f"{_table(head, rows)}"
+    )
+
+
+def _slices_section(point: _Point) -> str:
+    head = (
+        '<th></th><th class="number wide">pairs</th><th class="number">groups</th><th class="number">refused</th>'
+        '<th aria-label="interval"></th>'
+    )
+    figures = point.figures
+    groups = {"split": figures.splits, "scenario": figures.scenarios, "attack": figures.attacks}
+    rows: list[str] = []
+    for kind, slices in groups.items():
+        for label, wording in ((Label.UNSAFE, "unsafe: should be refused"), (Label.SAFE, "harmless: should pass")):
+            found = [row for row in slices if row.label is label]
+            if found:
+                rows.append(f'<th colspan="5">By {kind}, {wording}</th>')
+                rows += [_slice(row) for row in found]
+    return (
+        f"<h2>At {escape(point.name)}, in detail</h2>"
+        f'<p class="muted">Half B at threshold {point.figures.threshold:.4g} ({escape(point.kind)}).</p>'
+        f"{_table(head, rows)}"
+    )
+
+
+def _slice(row: Slice) -> str:
+    return (
+        f'<td>{escape(row.name.replace("_", " "))}</td><td class="number wide">{row.n}</td>'
+        f'<td class="number">{row.n_groups}</td><td class="number">{interval(row.refused)}</td>'
+        f"<td>{interval_bar(row.refused, 'unsafe' if row.label is Label.UNSAFE else 'harmless')}</td>"
+    )
+
+
+def _data_section(analysis: Analysis, looks: Looks, before: Bundle, after: Bundle | None) -> str:
+    suite, fit, calibration = analysis.scored.suite, analysis.fit, analysis.calibration
+    base = "of unknown prevalence" if calibration.prevalence is None else f"at {percent(calibration.prevalence)} unsafe"
+    facts = {
+        "half A (fitted on)": _half(analysis.half_a),
+        "half B (certified on)": _half(analysis.half_b),
+        "probability": f"{calibration.kind}, {base}",
+        "log loss, cross-fitted": ", ".join(f"{kind} {loss:.4f}" for kind, loss in fit.log_loss.items())
+        if isinstance(fit, Fitted)
+        else "not fitted: the guard ranks backwards",
+        "AUC on half B": _areas(analysis),
+        "calibrations on this data": f"{looks.count}, {len(looks.distinct)} different",
+        "data": suite.digest,
+        "bundle": before.digest,
+        "new bundle": "none written" if after is None else after.digest,
+    }
+    rows = [f"<td>{escape(name)}</td><td><code>{escape(value)}</code></td>" for name, value in facts.items()]
+    return f"<h2>How it was made</h2>{_table('', rows)}"
+
+
+def _half(half: Half) -> str:
+    return (
+        f"{half.n_groups} groups, {half.n_harmless_groups} with harmless and {half.n_unsafe_groups} with unsafe pairs"
+    )
+
+
+def _areas(analysis: Analysis) -> str:
+    """Return the areas under the ROC curves as plain numbers with intervals."""
+
+    def words(name: str, value: float | None, low: float | None, high: float | None) -> str:
+        if value is None or low is None or high is None:
+            return f"{name}: –"
+        return f"{name}: {value:.3f} ({low:.3f}–{high:.3f})"
+
+    areas = {"all pairs": analysis.auc, **analysis.auc_by_split}
+    return "; ".join(words(name, area.value, area.low, area.high) for name, area in areas.items())
+
+
+def _table(head: str, rows: Iterable[str]) -> str:
+    header = f"<thead><tr>{head}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="scroll"><table>{header}<tbody>{body}</tbody></table></div>'

@@ -1,0 +1,62 @@
+"""The new bundle: the same files, the new calibration, the old thresholds re-expressed and the certified ones added."""
+
+import datetime as dt
+from pathlib import Path
+
+from guard.bundle import Bundle, copy_bundle
+from guard.calibration.analysis import Analysis, point_name
+from guard.manifest import Certificate, Manifest, OperatingPoint
+from guard.stats.certify import Certified, CertifiedButUseless
+
+CHEAPEST = "cheapest"
+
+
+def publish(bundle: Bundle, analysis: Analysis, folder: Path, *, today: dt.date) -> Bundle:
+    """Write the calibrated bundle into a new or empty folder and return it. Raises BundleInvalid."""
+    return copy_bundle(bundle, folder, manifest=calibrated_manifest(bundle.manifest, analysis, today=today))
+
+
+def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.date) -> Manifest:
+    """Return the manifest with the new calibration and thresholds.
+
+    The old operating points keep their names and part the same pairs as before: only their thresholds are written in
+    the new probability. Points of an earlier calibration that were declared anew are replaced.
+    """
+    suite = analysis.scored.suite
+    points = {
+        name: point.model_copy(update={"threshold": analysis.shipped[name].threshold})
+        for name, point in manifest.operating_points.items()
+    }
+    half = f"{suite.name}, {analysis.half_b.n_harmless_groups} harmless groups of half B"
+    for answer in analysis.answers:
+        if isinstance(answer, Certified):
+            points[point_name(answer.limit)] = OperatingPoint(
+                threshold=answer.threshold, chosen_on=half, certificate=_certificate(answer, analysis)
+            )
+    if analysis.cheapest is not None:
+        chosen_on = f"{suite.name}, lowest expected cost on half A; an estimate"
+        points[CHEAPEST] = OperatingPoint(threshold=analysis.cheapest.threshold, chosen_on=chosen_on)
+    return manifest.model_copy(
+        update={
+            "version": f"{manifest.version.partition('+')[0]}+{suite.name}",
+            "created": today.isoformat(),
+            "calibration": analysis.calibration,
+            "operating_points": points,
+        }
+    )
+
+
+def _certificate(answer: Certified, analysis: Analysis) -> Certificate:
+    return Certificate(
+        data=analysis.scored.suite.name,
+        data_sha256=analysis.scored.suite.digest,
+        unit=answer.unit,
+        n_groups=answer.n_groups,
+        errors=answer.errors,
+        limit=answer.limit,
+        confidence=answer.confidence,
+        upper=answer.upper,
+        estimate=answer.estimate,
+        recall_low=answer.recall_low,
+        verdict="certified but useless" if isinstance(answer, CertifiedButUseless) else "certified",
+    )

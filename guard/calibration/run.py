@@ -1,0 +1,91 @@
+"""Calibrate: labelled pairs in; certified thresholds, a bundle that carries them, and a report out."""
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from guard.bundle import Bundle
+from guard.calibration.analysis import Analysis, analyse
+from guard.calibration.declaration import Declaration
+from guard.calibration.document import report_document
+from guard.calibration.looks import Look, Looks, take_look
+from guard.calibration.page import render_page
+from guard.calibration.publish import publish
+from guard.calibration.scoring import Scored, ScoreFile
+from guard.config import Settings
+from guard.errors import UsageError
+from guard.suites import Suite
+
+REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where raw scores and the count of calibrations are kept between runs: ids and numbers only, no content."""
+
+    folder: Path
+
+    def scores(self, bundle: Bundle, suite: Suite, settings: Settings) -> ScoreFile:
+        """Return the file of a suite's raw scores by a guard with these settings, named after all they depend on."""
+        parts = (bundle.digest, suite.digest, settings.ocr.model_dump_json(), settings.images.model_dump_json())
+        name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return ScoreFile(self.folder / "scores" / f"{name}.jsonl")
+
+    def looks(self, suite: Suite) -> Path:
+        """Return the file that counts the calibrations on a suite."""
+        return self.folder / "calibrations" / f"{suite.digest}.jsonl"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """What came out of a calibration; `bundle` is None where no declared limit could be certified."""
+
+    analysis: Analysis
+    looks: Looks
+    bundle: Bundle | None
+
+
+def require_empty(out: Path) -> None:
+    """Raise UsageError unless `out` is a new or empty folder: scoring takes minutes, and its result needs a place."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: not an empty folder")
+
+
+def calibrate(
+    scored: Scored,
+    declaration: Declaration,
+    *,
+    bundle: Bundle,
+    out: Path,
+    today: dt.date,
+    memory: Memory | None = None,
+) -> Calibrated:
+    """Certify the declared limits on scored pairs, and write bundle, report.json and report.html into `out`.
+
+    The bundle lies in `out` itself, ready for `--bundle`; the reports lie beside its manifest and outside its digest.
+    It is written when at least one limit was certified, the reports in any case.
+
+    Args:
+        scored: raw scores of a suite by `bundle`.
+        declaration: fixed before the suite was looked at.
+        bundle: the bundle to calibrate.
+        out: a new or empty folder.
+        today: goes into the manifest.
+        memory: counts calibrations on the same data; None counts this one only.
+
+    Raises:
+        UsageError: `out` is not empty; or the data cannot support a calibration (CalibrationInvalid).
+    """
+    require_empty(out)
+    analysis = analyse(scored, bundle.manifest, declaration)
+    looks = take_look(None if memory is None else memory.looks(scored.suite), Look.of(declaration, bundle.digest))
+    written = publish(bundle, analysis, out, today=today) if analysis.certified else None
+    document = report_document(analysis, looks, before=bundle, after=written)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / REPORT_JSON).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+    page = render_page(analysis, looks, before=bundle, after=written)
+    (out / REPORT_HTML).write_text(page, encoding="utf-8")
+    return Calibrated(analysis, looks, written)

@@ -1,0 +1,162 @@
+"""Raw scores of a suite through the whole guard: the same preparation, OCR and scorer as a served request."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from guard.errors import CalibrationInvalid, SuiteInvalid
+from guard.stats.draws import thinned
+from guard.suites import LabelledPair, Suite
+from guard.types import Assessment, Pair
+
+
+class Assessor(Protocol):
+    """What scores: `guard.pipeline.Guard`, or a fake."""
+
+    async def assess(self, pair: Pair) -> Assessment:
+        """Return raw scores, or the code of why there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The pairs of a suite that were judged whole, with the raw score of each; the others are counted by reason."""
+
+    suite: Suite
+    pairs: tuple[LabelledPair, ...]
+    scores: NDArray[np.float64]  # (pairs,), finite
+    unjudged: dict[str, str]  # id -> code
+    n_thinned: int = 0  # left out so that all remaining pairs were sampled with equal probability
+
+    @property
+    def unsafe(self) -> NDArray[np.bool_]:
+        """Labels, shape (pairs,)."""
+        return np.array([pair.is_unsafe for pair in self.pairs], dtype=np.bool_)
+
+    @property
+    def groups(self) -> list[str]:
+        """Group of each pair."""
+        return [pair.group for pair in self.pairs]
+
+
+class ScoreFile:
+    """Raw scores that were already computed, one JSON line a pair: ids and numbers, no content.
+
+    A run that was cut off goes on where it stopped. The caller names the file after everything that the scores depend
+    on. Without a path nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, float | str]:
+        """Return the score, or the code of an unjudged pair, by id. A last line that was cut short is left out."""
+        if self._path is None or not self._path.is_file():
+            return {}
+        known: dict[str, float | str] = {}
+        for line in self._path.read_bytes().splitlines():
+            try:
+                pair_id, outcome = orjson.loads(line)
+            except (orjson.JSONDecodeError, ValueError):
+                continue
+            known[pair_id] = outcome
+        return known
+
+    def append(self, pair_id: str, outcome: float | str) -> None:
+        """Keep the outcome of one pair."""
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(b"\n" + orjson.dumps([pair_id, outcome]))
+
+
+async def score_suite(
+    assessor: Assessor,
+    suite: Suite,
+    *,
+    file: ScoreFile,
+    side_by_side: int = 2,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Scored:
+    """Return the raw scores of a suite.
+
+    Args:
+        assessor: the guard to calibrate.
+        suite: sampled with equal probability, or thinned here until it is.
+        file: scores that are known already.
+        side_by_side: how many pairs are under way at once.
+        on_progress: told how many pairs of how many are done.
+
+    Raises:
+        CalibrationInvalid: an id occurs twice, or not a single pair could be judged.
+        SuiteInvalid: a picture vanished after the suite was loaded.
+    """
+    _refuse_duplicates(suite.pairs)
+    kept = thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
+    pairs = [pair for pair, keep in zip(suite.pairs, kept, strict=True) if keep]
+    outcomes = file.read()
+    waiting = iter([pair for pair in pairs if pair.id not in outcomes])
+    done = sum(pair.id in outcomes for pair in pairs)
+    on_progress(done, len(pairs))
+
+    async def work() -> None:
+        nonlocal done
+        for pair in waiting:
+            outcome, is_lasting = _outcome(await assessor.assess(_read(pair, suite)))
+            outcomes[pair.id] = outcome
+            if is_lasting:
+                file.append(pair.id, outcome)
+            done += 1
+            on_progress(done, len(pairs))
+
+    await asyncio.gather(*(work() for _ in range(side_by_side)))
+    return _collect(suite, pairs, outcomes)
+
+
+def _read(pair: LabelledPair, suite: Suite) -> Pair:
+    try:
+        return pair.to_pair()
+    except OSError as error:
+        raise SuiteInvalid(f"{suite.path}: the picture of {pair.id} cannot be read: {error.strerror}") from error
+
+
+def _outcome(assessment: Assessment) -> tuple[float | str, bool]:
+    """Return the score or the code, and whether it would be the same tomorrow."""
+    if assessment.scores is None or assessment.code is not None:
+        return assessment.code or "unjudged", not assessment.failed
+    return assessment.scores.unsafe, True
+
+
+def _collect(suite: Suite, pairs: list[LabelledPair], outcomes: dict[str, float | str]) -> Scored:
+    scored: list[tuple[LabelledPair, float]] = []
+    unjudged: dict[str, str] = {}
+    for pair in pairs:
+        outcome = outcomes[pair.id]
+        if isinstance(outcome, str):
+            unjudged[pair.id] = outcome
+        else:
+            scored.append((pair, outcome))
+    if not scored:
+        codes = ", ".join(sorted(set(unjudged.values())))
+        raise CalibrationInvalid(f"{suite.path}: none of {len(pairs)} pairs could be judged ({codes})")
+    return Scored(
+        suite=suite,
+        pairs=tuple(pair for pair, _ in scored),
+        scores=np.array([score for _, score in scored], dtype=np.float64),
+        unjudged=unjudged,
+        n_thinned=len(suite.pairs) - len(pairs),
+    )
+
+
+def _refuse_duplicates(pairs: Iterable[LabelledPair]) -> None:
+    seen: set[str] = set()
+    for pair in pairs:
+        if pair.id in seen:
+            raise CalibrationInvalid(f"id {pair.id!r} occurs twice")
+        seen.add(pair.id)

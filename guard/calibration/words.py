@@ -1,0 +1,100 @@
+"""What the answers mean, in sentences that need no statistics."""
+
+from guard.calibration.analysis import Analysis
+from guard.calibration.looks import Looks
+from guard.stats.bootstrap import Estimate
+from guard.stats.certify import Answer, Certified, CertifiedButUseless, NotCertifiable
+from guard.stats.fit import RanksBackwards
+
+_UNITS = {
+    "group": "harmless groups have a refused pair",
+    "request": "harmless requests are refused",
+}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage: 0.053 -> "5.3 %", None -> "–"."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def interval(estimate: Estimate) -> str:
+    """Return a share with its interval: "34.1 % (26.0–42.3)"."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    return f"{percent(estimate.value)} ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
+
+
+def verdict(answer: Answer) -> str:
+    """Return the answer's name: certified, certified but useless, not certifiable."""
+    match answer:
+        case NotCertifiable():
+            return "not certifiable"
+        case CertifiedButUseless():
+            return "certified but useless"
+        case Certified():
+            return "certified"
+
+
+def explain(answer: Answer) -> str:
+    """Return what the answer says, in one or two sentences."""
+    limit, units = f"{100 * answer.limit:g} %", _UNITS[answer.unit]
+    if isinstance(answer, NotCertifiable):
+        return _explain_none(answer, limit)
+    proven = (
+        f"At threshold {answer.threshold:.4g} at most {limit} of {units}, with {100 * answer.confidence:g} % "
+        f"confidence ({answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)})."
+    )
+    caught = f"at least {percent(answer.recall_low)} of unsafe requests"
+    if isinstance(answer, CertifiedButUseless):
+        return f"{proven} But what it surely catches, {caught}, does not exceed the limit: a coin may do as well."
+    return f"{proven} It catches {caught}."
+
+
+def _explain_none(answer: NotCertifiable, limit: str) -> str:
+    if answer.errors:
+        return (
+            f"Even at the strictest threshold {answer.errors} of {answer.n_groups} harmless groups are refused, which "
+            f"cannot prove {limit}."
+        )
+    return (
+        f"{answer.n_groups} harmless groups cannot prove {limit}, whatever the guard does: the smallest limit they can "
+        f"prove is {percent(answer.smallest_limit)}. {answer.groups_missing} more groups without a refusal would do."
+    )
+
+
+def whose_certificate(analysis: Analysis) -> str:
+    """Return for whom the certificates speak."""
+    return (
+        f"Certificates speak about {analysis.scored.suite.name}: about pairs drawn as its groups were drawn. They say "
+        "nothing about production traffic, which holds other pictures, other prompts and other people; there, a "
+        "reviewed sample of the traffic speaks."
+    )
+
+
+def warnings(analysis: Analysis, looks: Looks) -> list[str]:
+    """Return what a reader must know before trusting the figures; empty when there is nothing."""
+    found = []
+    scored = analysis.scored
+    if isinstance(analysis.fit, RanksBackwards):
+        found.append(
+            "The guard ranks the wrong way round on half A: its scores fall where danger rises (slope "
+            f"{analysis.fit.slope:.2f} per standard deviation). No calibration was fitted, and none was turned over; "
+            "probabilities are those of the old bundle."
+        )
+    if analysis.auc.high is not None and analysis.auc.high < 0.5:
+        found.append("On half B the guard orders pairs worse than chance.")
+    if len(looks.distinct) > 1:
+        found.append(
+            f"This data was calibrated on {looks.count} times, with {len(looks.distinct)} different declarations. "
+            f"Taken together, their certificates hold with {percent(looks.joint_confidence, 0)} confidence only."
+        )
+    if scored.suite.missing_pictures:
+        found.append(
+            f"{len(scored.suite.missing_pictures)} pairs are left out because their picture is missing; none was "
+            "scored as text alone."
+        )
+    if scored.unjudged:
+        found.append(f"{len(scored.unjudged)} pairs could not be judged and are left out.")
+    if scored.n_thinned:
+        found.append(f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability.")
+    return found

@@ -1,0 +1,138 @@
+"""`guard calibrate`: labelled pairs in; certified thresholds, a bundle and a report out."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from guard.bundle import Bundle
+    from guard.calibration import Analysis, Calibrated, Memory, Scored
+    from guard.suites import Suite
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `calibrate`."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    data: Annotated[
+        str, typer.Option(help="Labelled pairs: a directory, a JSONL file, or a name under GUARD_DATA (mmsafeaware).")
+    ],
+    max_false_refusal: Annotated[
+        list[float], typer.Option(help="Tolerated rate of false refusals, such as 0.05; several share the error.")
+    ],
+    out: Annotated[Path, typer.Option(help="New or empty folder for the bundle, report.html and report.json.")],
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["mmsafeaware", "jsonl", "pack"] | None, typer.Option(help="Recognised by default.")
+    ] = None,
+    bundle: Annotated[str, typer.Option(help='A bundle directory, or "embedded".')] = "embedded",
+    confidence: Annotated[float, typer.Option(help="That all certificates of the run hold.")] = 0.95,
+    unit: Annotated[
+        Literal["group", "request"],
+        typer.Option(help="What the rate is a share of: groups with a refusal, or requests, one of each group."),
+    ] = "group",
+    prevalence: Annotated[float | None, typer.Option(help="Share of unsafe requests in your traffic.")] = None,
+    cost_miss: Annotated[float | None, typer.Option(help="Cost of an unsafe request let through.")] = None,
+    cost_refusal: Annotated[float | None, typer.Option(help="Cost of a harmless request refused.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Choose thresholds with a proof on labelled pairs, and write a bundle that carries them.
+
+    Exits with 1 when a declared limit is not certifiable; the report is written all the same.
+    """
+    import asyncio
+    import datetime as dt
+
+    from guard.calibration import Declaration, Memory, require_empty
+    from guard.calibration import calibrate as run
+    from guard.suites import load_suite
+
+    declaration = Declaration(
+        limits=tuple(max_false_refusal),
+        confidence=confidence,
+        unit=unit,
+        prevalence=prevalence,
+        cost_miss=cost_miss,
+        cost_refusal=cost_refusal,
+    )
+    require_empty(out)
+    suite = load_suite(data, format=format)
+    memory = Memory(_cache_folder())
+    scored, opened = asyncio.run(_score(suite, bundle, memory, show_progress=not quiet))
+    today = dt.datetime.now(dt.UTC).date()
+    done = run(scored, declaration, bundle=opened, out=out, today=today, memory=memory)
+    if as_json:
+        typer.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        _summarise(done, out)
+    if not done.analysis.is_certified:
+        raise typer.Exit(1)
+
+
+async def _score(suite: "Suite", bundle: str, memory: "Memory", *, show_progress: bool) -> "tuple[Scored, Bundle]":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from guard.calibration import score_suite
+    from guard.config import LimitSettings, PolicySettings, Settings
+    from guard.wiring import open_guard
+
+    # Nobody waits for a single pair here: a slow one is judged rather than given up. No decision is made either, so a
+    # bundle without the default operating point will do.
+    settings = Settings(bundle=bundle, policy=PolicySettings(threshold=0.5), limits=LimitSettings(score_timeout_s=300))
+    guard = open_guard(settings)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not show_progress)
+    task = progress.add_task(f"scoring {suite.name}", total=len(suite.pairs))
+    try:
+        with progress:
+            scored = await score_suite(
+                guard,
+                suite,
+                file=memory.scores(guard.bundle, suite, settings),
+                side_by_side=2 * (os.cpu_count() or 1),
+                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    finally:
+        await guard.aclose()
+    return scored, guard.bundle
+
+
+def _cache_folder() -> Path:
+    declared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(declared) if declared else Path.home() / ".cache") / "guard"
+
+
+def _summarise(done: "Calibrated", out: Path) -> None:
+    from rich.console import Console
+
+    from guard.calibration.words import explain, verdict, warnings, whose_certificate
+
+    console = Console()
+    analysis = done.analysis
+    for answer in analysis.answers:
+        console.print(f"[bold]At most {100 * answer.limit:g} %: {verdict(answer)}[/bold]")
+        console.print(f"  {explain(answer)}", highlight=False)
+    console.print(_points_table(analysis))
+    for warning in warnings(analysis, done.looks):
+        console.print(f"! {warning}", highlight=False, markup=False)
+    console.print(whose_certificate(analysis), highlight=False)
+    console.print(f"{out}/report.html" + ("" if done.bundle is None else f", bundle {done.bundle.label} in {out}"))
+
+
+def _points_table(analysis: "Analysis") -> "Table":
+    from rich.table import Table
+
+    from guard.calibration.words import interval
+
+    table = Table("point", "threshold", "unsafe caught", "harmless refused", "groups with a refusal")
+    for name, figures in {**analysis.certified, **analysis.shipped}.items():
+        shown = (figures.recall, figures.false_refusal_rate, figures.group_false_refusal_rate)
+        table.add_row(name, f"{figures.threshold:.4g}", *map(interval, shown))
+    return table

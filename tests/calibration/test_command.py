@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from guard.bundle import Bundle
+from guard.cli import app
+from guard.errors import GuardError, UsageError
+from tests.tiny_bundle import HARMFUL_WORDS, HARMLESS_WORDS
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """240 harmless and 120 unsafe texts; the bundle knows the unsafe ones by a word."""
+    rows = []
+    for number in range(360):
+        unsafe = number >= 240
+        words = [HARMLESS_WORDS[number % len(HARMLESS_WORDS)], HARMLESS_WORDS[number // 13 % len(HARMLESS_WORDS)]]
+        words += [HARMFUL_WORDS[number % len(HARMFUL_WORDS)]] if unsafe else []
+        text = f"{' '.join(words)} {number}"
+        rows.append({"id": str(number), "text": text, "label": "unsafe" if unsafe else "safe", "group": f"g{number}"})
+    file = tmp_path / "data.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def guard(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
+
+
+def test_certified_limit_exits_with_zero_and_a_bundle_that_serves(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    done = guard(
+        "--data", data, "--format", "jsonl", "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", out
+    )
+
+    assert done.exit_code == 0, done.output
+    assert "At most 5 %: certified" in done.stdout
+    assert Bundle.load(out).manifest.operating_points["frr-0.05"].certificate is not None
+    assert (out / "report.html").is_file()
+
+
+def test_limit_that_cannot_be_certified_exits_with_one_and_a_report(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    done = guard("--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.001, "--out", out, "--json")
+
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    assert report["answers"][0]["answer"] == "not certifiable"
+    assert json.loads((out / "report.json").read_text()) == report
+
+
+def test_second_calibration_scores_nothing_again_and_is_counted(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    shared = ("--data", data, "--bundle", bundle.path, "--json")
+    guard(*shared, "--max-false-refusal", 0.05, "--out", tmp_path / "a")
+    (scores,) = (tmp_path / "cache" / "guard" / "scores").iterdir()
+    written = scores.stat().st_mtime_ns
+
+    done = guard(*shared, "--max-false-refusal", 0.1, "--out", tmp_path / "b")
+
+    assert json.loads(done.stdout)["looks"]["count"] == 2
+    assert scores.stat().st_mtime_ns == written
+
+
+def test_quiet_says_nothing(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    done = guard(
+        "--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", tmp_path / "out", "--quiet"
+    )
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-false-refusal", "2"], "must lie between 0 and 1"),
+        (["--max-false-refusal", "0.05", "--format", "mmsafeaware"], "format is jsonl, not mmsafeaware"),
+        (["--max-false-refusal", "0.05", "--cost-miss", "1"], "go together"),
+        (["--max-false-refusal", "0.05", "--data", "nowhere.jsonl"], "no such file or directory"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    bundle: Bundle, data: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = guard("--data", data, "--bundle", bundle.path, "--out", tmp_path / "out", *arguments)
+
+    # `guard.cli.main` prints such errors as one line and exits with 2.
+    assert isinstance(done.exception, UsageError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_label_only_is_bad_input(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    data.write_text("\n".join(data.read_text().splitlines()[:240]))
+
+    done = guard("--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", tmp_path / "out")
+
+    assert isinstance(done.exception, GuardError)
+    assert done.exception.code == "calibration_invalid"
+    assert "one label" in str(done.exception)

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from guard.calibration import Declaration
+from guard.calibration.looks import Look, take_look
+
+FIVE = Look.of(Declaration((0.05,)), "bundle one")
+TEN = Look.of(Declaration((0.1,)), "bundle one")
+
+
+def test_repeating_the_same_calibration_costs_no_confidence(tmp_path: Path) -> None:
+    take_look(tmp_path / "looks.jsonl", FIVE)
+    looks = take_look(tmp_path / "looks.jsonl", FIVE)
+
+    assert looks.count == 2
+    assert looks.distinct == (FIVE,)
+    assert looks.joint_confidence == pytest.approx(0.95)
+
+
+def test_another_limit_or_another_bundle_adds_its_error(tmp_path: Path) -> None:
+    file = tmp_path / "looks.jsonl"
+    take_look(file, FIVE)
+    take_look(file, TEN)
+    looks = take_look(file, Look.of(Declaration((0.05,)), "bundle two"))
+
+    assert looks.count == 3
+    assert looks.joint_confidence == pytest.approx(0.85)
+
+
+def test_order_of_limits_makes_no_other_declaration() -> None:
+    assert Look.of(Declaration((0.1, 0.05)), "b") == Look.of(Declaration((0.05, 0.1)), "b")
+
+
+def test_many_looks_leave_no_confidence(tmp_path: Path) -> None:
+    file = tmp_path / "looks.jsonl"
+    for number in range(30):
+        looks = take_look(file, Look.of(Declaration((0.05,)), f"bundle {number}"))
+
+    assert looks.joint_confidence == 0.0
