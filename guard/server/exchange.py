@@ -50,6 +50,11 @@ class Exchange:
         """HTTP method."""
         return str(self.scope["method"])
 
+    @property
+    def path(self) -> str:
+        """The path below the place where the application is mounted, percent-decoded once."""
+        return str(self.scope["path"]).removeprefix(self.scope.get("root_path", ""))
+
     def header(self, name: bytes) -> str:
         """Return a request header by its lower-case name, "" if absent; of repeated ones, all joined by commas."""
         values = [value for key, value in self.scope["headers"] if key == name]

@@ -27,7 +27,7 @@ class Gateway:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. Raises GuardError, ClientLeft."""
-        target = resolve(exchange.method, exchange.scope["path"])
+        target = resolve(exchange.method, exchange.path)
         exchange.route = target.label
         if self._forwarder is None:
             raise UnknownRoute("no LLM API is configured behind this Guard (upstream.url)")

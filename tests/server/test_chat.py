@@ -318,6 +318,23 @@ async def test_requests_beyond_the_permits_are_503_with_retry_after(build: Build
     assert house.metric("guard_rejected_total", reason="overloaded") == 1
 
 
+async def test_requests_beyond_the_permits_pass_in_shadow_mode_unjudged(build: Builder) -> None:
+    house = build(
+        mode="shadow",
+        scorer=FixedScorer(hang=True),
+        limits={"max_inflight": 1, "admission_timeout_s": 0.05, "score_timeout_s": 0.5},
+    )
+
+    async with house.client() as client:
+        first = asyncio.create_task(client.post(CHAT, json=chat(SAFE)))
+        await asyncio.sleep(0.02)
+        second = await client.post(CHAT, json=chat("another"))
+        await first
+
+    assert (second.status_code, second.headers["x-guard-verdict"]) == (200, "unjudged")
+    assert len(house.upstream.sent) == 2
+
+
 async def test_azure_form_is_judged_and_forwarded_with_its_query(build: Builder) -> None:
     house = build()
     path = "/openai/deployments/gpt/chat/completions"
