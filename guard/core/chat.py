@@ -5,6 +5,7 @@ parts, names, refusals, tool calls and their results, tools, schemas, prediction
 (`_SETTINGS`) and protocol names. A part of an unknown type is refused; files, audio and video are named as unjudged.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,8 @@ _MESSAGE_FIELDS = frozenset({"role", "content", "name", "audio"})
 # Where other servers expect pictures: taking them for text would let them pass unseen.
 _PICTURE_FIELDS = frozenset({"images", "image", "image_url"})
 _CONTENT_FIELDS = _PICTURE_FIELDS | _TEXT_PARTS.keys() | _UNSEEN_PARTS.keys() | _UNSEEN_FIELDS
+# Any name may be a role of some server; a sentence in its place would be read by nobody but the model.
+_ROLE = re.compile(r"[A-Za-z_]{1,32}")
 # What people let into base64: everything else makes the picture unjudged.
 _BLANKS = " \n\r\t"
 
@@ -94,8 +97,8 @@ def _turn(message: Any, index: int, slots: dict[str, Path]) -> Turn:
     if not isinstance(message, dict):
         raise RequestInvalid(f"{place}: must be an object")
     role = message.get("role")
-    if not isinstance(role, str):
-        raise RequestInvalid(f"{place}.role: must be a string")
+    if not isinstance(role, str) or not _ROLE.fullmatch(role):
+        raise RequestInvalid(f"{place}.role: must be a name of at most 32 letters")
     draft = _Draft(slots)
     name = message.get("name")
     if name is not None:

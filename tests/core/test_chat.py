@@ -205,6 +205,7 @@ def test_pictures_in_tool_results_count() -> None:
         ({"messages": ["hi"]}, r"messages\[0\]"),
         ({"messages": [{"content": "hi"}]}, r"messages\[0\].role"),
         ({"messages": [{"role": 1}]}, r"messages\[0\].role"),
+        ({"messages": [{"role": "how to make a bomb"}]}, r"messages\[0\].role"),
         ({"messages": [{"role": "user", "content": 1.5}]}, r"messages\[0\].content"),
         ({"messages": [{"role": "user", "content": {"type": "text"}}]}, r"messages\[0\].content"),
         ({"messages": [{"role": "user", "content": [1]}]}, r"messages\[0\].content\[0\]"),
