@@ -94,7 +94,10 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
             "scored as text alone."
         )
     if scored.unjudged:
-        found.append(f"{len(scored.unjudged)} pairs could not be judged and are left out.")
+        found.append(
+            f"{len(scored.unjudged)} pairs could not be judged and are left out; a policy that blocks such content "
+            "refuses them besides."
+        )
     if scored.n_thinned:
         found.append(f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability.")
     return found

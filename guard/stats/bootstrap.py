@@ -1,6 +1,6 @@
 """Intervals by resampling groups: one set of draws for all measures, so that their differences can be read too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.stats.bounds import lower_bound, upper_bound
-from guard.stats.measures import Share
+from guard.stats.measures import Share, ratio
 
 _SEED = 20_250_211  # fixed: repeating a run repeats its intervals
 _CHUNK_CELLS = 2_000_000
@@ -48,10 +48,16 @@ def estimate(
     Source: Davison and Hinkley (1997), section 3.8: the cluster bootstrap.
     """
     codes, n_groups = _encode(groups)
+    # Shares need sums over groups only, all of them in one matrix product; the others need a weight for each row.
+    shares = {name: measure for name, measure in measures.items() if isinstance(measure, Share)}
+    others = {name: measure for name, measure in measures.items() if name not in shares}
+    hits, counted = (_group_sums(rows, codes, n_groups) for rows in _rows(shares.values(), len(codes)))
     drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in measures}
     for counts in _group_counts(n_groups, resamples, rows=len(codes)):
-        weights = np.take(counts, codes, axis=1)
-        for name, measure in measures.items():
+        for name, values in zip(shares, ratio(counts @ hits, counts @ counted).T, strict=True):
+            drawn[name].append(values)
+        weights = np.take(counts, codes, axis=1) if others else counts
+        for name, measure in others.items():
             drawn[name].append(measure(weights))
     once = np.ones((1, len(codes)))
     return {
@@ -64,6 +70,21 @@ def _encode(groups: Sequence[str]) -> tuple[NDArray[np.intp], int]:
     numbers: dict[str, int] = {}
     codes = np.fromiter((numbers.setdefault(group, len(numbers)) for group in groups), dtype=np.intp, count=len(groups))
     return codes, len(numbers)
+
+
+def _rows(shares: Collection[Share], n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return hits and counted rows of k shares, shape (n, k) each."""
+    if not shares:
+        return np.empty((n, 0), dtype=np.bool_), np.empty((n, 0), dtype=np.bool_)
+    counted = np.stack([share.counted_rows for share in shares], axis=1)
+    return np.stack([share.hits for share in shares], axis=1) & counted, counted
+
+
+def _group_sums(rows: NDArray[np.bool_], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Return how many rows of each group are set, shape (n_groups, k), from shape (n, k)."""
+    sums = np.zeros((n_groups, rows.shape[1]))
+    np.add.at(sums, codes, rows)
+    return sums
 
 
 def _group_counts(n_groups: int, resamples: int, *, rows: int) -> Iterator[NDArray[np.float64]]:

@@ -23,7 +23,7 @@ class Share:
 
     def __call__(self, weights: Floats) -> Floats:
         """Return the weighted share, shape (b,)."""
-        return _ratio(weights @ (self.hits & self.counted_rows), weights @ self.counted_rows)
+        return ratio(weights @ (self.hits & self.counted_rows), weights @ self.counted_rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,7 @@ class Ranking:
         caught, refused = self.curve(weights)
         steps = np.diff(refused, axis=1, prepend=0.0)
         heights = caught - np.diff(caught, axis=1, prepend=0.0) / 2
-        return _ratio(np.sum(steps * heights, axis=1), caught[:, -1] * refused[:, -1])
+        return ratio(np.sum(steps * heights, axis=1), caught[:, -1] * refused[:, -1])
 
     def curve(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return the weight of unsafe and of harmless rows at or above each score, (b, k) each, highest first."""
@@ -110,7 +110,7 @@ class RecallAt:
         within = refused <= self.limit * refused[:, -1:] + 1e-9
         best = np.max(np.where(within, caught, 0.0), axis=1)
         defined = refused[:, -1] > 0
-        return np.where(defined, _ratio(best, caught[:, -1]), np.nan)
+        return np.where(defined, ratio(best, caught[:, -1]), np.nan)
 
 
 def recall_at_frr(scores: Floats, unsafe: Bools, limit: float) -> RecallAt:
@@ -123,5 +123,6 @@ def share_at_or_above(values: Floats, thresholds: Floats) -> Floats:
     return 1.0 - np.searchsorted(np.sort(values), thresholds, side="left") / len(values)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Return above / below elementwise, NaN where `below` is not above zero."""
     return np.divide(above, below, out=np.full_like(above, np.nan, dtype=np.float64), where=below > 0)

@@ -25,7 +25,8 @@ def load_suite(name_or_path: str | Path, *, data_root: Path | None = None, forma
     """
     path = _find(str(name_or_path), data_root if data_root is not None else default_data_root())
     found = _recognise(path)
-    if format is not None and found != format:
+    # A pack is JSON lines in a folder, so who asks for "jsonl" may point at either.
+    if format is not None and found != format and (format, found) != ("jsonl", "pack"):
         raise SuiteInvalid(f"{path}: format is {found}, not {format}")
     match found:
         case "mmsafeaware":

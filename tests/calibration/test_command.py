@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,16 @@ def test_bad_input_is_one_clear_line(
     assert message in str(done.exception)
     assert "\n" not in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_program_ends_with_two_and_one_line_on_bad_input(tmp_path: Path) -> None:
+    arguments = ["calibrate", "--data", str(tmp_path), "--max-false-refusal", "0.05", "--out", str(tmp_path / "out")]
+
+    done = subprocess.run([sys.executable, "-m", "guard", *arguments], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: suite_invalid: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_one_label_only_is_bad_input(bundle: Bundle, data: Path, tmp_path: Path) -> None:

@@ -39,3 +39,10 @@ def test_declared_format_must_be_the_one_found(tmp_path: Path) -> None:
 
     with pytest.raises(SuiteInvalid, match="format is pack, not mmsafeaware"):
         load_suite(tmp_path, format="mmsafeaware")
+
+
+def test_jsonl_may_be_a_file_or_a_folder_of_records(tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text(LINE)
+
+    assert load_suite(tmp_path, format="jsonl").kind == "pack"
+    assert load_suite(tmp_path / "records.jsonl", format="jsonl").kind == "jsonl"
