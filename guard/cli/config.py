@@ -14,12 +14,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def check(file: Annotated[Path, typer.Argument(help="YAML file.")]) -> None:
+def check(
+    file: Annotated[Path, typer.Argument(help="YAML file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print every setting, defaults included, as JSON.")] = False,
+) -> None:
     """Say whether a configuration is valid; exit with 2 and one line if it is not."""
     from guard.config import read_settings
 
-    read_settings(file)
-    typer.echo(f"{file}: valid")
+    settings = read_settings(file)
+    typer.echo(settings.model_dump_json() if as_json else f"{file}: valid")
 
 
 def schema() -> None:

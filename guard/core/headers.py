@@ -20,11 +20,16 @@ _HOP_BY_HOP = frozenset(
 def end_to_end(headers: Iterable[tuple[bytes, bytes]], *, drop: frozenset[str]) -> list[tuple[str, str]]:
     """Return the headers that travel on, names in lower case, in order; repeated ones stay repeated.
 
+    Text is UTF-8 with surrogate escapes, so that encoding it in the same way gives the bytes that came.
+
     Args:
         headers: as received, bytes as they came.
         drop: further names that do not travel, in lower case.
     """
-    decoded = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
+    decoded = [
+        (name.decode("utf-8", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape"))
+        for name, value in headers
+    ]
     dropped = _HOP_BY_HOP | drop
     for name, value in decoded:
         if name == "connection":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 
 from guard.core.headers import end_to_end
-from guard.errors import UpstreamFailed
+from guard.errors import RequestInvalid, UpstreamFailed
 from guard.ports import Upstream, UpstreamRequest, UpstreamResponse
 from guard.server.exchange import Exchange
 from guard.telemetry import Telemetry
@@ -40,6 +40,7 @@ class Forwarder:
 
         Raises:
             UpstreamFailed: no answer; nothing was sent to the client.
+            RequestInvalid: a header that cannot be sent on as it came.
         """
         request = UpstreamRequest(
             method=exchange.method,
@@ -78,7 +79,9 @@ class Forwarder:
 async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
     dropped = _NEVER_RETURNED_EMPTY if response.status in _EMPTY else _NEVER_RETURNED
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers if name not in dropped
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
+        for name, value in response.headers
+        if name not in dropped
     ]
     await exchange.start(response.status, headers, sent_on=True)
     missing = _stated_length(headers)
@@ -104,11 +107,17 @@ def _stated_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
 def _request_headers(exchange: Exchange, *, is_rewritten: bool) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, value in end_to_end(exchange.scope["headers"], drop=_REWRITTEN if is_rewritten else _NEVER_SENT):
+        if not (value.isascii() or _is_unicode(value)):
+            raise RequestInvalid("a header is neither ASCII nor UTF-8")
         separator = "; " if name == "cookie" else ", "
         kept[name] = f"{kept[name]}{separator}{value}" if name in kept else value
     if is_rewritten:
         kept["content-type"] = "application/json"
     return kept
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _error_event(error: UpstreamFailed) -> bytes:

@@ -20,6 +20,16 @@ def test_valid_file_is_said_to_be_valid(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, f"{file}: valid\n")
 
 
+def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("mode: shadow\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file), "--json"])
+
+    shown = orjson.loads(result.output)
+    assert (shown["mode"], shown["policy"]["on_error"]) == ("shadow", "block")
+
+
 @pytest.mark.parametrize(
     ("text", "said"), [("nonsense: 1", "nonsense"), ("port: x", "port"), ("- 1", "top level"), ("a: [", "not YAML")]
 )

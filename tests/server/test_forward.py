@@ -89,6 +89,32 @@ async def test_answer_without_a_body_may_state_a_length(build: Builder) -> None:
     assert (answer.status_code, answer.content) == (304, b"")
 
 
+async def test_headers_in_utf_8_pass_both_ways_byte_for_byte(build: Builder) -> None:
+    heads: list[str] = []
+    name = "Zoë".encode()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await read_request(reader))[0])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-name: " + name + b"\r\nx-latin: \xeb\r\n\r\n")
+
+    async with raw_api(handler) as url, _front(build(), url) as client:
+        answer = await client.post(CHAT, json=chat(SAFE), headers=[(b"x-name", name)])
+
+    assert f"x-name: {name.decode('latin-1')}\r\n" in heads[0]
+    returned = dict(answer.headers.raw)
+    assert (returned[b"x-name"], returned[b"x-latin"]) == (name, b"\xeb")
+
+
+async def test_header_that_cannot_be_sent_as_it_came_is_refused(build: Builder) -> None:
+    house = build()
+
+    async with house.client() as client:
+        answer = await client.post(CHAT, json=chat(SAFE), headers=[(b"x-name", b"\xeb")])
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "request_invalid")
+    assert house.upstream.sent == []
+
+
 async def test_api_that_is_down_is_502(build: Builder) -> None:
     async with raw_api(silent) as url:
         pass
