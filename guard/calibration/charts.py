@@ -13,7 +13,7 @@ from guard.stats.bootstrap import Estimate
 Floats = NDArray[np.float64]
 
 _WIDTH, _HEIGHT = 440.0, 330.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 14.0, 42.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 32.0, 42.0
 _LOG_ODDS_END = 8.0  # of the histogram's axis: probabilities from 0.03 % to 99.97 %
 _BINS = 32
 _LABEL_STEP = 14.0  # closest distance of two labels, in units of the drawing
@@ -76,8 +76,8 @@ def tradeoff_chart(
     parts.append(_line("chance", frame.x(0), frame.y(0), frame.x(frame.x_max), frame.y(frame.x_max)))
     for place, limit in enumerate(sorted(limits)):
         parts.append(_line("limit", frame.x(limit), frame.y(0), frame.x(limit), frame.y(1)))
-        label = f"limit {100 * limit:g} %"
-        parts.append(_text(frame.x(limit) + 4, frame.y(0) - 6 - _LABEL_STEP * place, label, "small"))
+        label_y = _TOP - 6 - _LABEL_STEP * (place % 2)  # neighbours stand in two rows
+        parts.append(_text(frame.x(limit), label_y, f"limit {100 * limit:g} %", "small middle"))
     inside = false_refusals <= frame.x_max
     corners = _stairs(false_refusals[inside], recall[inside])
     points = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in corners)
@@ -138,18 +138,28 @@ def _stairs(x: Floats, y: Floats) -> Iterable[tuple[float, float]]:
 
 def _marks(frame: _Frame, marks: Sequence[Mark]) -> str:
     parts = []
-    lowest = float("-inf")
-    for mark in sorted(marks, key=lambda mark: -mark.recall):
+    ordered = sorted(marks, key=lambda mark: -mark.recall)
+    heights = _spread([frame.y(mark.recall) + 4 for mark in ordered], _TOP + 8, frame.y(frame.y_min) - 4)
+    for mark, label_y in zip(ordered, heights, strict=True):
         x, y = frame.x(mark.false_refusals), frame.y(mark.recall)
-        lowest = max(y + 4, lowest + _LABEL_STEP)
         if mark.is_certified:
             parts.append(f'<path class="mark" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"/>')
         else:
             parts.append(f'<circle class="open" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
         outside = " →" if mark.false_refusals > frame.x_max else ""
         left = x > _WIDTH - 130
-        parts.append(_text(x - 9 if left else x + 9, lowest, mark.name + outside, "end" if left else "label"))
+        parts.append(_text(x - 9 if left else x + 9, label_y, mark.name + outside, "end" if left else "label"))
     return "".join(parts)
+
+
+def _spread(heights: Sequence[float], top: float, bottom: float) -> list[float]:
+    """Return ascending heights moved apart by a label's step, and up again where they fell below the bottom."""
+    spread: list[float] = []
+    for height in heights:
+        spread.append(max(height, spread[-1] + _LABEL_STEP if spread else top))
+    for place in reversed(range(len(spread))):
+        spread[place] = min(spread[place], bottom - _LABEL_STEP * (len(spread) - 1 - place))
+    return spread
 
 
 def _axes(

@@ -13,8 +13,12 @@ _UNITS = {
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage: 0.053 -> "5.3 %", None -> "–"."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    """Return a share as a percentage that does not break over two lines: 0.053 -> "5.3 %", None -> "–"."""
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def _short(share: float) -> str:
+    return f"{100 * share:g}\N{NO-BREAK SPACE}%"
 
 
 def interval(estimate: Estimate) -> str:
@@ -37,12 +41,12 @@ def verdict(answer: Answer) -> str:
 
 def explain(answer: Answer) -> str:
     """Return what the answer says, in one or two sentences."""
-    limit, units = f"{100 * answer.limit:g} %", _UNITS[answer.unit]
+    limit, units = _short(answer.limit), _UNITS[answer.unit]
     if isinstance(answer, NotCertifiable):
         return _explain_none(answer, limit)
     proven = (
-        f"At threshold {answer.threshold:.4g} at most {limit} of {units}, with {100 * answer.confidence:g} % "
-        f"confidence ({answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)})."
+        f"At threshold {answer.threshold:.4g} at most {limit} of {units}, with {_short(answer.confidence)} confidence "
+        f"({answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)})."
     )
     caught = f"at least {percent(answer.recall_low)} of unsafe requests"
     if isinstance(answer, CertifiedButUseless):

@@ -132,7 +132,8 @@ def _points_table(analysis: "Analysis") -> "Table":
     from guard.calibration.words import interval
 
     table = Table("point", "threshold", "unsafe caught", "harmless refused", "groups with a refusal")
-    for name, figures in {**analysis.certified, **analysis.shipped}.items():
+    cheapest = {} if analysis.cheapest is None else {"cheapest": analysis.cheapest}
+    for name, figures in {**analysis.certified, **cheapest, **analysis.shipped}.items():
         shown = (figures.recall, figures.false_refusal_rate, figures.group_false_refusal_rate)
         table.add_row(name, f"{figures.threshold:.4g}", *map(interval, shown))
     return table

@@ -2,7 +2,8 @@
 
 Splits, scenarios, attacks and groups come from the id table in `mmsafeaware_ids`, so they are the same with and without
 a `scenarios.csv`; where that file stands beside `data/`, its groups hold for rows that the table does not know. Rows
-that neither knows are joined with the group whose picture they share, else with each other.
+that neither knows are joined with the group whose picture they share, else with each other; the authors' whole clone
+needs no `scenarios.csv` to give every group the name that it has there.
 
 Every row of this benchmark asks about a picture, and a label speaks of prompt and picture together. So a row without a
 picture is never scored as text alone: rows whose file is not in the folder, and rows 2301 to 2370, for which the
@@ -11,19 +12,21 @@ release has none, are all named in `missing_pictures`.
 
 import csv
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from guard.bundle import digest_file
 from guard.errors import SuiteInvalid
 from guard.suites.groups import connected
-from guard.suites.mmsafeaware_ids import RowFacts, row_facts
+from guard.suites.mmsafeaware_ids import RowFacts, group_name, row_facts
 from guard.suites.pictures import StoredPicture
 from guard.suites.suite import Label, LabelledPair, Suite, digest_pairs
 
 _EXTENSIONS = {".jpeg", ".jpg", ".png", ".webp"}
 _ROW_NUMBER = re.compile(r"[0-9]+")
+_GROUP_NAME = re.compile(r"g[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +144,30 @@ def _groups(rows: list[_Row]) -> list[str]:
     for row, root in zip(rows, roots, strict=True):
         if row.group is not None:
             known[root] = min(known.get(root, row.group), row.group)
-    return [known.get(root, f"row {rows[root].number}") for root in roots]
+    first: dict[int, int] = {}
+    for row, root in zip(rows, roots, strict=True):
+        first[root] = min(first.get(root, row.number), row.number)
+    names = {root: f"row {number}" for root, number in first.items()} | _numbered(first, known) | known
+    return [names[root] for root in roots]
+
+
+def _numbered(first: Mapping[int, int], known: Mapping[int, str]) -> dict[int, str]:
+    """Return the table's kind of name for unknown groups whose number follows from their place.
+
+    Group numbers count groups by their first row. Where as many unknown groups lie between two known ones as numbers
+    are free between them, each has its number; in a whole copy that is every group. In a partial one the rest is named
+    after its first row.
+    """
+    order = sorted(first, key=lambda root: first[root])
+    anchors = [(place, _table_number(known.get(root))) for place, root in enumerate(order)]
+    fixed = [(place, number) for place, number in anchors if number is not None]
+    return {
+        order[place]: group_name(number + place - start)
+        for (start, number), (end, last) in pairwise(fixed)
+        if last - number == end - start
+        for place in range(start + 1, end)
+    }
+
+
+def _table_number(name: str | None) -> int | None:
+    return int(name[1:]) if name is not None and _GROUP_NAME.fullmatch(name) else None

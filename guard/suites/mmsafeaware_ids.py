@@ -164,6 +164,11 @@ def row_facts(row: int) -> RowFacts | None:
     return None
 
 
+def group_name(number: int) -> str:
+    """Return the name of a group in the table."""
+    return f"g{number:03d}"
+
+
 def _unsafe_scenario(place: int) -> str:
     ends = list(accumulate(count for _, count in _UNSAFE_RUNS))
     return _UNSAFE_RUNS[bisect_right(ends, place)][0]
@@ -171,7 +176,7 @@ def _unsafe_scenario(place: int) -> str:
 
 def _group(row: int) -> str | None:
     number = _runs(_GROUPS).get(row)
-    return None if number is None else f"g{number:03d}"
+    return None if number is None else group_name(number)
 
 
 @cache

@@ -94,7 +94,7 @@ def test_report_counts_calibrations_and_says_what_they_cost(bundle: Bundle, tmp_
     report = json.loads((tmp_path / "b" / "report.json").read_text())
 
     assert report["looks"] == {"count": 2, "declarations": 2, "joint_confidence": pytest.approx(0.9)}
-    assert any("90 % confidence only" in warning for warning in report["warnings"])
+    assert any("90\N{NO-BREAK SPACE}% confidence only" in warning for warning in report["warnings"])
 
 
 def test_folder_that_holds_something_is_left_alone(bundle: Bundle, tmp_path: Path) -> None:

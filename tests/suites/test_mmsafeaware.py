@@ -100,6 +100,27 @@ def test_rows_of_unknown_group_join_the_group_whose_picture_they_share(tmp_path:
     assert found[fourth] == f"row {fourth}"
 
 
+def test_unknown_groups_are_numbered_where_their_place_leaves_one_number_each(tmp_path: Path) -> None:
+    # Rows 3 and 5 are in groups 2 and 4, rows 9 and 11 in groups 8 and 10; the table knows neither row 4 nor row 10.
+    rows = [3, 4, 5, 9, 10, 11]
+    copy = write_copy(tmp_path, dict.fromkeys(rows, "x"), {n: f"#0000{n:02x}" for n in rows})
+
+    found = [pair.group for pair in load_suite(copy).pairs]
+
+    assert found == ["g002", "g003", "g004", "g008", "g009", "g010"]
+
+
+def test_unknown_groups_with_several_free_numbers_are_named_after_their_first_row(tmp_path: Path) -> None:
+    # Between rows 41 and 61, in groups 40 and 42 (the rows between share known pictures), two unknown rows claim one.
+    unknown = [n for n in range(42, 61) if (fact := row_facts(n)) and fact.group is None][:2]
+    rows = [41, *unknown, 61]
+    copy = write_copy(tmp_path, dict.fromkeys(rows, "x"), {n: f"#0000{n:02x}" for n in rows})
+
+    found = [pair.group for pair in load_suite(copy).pairs]
+
+    assert found == ["g040", *(f"row {n}" for n in unknown), "g042"]
+
+
 def test_declared_groups_hold_where_the_table_knows_none(tmp_path: Path) -> None:
     unknown = [number for number in range(1, 2300) if (fact := row_facts(number)) and fact.group is None][:2]
     copy = write_copy(tmp_path, dict.fromkeys(unknown, "x"), dict(zip(unknown, ["red", "blue"], strict=True)))
