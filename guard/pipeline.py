@@ -19,7 +19,8 @@ from uuid import uuid4
 
 from guard.bundle import Bundle
 from guard.config import Settings
-from guard.core.cache import LruCache, fingerprint
+from guard.core.cache import LruCache, fingerprint, identity
+from guard.core.flights import Flights
 from guard.core.image import decode_base64, decode_image
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
 from guard.core.text import normalise
@@ -60,12 +61,21 @@ class _Seen:
     failed: bool = False  # the scorer did not say whether there is writing
 
 
-@dataclass(slots=True)
-class _Flight:
-    """An assessment under way, and how many wait for it."""
+_TOO_MANY = _Seen(ImageResult(judged=False, reason=ImageRejected.code))
 
-    task: asyncio.Task[Assessment]
-    waiting: int = 0
+
+class _Identities:
+    """Identities of the pictures of one request, each computed once: its pairs share them, megabytes and all."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ImageInput, bytes]] = {}
+
+    def of(self, image: ImageInput) -> bytes:
+        known = self._known.get(id(image))
+        if known is None:
+            # The picture is kept with it: else its id() could pass to another one.
+            known = self._known[id(image)] = (image, identity(image))
+        return known[1]
 
 
 class _Stages:
@@ -112,7 +122,8 @@ class Guard:
         self._gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="guard-decode")
         self._slots = asyncio.Semaphore(threads)
-        self._flights: dict[bytes, _Flight] = {}
+        self._assessing: Flights[Assessment] = Flights()
+        self._seeing: Flights[_Seen] = Flights()
         self._cache: LruCache[bytes, Assessment] = LruCache(settings.cache.verdicts)
         self._scope = hashlib.sha256(
             f"{bundle.digest} {settings.ocr.model_dump_json()} {settings.images.model_dump_json()}".encode()
@@ -130,7 +141,8 @@ class Guard:
         No pairs at all, or pairs with nothing in them, are allowed with `basis=allow_list`.
         """
         judged = tuple(pairs) or (Pair(""),)
-        assessments = await asyncio.gather(*map(self.assess, judged))
+        identities = _Identities()
+        assessments = await asyncio.gather(*(self._assess(pair, identities) for pair in judged))
         decisions = []
         counted: set[str] = set()
         for pair, assessment in zip(judged, assessments, strict=True):
@@ -160,14 +172,7 @@ class Guard:
 
     async def assess(self, pair: Pair) -> Assessment:
         """Return what a pair looks like to the scorer; every failure is an assessment with a code."""
-        if any(image.url is not None for image in pair.images):
-            pair = replace(pair, images=await self.resolve(pair.images))
-        key = fingerprint(self._scope, pair)
-        remembered = self._cache.get(key)
-        self.telemetry.cache(remembered is not None)
-        if remembered is not None:
-            return replace(remembered, cached=True, latency_ms={})
-        return await self._fly(key, pair)
+        return await self._assess(pair, _Identities())
 
     async def resolve(self, images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:
         """Return the pictures with bytes, or the code of why there are none, in place of URLs; equal URLs once."""
@@ -191,8 +196,8 @@ class Guard:
 
     async def aclose(self) -> None:
         """Give up models, threads and connections; idempotent."""
-        for flight in self._flights.values():
-            flight.task.cancel()
+        self._assessing.cancel()
+        self._seeing.cancel()
         await self._scorer.close()
         await self._reader.close()
         await self._fetcher.close()
@@ -204,34 +209,33 @@ class Guard:
         except ContentUnjudged as error:
             return ImageInput(failure=error.code)
 
-    async def _fly(self, key: bytes, pair: Pair) -> Assessment:
-        """Assess a pair, or wait for an equal one that is under way; dropped when nobody waits any more."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._land(key, pair)))
-        flight.waiting += 1
-        try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if flight.waiting == 0:
-                flight.task.cancel()
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
+    async def _assess(self, pair: Pair, identities: "_Identities") -> Assessment:
+        if any(image.url is not None for image in pair.images):
+            pair = replace(pair, images=await self.resolve(pair.images))
+        pictures = [identities.of(image) for image in pair.images]
+        key = fingerprint(self._scope, pair, pictures)
+        remembered = self._cache.get(key)
+        self.telemetry.cache(remembered is not None)
+        if remembered is not None:
+            return replace(remembered, cached=True, latency_ms={})
+        return await self._assessing.join(key, lambda: self._assess_anew(key, pair, pictures))
 
-    async def _land(self, key: bytes, pair: Pair) -> Assessment:
-        assessment = await self._assess_now(pair)
+    async def _assess_anew(self, key: bytes, pair: Pair, pictures: Sequence[bytes]) -> Assessment:
+        assessment = await self._assess_now(pair, pictures)
         if assessment.code is None and self.settings.cache.verdicts:
             self._cache.put(key, assessment)
         for stage, spent_ms in assessment.latency_ms.items():
             self.telemetry.stage(stage, spent_ms / 1000)
         return assessment
 
-    async def _assess_now(self, pair: Pair) -> Assessment:
+    async def _assess_now(self, pair: Pair, pictures: Sequence[bytes]) -> Assessment:
         stages = _Stages()
         text = normalise(pair.text)
         codes = list(pair.unjudged)
-        seen = await asyncio.gather(*(self._see(image, index, stages) for index, image in enumerate(pair.images)))
+        most = self.settings.images.max_per_request
+        shown = list(zip(pair.images, pictures, strict=True))[:most]
+        seen = await asyncio.gather(*(self._see(image, known, stages) for image, known in shown))
+        seen += [_TOO_MANY] * (len(pictures) - len(shown))
         images = tuple(picture.result for picture in seen)
         failure = next((picture.result.reason for picture in seen if picture.failed), None)
         if failure is not None:
@@ -252,12 +256,14 @@ class Guard:
             return Assessment(None, images, error.code, failed=True, latency_ms=stages.ms)
         return Assessment(scores, images, codes[0] if codes else None, latency_ms=stages.ms)
 
-    async def _see(self, image: ImageInput, index: int, stages: _Stages) -> _Seen:
+    async def _see(self, image: ImageInput, known: bytes, stages: _Stages) -> _Seen:
+        """Look at a picture once for all pairs under way: a turn and its history show the same ones."""
+        return await self._seeing.join(known, lambda: self._see_now(image, stages))
+
+    async def _see_now(self, image: ImageInput, stages: _Stages) -> _Seen:
         """Decode a picture and read the writing in it."""
         if image.failure is not None:
             return _Seen(ImageResult(judged=False, reason=image.failure))
-        if index >= self.settings.images.max_per_request:
-            return _Seen(ImageResult(judged=False, reason=ImageRejected.code))
         try:
             with stages("decode"):
                 frames = await self._decode(image)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from guard.types import ImageInput, Pair
@@ -36,32 +36,39 @@ class LruCache(Generic[Key, Value]):
         return len(self._values)
 
 
-def fingerprint(scope: bytes, pair: Pair) -> bytes:
+def fingerprint(scope: bytes, pair: Pair, pictures: Sequence[bytes]) -> bytes:
     """Return a SHA-256 of everything in a pair that its scores depend on.
 
-    `scope` stands for what is the same for all pairs of a process: bundle, OCR and picture settings. Each part is
-    preceded by its length, so that no two pairs run together into the same bytes. A picture counts by its bytes as they
-    came: plain and in base64 they are two entries.
+    Each part is preceded by its length, so that no two pairs run together into the same bytes.
 
-    Raises:
-        ValueError: a picture is still a URL; the bytes behind it may change.
+    Args:
+        scope: stands for what is the same for all pairs of a process: bundle, OCR and picture settings.
+        pair: its text, and the codes of what is unjudged in it.
+        pictures: `identity` of each of its pictures, which pairs of one request may share.
     """
     digest = hashlib.sha256()
-    _feed(digest.update, scope, pair.text.encode(errors="surrogatepass"), str(len(pair.images)).encode())
-    for image in pair.images:
-        _feed(digest.update, *_identity(image))
+    _feed(digest.update, scope, pair.text.encode(errors="surrogatepass"), str(len(pictures)).encode())
+    _feed(digest.update, *pictures)
     _feed(digest.update, *(code.encode() for code in pair.unjudged))
     return digest.digest()
 
 
-def _identity(image: ImageInput) -> tuple[bytes, bytes]:
-    if image.data is not None:
-        return b"data", hashlib.sha256(image.data).digest()
-    if image.encoded is not None:
-        return b"encoded", hashlib.sha256(image.encoded.encode(errors="surrogatepass")).digest()
-    if image.failure is not None:
-        return b"failure", image.failure.encode()
-    raise ValueError("a picture that was not fetched has no fingerprint")
+def identity(image: ImageInput) -> bytes:
+    """Return a SHA-256 that tells pictures apart by their bytes as they came: plain and in base64 they are two.
+
+    Raises:
+        ValueError: the picture is still a URL; the bytes behind it may change.
+    """
+    if image.url is not None:
+        raise ValueError("a picture that was not fetched has no identity")
+    digest = hashlib.sha256()
+    for kind, value in (("encoded", image.encoded), ("failure", image.failure)):
+        if value is not None:
+            digest.update(f"{kind} {value}".encode(errors="surrogatepass"))
+            return digest.digest()
+    digest.update(b"data ")
+    digest.update(image.data or b"")
+    return digest.digest()
 
 
 def _feed(update: Callable[[bytes], None], *parts: bytes) -> None:

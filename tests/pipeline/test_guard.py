@@ -353,6 +353,16 @@ async def test_work_is_dropped_when_nobody_waits_for_it_any_more() -> None:
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
+async def test_picture_of_a_turn_and_of_its_history_is_read_once() -> None:
+    house = make_house(scorer=FixedScorer(writing=WRITES))
+    image = ImageInput(data=solid("red"), place="messages[0].content[1]")
+
+    await house.guard.check_all([Pair("look", (image,)), Pair("look\nagain", (image,))])
+
+    assert len(house.reader.read_frames) == 1
+    assert len(house.scorer.asked) == 2
+
+
 async def test_no_more_pairs_are_scored_side_by_side_than_there_are_threads() -> None:
     running = most = 0
 
