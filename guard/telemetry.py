@@ -34,7 +34,6 @@ CODES = _tree(errors.GuardError) | {
     "audio_part",
     "file_part",
     "file_id",
-    "unseen_context",
     "cancelled",
     "internal_error",
 }

@@ -6,6 +6,7 @@
 The status is 200 whatever the verdict says: `verdict` and `intended` are the answer, also where they are "unjudged".
 """
 
+import asyncio
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -51,7 +52,7 @@ class Classify:
             body = await read_request_body(exchange, self._settings, self._admission)
             async with self._admission.permit():
                 given = read_json(inflate(body, exchange.header(b"content-encoding"), self._settings.limits))
-                decisions = [await self._classify(item) for item in self._items(given)]
+                decisions = await asyncio.gather(*map(self._classify, self._items(given)))
         finally:
             self._admission.drop(exchange.body_bytes)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))

@@ -31,7 +31,6 @@ STATUS: Mapping[str, int] = {
     "file_part": _UNJUDGED,
     "video_part": _UNJUDGED,
     "file_id": _UNJUDGED,
-    "unseen_context": _UNJUDGED,
     "guard_error": 500,
     INTERNAL_ERROR: 500,
     "upstream_failed": 502,

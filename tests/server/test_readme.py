@@ -1,0 +1,27 @@
+"""The page about the server says what the server does."""
+
+import re
+from pathlib import Path
+
+from guard.server import classify
+from guard.server.wire import STATUS
+from guard.telemetry import CODES
+
+PAGE = (Path(__file__).parents[2] / "guard" / "server" / "README.md").read_text(encoding="utf-8")
+AT_START_ONLY = {"usage", "config_invalid", "suite_invalid", "calibration_invalid", "bundle_invalid"}
+
+
+def test_codes_of_the_page_are_those_of_the_status_table() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (.+) \|$", PAGE, re.MULTILINE)
+    shown = {code: int(status) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+
+    assert shown == {code: status for code, status in STATUS.items() if code not in AT_START_ONLY}
+
+
+def test_every_error_code_has_a_status() -> None:
+    assert CODES - STATUS.keys() == {"cancelled"}
+
+
+def test_doors_and_limits_of_the_page_are_those_of_the_code() -> None:
+    assert f"`POST {classify.ROUTE}`" in PAGE
+    assert f"up to {classify.MAX_ITEMS} items" in PAGE
