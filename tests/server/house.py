@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,15 @@ class Builder:
 def chat(text: str, **more: Any) -> dict[str, Any]:
     """Return a chat request with one user message."""
     return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    """Wait until a condition holds, for at most five seconds."""
+    for _ in range(500):
+        if is_true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
 
 
 @contextlib.asynccontextmanager

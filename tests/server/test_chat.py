@@ -12,7 +12,7 @@ from PIL import Image
 
 from guard.errors import ScorerFailed
 from tests.fakes import FakeUpstream, FixedScorer
-from tests.server.house import SAFE, UNSAFE, Builder, chat
+from tests.server.house import SAFE, UNSAFE, Builder, chat, until
 
 CHAT = "/v1/chat/completions"
 
@@ -180,7 +180,7 @@ async def test_picture_that_cannot_be_judged_passes_where_policy_says_so(build: 
     ids=["fails", "raises something foreign", "hangs"],
 )
 async def test_guards_own_fault_is_503_under_fail_closed(build: Builder, scorer: FixedScorer, code: str) -> None:
-    house = build(scorer=scorer, limits={"score_timeout_s": 0.05, "admission_timeout_s": 0.01})
+    house = build(scorer=scorer, limits={"score_timeout_s": 0.3, "admission_timeout_s": 0.1})
 
     async with house.client() as client:
         answer = await client.post(CHAT, json=chat(SAFE))
@@ -309,7 +309,7 @@ async def test_requests_beyond_the_permits_are_503_with_retry_after(build: Build
 
     async with house.client() as client:
         first = asyncio.create_task(client.post(CHAT, json=chat(SAFE)))
-        await asyncio.sleep(0.02)
+        await until(lambda: bool(house.scorer.asked))
         second = await client.post(CHAT, json=chat("another"))
         await first
 
@@ -327,7 +327,7 @@ async def test_requests_beyond_the_permits_pass_in_shadow_mode_unjudged(build: B
 
     async with house.client() as client:
         first = asyncio.create_task(client.post(CHAT, json=chat(SAFE)))
-        await asyncio.sleep(0.02)
+        await until(lambda: bool(house.scorer.asked))
         second = await client.post(CHAT, json=chat("another"))
         await first
 

@@ -67,7 +67,7 @@ async def test_api_that_does_not_answer_has_its_own_code(
     build: Builder, handler: Handler, status: int, code: str
 ) -> None:
     async with raw_api(handler) as url:
-        answer, house = await _ask(build, url, first_byte_timeout_s=0.2)
+        answer, house = await _ask(build, url, first_byte_timeout_s=0.5)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.headers["x-guard-verdict"] == "safe"

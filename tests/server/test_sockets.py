@@ -1,13 +1,12 @@
 """What a hostile or broken client can do to a connection."""
 
 import asyncio
-from collections.abc import Callable
 
 import orjson
 import pytest
 
 from tests.fakes import FixedScorer
-from tests.server.house import SAFE, Builder, chat, live
+from tests.server.house import SAFE, Builder, chat, live, until
 
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 
@@ -25,14 +24,6 @@ async def _status_line(url: str, *parts: bytes) -> bytes:
         return b""
     finally:
         writer.close()
-
-
-async def _until(is_true: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if is_true():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it never came true")
 
 
 async def test_body_that_trickles_is_given_up(build: Builder) -> None:
@@ -120,9 +111,9 @@ async def test_scoring_ends_when_the_client_leaves(build: Builder) -> None:
     async with live(house.app) as url:
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(_POST + b"content-length: %d\r\n\r\n" % len(body) + body)
-        await _until(lambda: bool(house.scorer.asked))
+        await until(lambda: bool(house.scorer.asked))
         writer.close()
-        await _until(lambda: not house.metric("guard_inflight_requests"))
+        await until(lambda: not house.metric("guard_inflight_requests"))
 
     labels = {"route": "/v1/chat/completions", "policy": "balanced", "mode": "enforce"}
     assert house.metric("guard_requests_total", **labels, action="left") == 1
