@@ -24,6 +24,7 @@ from guard.stats.costs import cheapest_threshold
 from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
 from guard.stats.measures import auc, share_at_or_above
+from guard.stats.reliability import Reliability, reliability
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +68,7 @@ class Analysis:
     auc: Estimate  # on half B
     auc_by_split: Mapping[str, Estimate]  # each unsafe split against all harmless rows of half B
     curve: Curve
+    reliability: Reliability  # of half B, at the prevalence of the data
 
     @property
     def is_certified(self) -> bool:
@@ -123,6 +125,7 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
         auc=areas.pop(""),
         auc_by_split=areas,
         curve=_curve(trials, grid, declaration),
+        reliability=_reliability(fit, manifest.calibration, scored, second),
     )
 
 
@@ -150,6 +153,15 @@ def _calibration(fit: Fitted | RanksBackwards, old: Calibration, prevalence: flo
     if isinstance(fit, RanksBackwards):
         return old
     return fit.calibration if prevalence is None else with_prevalence(fit.calibration, prevalence)
+
+
+def _reliability(
+    fit: Fitted | RanksBackwards, old: Calibration, scored: Scored, rows: NDArray[np.bool_]
+) -> Reliability:
+    plain = old if isinstance(fit, RanksBackwards) else fit.calibration
+    return reliability(
+        to_probability(plain, scored.scores[rows]), scored.unsafe[rows], list(compress(scored.groups, rows))
+    )
 
 
 def _areas(rows: Rows) -> dict[str, Estimate]:

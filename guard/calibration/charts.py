@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from guard.stats.bootstrap import Estimate
+from guard.stats.reliability import Reliability
 
 Floats = NDArray[np.float64]
 
@@ -112,6 +113,21 @@ def histogram_chart(harmless: Floats, unsafe: Floats, *, thresholds: Sequence[tu
     parts.append(_text(_WIDTH - _RIGHT, frame.y(0) - 6, "unsafe pairs ↑", "end"))
     parts.append(_text(_WIDTH - _RIGHT, frame.y(0) + 16, "harmless pairs ↓", "end"))
     return _svg(parts, "Histogram of probabilities, unsafe pairs above the axis and harmless pairs below")
+
+
+def reliability_chart(reliability: Reliability) -> str:
+    """Return the share of unsafe pairs over the probability, with intervals; on the dotted line they agree."""
+    frame = _Frame(x_min=0.0, x_max=1.0, y_min=0.0, y_max=1.0)
+    ticks = [(float(tick), f"{100 * tick:.0f}") for tick in np.linspace(0, 1, 6)]
+    parts = [_axes(frame, "probability, %", "share unsafe, %", ticks_x=ticks, ticks_y=(0, 0.25, 0.5, 0.75, 1))]
+    parts.append(_line("chance", frame.x(0), frame.y(0), frame.x(1), frame.y(1)))
+    for each in reliability.bins:
+        if each.unsafe.value is None or each.unsafe.low is None or each.unsafe.high is None:
+            continue
+        x = frame.x(each.probability)
+        parts.append(_line("range", x, frame.y(each.unsafe.low), x, frame.y(each.unsafe.high)))
+        parts.append(f'<circle class="open" cx="{x:.1f}" cy="{frame.y(each.unsafe.value):.1f}" r="4.5"/>')
+    return _svg(parts, "Reliability diagram: share of unsafe pairs over the probability")
 
 
 def interval_bar(estimate: Estimate, kind: str) -> str:

@@ -51,6 +51,10 @@ def report_document(analysis: Analysis, looks: Looks, *, before: Bundle, after: 
             "false_refusals": analysis.curve.false_refusals.tolist(),
             "recall": analysis.curve.recall.tolist(),
         },
+        "reliability": {
+            "bins": [asdict(each) for each in analysis.reliability.bins],
+            "expected_calibration_error": _estimate(analysis.reliability.error),
+        },
         "measured_on": "half B",
         "speaks_for": whose_certificate(analysis),
         "warnings": warnings(analysis, looks),

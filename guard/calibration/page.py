@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from guard.bundle import Bundle
 from guard.calibration.analysis import Analysis, Half, point_name
-from guard.calibration.charts import Mark, histogram_chart, interval_bar, tradeoff_chart
+from guard.calibration.charts import Mark, histogram_chart, interval_bar, reliability_chart, tradeoff_chart
 from guard.calibration.figures import Figures, Slice
 from guard.calibration.looks import Looks
 from guard.calibration.words import explain, interval, percent, verdict, warnings, whose_certificate
@@ -108,11 +108,14 @@ def _charts(analysis: Analysis, points: Sequence[_Point]) -> str:
     histogram = histogram_chart(analysis.probabilities[~unsafe], analysis.probabilities[unsafe], thresholds=lines)
     unit = "groups of harmless pairs with a refusal" if by_group else "harmless requests, one of each group"
     return (
-        '<h2>The trade-off</h2><div class="charts">'
+        '<h2>The trade-off, and how scores lie</h2><div class="charts">'
         f"<figure>{curve}<figcaption>Half B: unsafe pairs caught against {unit}. Hatched: certified. Diamonds are "
         "certified, circles are not. Dotted: as much caught as refused.</figcaption></figure>"
         f"<figure>{histogram}<figcaption>All scored pairs; dashed lines are thresholds. A guard that tells them apart "
-        "has its unsafe pairs on the right and its harmless ones on the left.</figcaption></figure></div>"
+        "has its unsafe pairs on the right and its harmless ones on the left.</figcaption></figure>"
+        f"<figure>{reliability_chart(analysis.reliability)}<figcaption>Half B in bins of equal size, at the data's own "
+        f"share of unsafe pairs: where probabilities are honest, circles lie on the dotted line. Mean gap "
+        f"{interval(analysis.reliability.error)}.</figcaption></figure></div>"
     )
 
 

@@ -83,6 +83,7 @@ def test_report_holds_plain_rates_with_intervals(bundle: Bundle, tmp_path: Path)
     assert refusals["wrong"] == pytest.approx(990 * figures["false_refusal_rate"]["value"])
     assert report["declared"]["limits"] == [0.05, 0.1]
     assert "production" in report["speaks_for"]
+    assert sum(each["n"] for each in report["reliability"]["bins"]) == report["halves"]["b"]["n_pairs"]
     assert report["suite"]["n_groups"] == 450
 
 
@@ -148,7 +149,7 @@ def test_page_is_whole_and_stands_alone(
     assert "http" not in html
     assert "prefers-color-scheme: dark" in html
     assert "nothing about production traffic" in page.text
-    assert html.count('<svg class="chart"') == 2
+    assert html.count('<svg class="chart"') == 3
     assert "nan" not in page.text.lower().replace("unan", "")
 
 
