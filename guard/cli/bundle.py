@@ -77,12 +77,17 @@ def diff(first: _Folder, second: _Folder, as_json: _Json = False) -> None:
 
 
 async def _probe(bundle: "Bundle") -> None:
-    from guard.scorers.onnx import OnnxScorer
-    from guard.types import PreparedPair
+    """Score one pair by the bundle. Raises BundleInvalid, ScorerFailed."""
+    from guard.config import OcrSettings, PolicySettings, Settings
+    from guard.errors import ScorerFailed
+    from guard.wiring import open_guard
 
-    scorer = OnnxScorer(bundle)
-    await scorer.score([PreparedPair("ready")])
-    await scorer.close()
+    policy = PolicySettings(name=next(iter(bundle.manifest.operating_points)))
+    guard = open_guard(Settings(bundle=str(bundle.path), threads=1, policy=policy, ocr=OcrSettings(mode="off")))
+    is_ready = await guard.ready()
+    await guard.aclose()
+    if not is_ready:
+        raise ScorerFailed("the graphs are loaded and do not score")
 
 
 def _print_bundle(bundle: "Bundle") -> None:

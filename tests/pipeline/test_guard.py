@@ -177,6 +177,19 @@ async def test_gate_that_breaks_fails_the_check(house: House) -> None:
     assert [result.reason for result in decision.images] == ["scorer_failed"]
 
 
+async def test_gate_that_hangs_times_out_as_the_scorer_does() -> None:
+    class Hanging(FixedScorer):
+        async def text_likelihood(self, frame: object) -> float:
+            await asyncio.Event().wait()
+            return 0.0
+
+    house = make_house({"limits": {"score_timeout_s": 0.05, "admission_timeout_s": 0.01}}, scorer=Hanging())
+
+    decision = await house.guard.check(Pair("hello", (PICTURE,)))
+
+    assert (decision.code, decision.images[0].reason) == ("scorer_timeout", "scorer_timeout")
+
+
 async def test_score_count_that_does_not_fit_is_a_failed_scorer(house: House) -> None:
     async def none(pairs: object) -> list[Scores]:
         return []

@@ -1,0 +1,212 @@
+"""The guard itself: a pair goes in, a decision comes out, and nothing on the way passes unjudged and uncounted.
+
+    resolve -> see (decode, gate, read) -> normalise -> score -> Assessment -> decide -> Decision
+
+Whatever fails becomes an assessment with a code, and the policy decides what happens to it. Work in threads is bounded,
+every stage has a deadline, equal pairs that arrive together are assessed once, and results are remembered by everything
+they depended on; failures are not.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from guard.bundle import Bundle
+from guard.config import Settings
+from guard.core.cache import LruCache, fingerprint, identity
+from guard.core.flights import Flights
+from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
+from guard.core.text import normalise
+from guard.errors import ContentUnjudged, GuardError, ImageRejected, ScorerFailed, TextTooLong
+from guard.pipeline.scoring import BoundedScorer
+from guard.pipeline.sight import Seen, Sight
+from guard.pipeline.stages import Stages
+from guard.ports import Fetcher, Scorer, TextReader
+from guard.telemetry import Telemetry
+from guard.types import Assessment, Basis, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
+
+_TOO_MANY = Seen(ImageResult(judged=False, reason=ImageRejected.code))
+
+
+class Guard:
+    """Judges pairs by one bundle under one policy. Made by `guard.wiring.open_guard`; lives in one event loop.
+
+    Args:
+        threads: how many pairs are scored, and pictures decoded, side by side.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        bundle: Bundle,
+        policy: Policy,
+        scorer: Scorer,
+        reader: TextReader,
+        fetcher: Fetcher,
+        telemetry: Telemetry,
+        threads: int = 1,
+    ) -> None:
+        self.settings = settings
+        self.bundle = bundle
+        self.policy = policy
+        self.telemetry = telemetry
+        self._adapters = (scorer, reader, fetcher)
+        self._fetcher = fetcher
+        self._scorer = BoundedScorer(scorer, threads=threads, timeout_s=settings.limits.score_timeout_s)
+        gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
+        self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, threads=threads)
+        self._under_way: Flights[Assessment] = Flights()
+        self._cache: LruCache[bytes, Assessment] = LruCache(settings.cache.verdicts)
+        self._scope = hashlib.sha256(
+            f"{bundle.digest} {settings.ocr.model_dump_json()} {settings.images.model_dump_json()}".encode()
+        ).digest()
+        self._runner: asyncio.Runner | None = None
+        telemetry.bundle(scorer.info)
+
+    async def check(self, pair: Pair) -> Decision:
+        """Return the decision about a pair, counted."""
+        return await self.check_all((pair,))
+
+    async def check_all(self, pairs: Sequence[Pair]) -> Decision:
+        """Return the strictest decision about several pairs of one request; each is counted, each picture once.
+
+        No pairs at all, or pairs with nothing in them, are allowed with `basis=allow_list`.
+        """
+        judged = tuple(pairs) or (Pair(""),)
+        identities = _Identities()
+        assessments = await asyncio.gather(*(self._assess(pair, identities) for pair in judged))
+        decisions = []
+        counted: set[str] = set()
+        for pair, assessment in zip(judged, assessments, strict=True):
+            decision = self.decide(assessment, direction=pair.direction)
+            decisions.append(decision)
+            self._count(pair, assessment, decision, counted)
+        return decisions[0] if len(decisions) == 1 else strictest(decisions)
+
+    def check_sync(self, pair: Pair) -> Decision:
+        """Return the decision about a pair, outside of any event loop. End with `close_sync`."""
+        self._runner = self._runner or asyncio.Runner()
+        return self._runner.run(self.check(pair))
+
+    def close_sync(self) -> None:
+        """Close a guard that was used through `check_sync`."""
+        with self._runner or asyncio.Runner() as runner:
+            runner.run(self.aclose())
+        self._runner = None
+
+    async def assess(self, pair: Pair) -> Assessment:
+        """Return what a pair looks like to the scorer; every failure is an assessment with a code."""
+        return await self._assess(pair, _Identities())
+
+    def decide(self, assessment: Assessment, *, direction: Direction = Direction.INPUT) -> Decision:
+        """Return what the policy says about an assessment; nothing is counted."""
+        start = time.perf_counter()
+        decision = decide(assessment, self.policy, id_=uuid4().hex, direction=direction)
+        spent = time.perf_counter() - start
+        self.telemetry.stage("decide", spent)
+        return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})
+
+    async def resolve(self, images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:
+        """Return the pictures with bytes, or the code of why there are none, in place of URLs; equal URLs once."""
+        urls = dict.fromkeys(image.url for image in images if image.url is not None)
+        if not urls:
+            return tuple(images)
+        start = time.perf_counter()
+        outcomes = dict(zip(urls, await asyncio.gather(*map(self._fetch, urls)), strict=True))
+        self.telemetry.stage("fetch", time.perf_counter() - start)
+        return tuple(
+            image if image.url is None else replace(outcomes[image.url], place=image.place) for image in images
+        )
+
+    async def ready(self) -> bool:
+        """Return whether the scorer answers, in time."""
+        try:
+            await self._scorer.score(PreparedPair("ready"), Stages())
+        except GuardError:
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Give up models, threads and connections; idempotent."""
+        self._under_way.cancel()
+        self._sight.close()
+        for adapter in self._adapters:
+            await adapter.close()
+
+    async def _fetch(self, url: str) -> ImageInput:
+        try:
+            return ImageInput(data=await self._fetcher.fetch(url))
+        except ContentUnjudged as error:
+            return ImageInput(failure=error.code)
+
+    async def _assess(self, pair: Pair, identities: "_Identities") -> Assessment:
+        if any(image.url is not None for image in pair.images):
+            pair = replace(pair, images=await self.resolve(pair.images))
+        pictures = [identities.of(image) for image in pair.images]
+        key = fingerprint(self._scope, pair, pictures)
+        remembered = self._cache.get(key)
+        self.telemetry.cache(remembered is not None)
+        if remembered is not None:
+            return replace(remembered, cached=True, latency_ms={})
+        return await self._under_way.join(key, lambda: self._assess_anew(key, pair, pictures))
+
+    async def _assess_anew(self, key: bytes, pair: Pair, pictures: Sequence[bytes]) -> Assessment:
+        stages = Stages()
+        assessment = replace(await self._assess_now(pair, pictures, stages), latency_ms=stages.ms)
+        if assessment.code is None and self.settings.cache.verdicts:
+            self._cache.put(key, assessment)
+        for stage, spent_ms in stages.ms.items():
+            self.telemetry.stage(stage, spent_ms / 1000)
+        return assessment
+
+    async def _assess_now(self, pair: Pair, pictures: Sequence[bytes], stages: Stages) -> Assessment:
+        shown = list(zip(pair.images, pictures, strict=True))[: self.settings.images.max_per_request]
+        seen = await asyncio.gather(*(self._sight.see(image, known, stages) for image, known in shown))
+        seen += [_TOO_MANY] * (len(pair.images) - len(shown))
+        images = tuple(picture.result for picture in seen)
+        failure = next((picture.result.reason for picture in seen if picture.failed), None)
+        if failure is not None:
+            return Assessment(None, images, failure, failed=True)
+        text = normalise(pair.text)
+        prepared = PreparedPair(
+            text=text if text.strip() else "",
+            frames=tuple(frame for picture in seen for frame in picture.frames),
+            ocr=tuple(writing for picture in seen for writing in picture.ocr),
+        )
+        codes = [*pair.unjudged, *(result.reason for result in images if result.reason is not None)]
+        if not (prepared.text or prepared.frames):
+            return Assessment(None, images, codes[0] if codes else NOTHING_TO_JUDGE)
+        try:
+            scores = await self._scorer.score(prepared, stages)
+        except TextTooLong as error:
+            return Assessment(None, images, error.code)
+        except ScorerFailed as error:
+            return Assessment(None, images, error.code, failed=True)
+        return Assessment(scores, images, codes[0] if codes else None)
+
+    def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:
+        self.telemetry.decision(decision)
+        if assessment.failed and decision.basis is Basis.ERROR_POLICY and decision.code is not None:
+            self.telemetry.failed("score", decision.code, decision.action.value)
+        for image, result in zip(pair.images, decision.images, strict=True):
+            if not image.place or image.place not in counted:
+                counted.add(image.place)
+                self.telemetry.image(result)
+
+
+class _Identities:
+    """Identities of the pictures of one request, each computed once: its pairs share them, megabytes and all."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ImageInput, bytes]] = {}
+
+    def of(self, image: ImageInput) -> bytes:
+        known = self._known.get(id(image))
+        if known is None:
+            # The picture is kept with it: else its id() could pass to another one.
+            known = self._known[id(image)] = (image, identity(image))
+        return known[1]

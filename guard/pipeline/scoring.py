@@ -1,0 +1,60 @@
+"""The scorer boundary: a scorer may be slow, hang or raise anything, and nothing but a `GuardError` comes through."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from guard.errors import GuardError, ScorerFailed, ScorerTimeout
+from guard.pipeline.stages import Stages
+from guard.ports import Scorer
+from guard.types import Frame, PreparedPair, Scores
+
+_log = logging.getLogger(__name__)
+
+
+class BoundedScorer:
+    """Asks a scorer for one pair at a time, `threads` side by side, each with a deadline of `timeout_s`."""
+
+    def __init__(self, scorer: Scorer, *, threads: int, timeout_s: float) -> None:
+        self._scorer = scorer
+        self._slots = asyncio.Semaphore(threads)
+        self._timeout_s = timeout_s
+
+    async def score(self, pair: PreparedPair, stages: Stages) -> Scores:
+        """Return the scores of a pair; the deadline includes the wait for a slot.
+
+        Raises:
+            TextTooLong: a text needs more windows than the scorer judges.
+            ScorerTimeout: no answer in time.
+            ScorerFailed: the scorer raised, or gave another number of scores.
+        """
+        with self._boundary():
+            async with asyncio.timeout(self._timeout_s):
+                with stages("queue"):
+                    await self._slots.acquire()
+                try:
+                    with stages("score"):
+                        (scores,) = await self._scorer.score([pair])
+                finally:
+                    self._slots.release()
+        return scores
+
+    async def writing_likelihood(self, frame: Frame) -> float:
+        """Return how likely a frame holds writing, in [0, 1]. Raises ScorerTimeout, ScorerFailed."""
+        with self._boundary():
+            async with asyncio.timeout(self._timeout_s):
+                return await self._scorer.text_likelihood(frame)
+
+    @contextmanager
+    def _boundary(self) -> Iterator[None]:
+        try:
+            yield
+        except GuardError:
+            raise
+        except TimeoutError as error:
+            raise ScorerTimeout(f"no scores within {self._timeout_s} s") from error
+        except Exception as error:
+            # The message may quote content; its type does not.
+            _log.error("the scorer raised %s", type(error).__name__)
+            raise ScorerFailed(f"the scorer raised {type(error).__name__}") from error
