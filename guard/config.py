@@ -70,7 +70,9 @@ class UpstreamSettings(BaseModel, frozen=True, extra="forbid"):
 
     url: AnyHttpUrl | None = Field(default=None, description="base URL, with or without /v1")
     connect_timeout_s: PositiveFloat = 5.0
-    first_byte_timeout_s: PositiveFloat = 120.0
+    first_byte_timeout_s: PositiveFloat = Field(
+        default=120.0, description="until the head of the answer, and the longest silence within it"
+    )
     total_timeout_s: PositiveFloat = 600.0
     max_connections: PositiveInt = 256
 
