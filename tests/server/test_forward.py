@@ -89,6 +89,16 @@ async def test_answer_without_a_body_may_state_a_length(build: Builder) -> None:
     assert (answer.status_code, answer.content) == (304, b"")
 
 
+async def test_head_request_has_the_length_of_the_body_that_it_lacks(build: Builder) -> None:
+    async with (
+        raw_api(answers(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")) as url,
+        _front(build(mode="shadow"), url) as client,
+    ):
+        answer = await client.head("/v1/files")
+
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "5", b"")
+
+
 async def test_headers_in_utf_8_pass_both_ways_byte_for_byte(build: Builder) -> None:
     heads: list[str] = []
     name = "Zoë".encode()
