@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import orjson
@@ -30,13 +31,25 @@ class Memory:
 
     def scores(self, bundle: Bundle, suite: Suite, settings: Settings) -> ScoreFile:
         """Return the file of a suite's raw scores by a guard with these settings, named after all they depend on."""
-        parts = (bundle.digest, suite.digest, settings.ocr.model_dump_json(), settings.images.model_dump_json())
+        # Thresholds and calibration do not touch raw scores: a calibrated bundle shares those of the one it came from.
+        model = bundle.manifest.model_dump_json(
+            exclude={"name", "version", "created", "calibration", "operating_points"}
+        )
+        settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
+        parts = (_release(), model, suite.digest, *settled)
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return ScoreFile(self.folder / "scores" / f"{name}.jsonl")
 
     def looks(self, suite: Suite) -> Path:
         """Return the file that counts the calibrations on a suite."""
         return self.folder / "calibrations" / f"{suite.digest}.jsonl"
+
+
+def _release() -> str:
+    try:
+        return version("mllm-guard")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

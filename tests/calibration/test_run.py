@@ -8,9 +8,11 @@ import pytest
 
 from guard.bundle import Bundle
 from guard.calibration import Calibrated, Declaration, Memory, Scored, calibrate
+from guard.config import OcrSettings, Settings
 from guard.errors import UsageError
 from guard.stats.calibrators import to_probability
 from tests.calibration.made import scored_groups
+from tests.tiny_bundle import make_tiny_bundle
 
 TODAY = dt.date(2026, 11, 21)
 
@@ -96,6 +98,20 @@ def test_report_counts_calibrations_and_says_what_they_cost(bundle: Bundle, tmp_
 
     assert report["looks"] == {"count": 2, "declarations": 2, "joint_confidence": pytest.approx(0.9)}
     assert any("90\N{NO-BREAK SPACE}% confidence only" in warning for warning in report["warnings"])
+
+
+def test_raw_scores_are_shared_by_a_bundle_and_its_calibrations_only(bundle: Bundle, tmp_path: Path) -> None:
+    memory, suite = Memory(tmp_path / "memory"), scored_groups(400, 200).suite
+    calibrated = run(scored_groups(400, 200), bundle, tmp_path / "out", 0.05).bundle
+    other = make_tiny_bundle(tmp_path / "other", seed=5)
+    assert calibrated is not None
+
+    memory.scores(bundle, suite, Settings()).append("id", 1.5)
+
+    assert memory.scores(calibrated, suite, Settings()).read() == {"id": 1.5}
+    assert memory.scores(other, suite, Settings()).read() == {}
+    assert memory.scores(bundle, scored_groups(30, 30).suite, Settings()).read() == {}
+    assert memory.scores(bundle, suite, Settings(ocr=OcrSettings(mode="off"))).read() == {}
 
 
 def test_folder_that_holds_something_is_left_alone(bundle: Bundle, tmp_path: Path) -> None:
