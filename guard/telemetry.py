@@ -88,6 +88,9 @@ class Telemetry:
             "guard_categories_total", "Unsafe decisions, by their likeliest category.", "category", "intended"
         )
         self._images = self._counter("guard_images_total", "Pictures, judged or why not.", "result", "reason")
+        self._parts = self._counter(
+            "guard_unjudged_parts_total", "Parts other than pictures that Guard could not judge, by code.", "code"
+        )
         self._rejected = self._counter("guard_rejected_total", "Requests refused before any judging.", "reason")
         self._errors = self._counter(
             "guard_errors_total", "Failures inside Guard, and what was done about them.", "stage", "code", "action"
@@ -175,6 +178,10 @@ class Telemetry:
         """Count a picture."""
         reason = NONE if result.reason is None else _code(result.reason)
         self._images("judged" if result.judged else "unjudged", reason).inc()
+
+    def unjudged_part(self, code: str) -> None:
+        """Count a part that is no picture and was not judged: audio, a file, a text beyond the windows."""
+        self._parts(_code(code)).inc()
 
     def rejected(self, reason: str) -> None:
         """Count a request that was refused before any judging, by error code."""

@@ -74,11 +74,7 @@ def parse_chat(body: bytes, *, max_images: int) -> Conversation:
     images = sum(len(turn.images) for turn in turns)
     if images > max_images:
         raise RequestInvalid(f"messages: {images} pictures, limit is {max_images}")
-    context = tuple(
-        Turn("developer" if key in _OPERATOR else "context", place=key, texts=("\n".join(language),))
-        for key, value in document.items()
-        if key not in _SETTINGS and (language := list(language_in(value)))
-    )
+    context = tuple(_context_turn(key, value) for key, value in document.items() if key not in _SETTINGS)
     return Conversation(document, write_document(document), turns, context, slots)
 
 
@@ -112,6 +108,13 @@ def _turn(message: Any, index: int, slots: dict[str, Path]) -> Turn:
         if key not in _MESSAGE_FIELDS and not is_protocol(key, value):
             _add_language(draft, value)
     return Turn(role, place, tuple(draft.texts), tuple(draft.images), tuple(draft.unjudged))
+
+
+def _context_turn(key: str, value: Any) -> Turn:
+    draft = _Draft({})
+    _add_language(draft, value)
+    role = "developer" if key in _OPERATOR else "context"
+    return Turn(role, key, tuple(draft.texts), unjudged=tuple(draft.unjudged))
 
 
 def _read_content(draft: _Draft, content: Any, place: str, path: Path) -> None:

@@ -192,6 +192,10 @@ class Guard:
         self.telemetry.decision(decision)
         if assessment.failed and decision.basis is Basis.ERROR_POLICY and decision.code is not None:
             self.telemetry.failed("score", decision.code, decision.action.value)
+        for code in pair.unjudged:
+            self.telemetry.unjudged_part(code)
+        if assessment.code == TextTooLong.code and assessment.scores is None:
+            self.telemetry.unjudged_part(TextTooLong.code)
         for image, result in zip(pair.images, decision.images, strict=True):
             if not image.place or image.place not in counted:
                 counted.add(image.place)

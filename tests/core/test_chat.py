@@ -94,7 +94,7 @@ def test_settings_and_protocol_names_are_no_language() -> None:
         user="u",
     )
 
-    assert conversation.context == ()
+    assert all(turn.is_empty for turn in conversation.context)
     assert [turn.text for turn in conversation.turns] == ["hello", "hi"]
 
 
@@ -135,6 +135,12 @@ def test_part_that_guard_cannot_see_is_unjudged_by_code(part: dict[str, Any], co
     (pair,) = pairs_to_judge(_parse(_user(part)))
 
     assert pair.unjudged == (code,)
+
+
+def test_picture_hidden_in_an_unknown_field_is_an_unjudged_part() -> None:
+    conversation = _parse({"role": "user", "content": "x"}, documents=[{"data": f"data:image/png;base64,{PNG}"}])
+
+    assert [pair.unjudged for pair in pairs_to_judge(conversation)] == [(), ("file_part",)]
 
 
 def test_audio_of_an_earlier_answer_is_unjudged() -> None:

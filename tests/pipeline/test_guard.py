@@ -96,6 +96,7 @@ async def test_unseen_part_is_unjudged_by_its_code(house: House) -> None:
 
     assert (decision.verdict, decision.action, decision.code) == (Verdict.UNJUDGED, Action.BLOCK, "audio_part")
     assert decision.probability is not None
+    assert house.metric("guard_unjudged_parts_total", code="audio_part") == 1
 
 
 async def test_picture_beyond_the_number_allowed_is_unjudged() -> None:
@@ -113,6 +114,7 @@ async def test_text_beyond_the_windows_is_unjudged(house: House) -> None:
     decision = await house.guard.check(Pair("hello"))
 
     assert (decision.verdict, decision.code) == (Verdict.UNJUDGED, "text_too_long")
+    assert house.metric("guard_unjudged_parts_total", code="text_too_long") == 1
     assert house.metric("guard_errors_total", stage="score", code="text_too_long", action="block") == 0
 
 
@@ -151,7 +153,7 @@ async def test_scorer_that_breaks_follows_on_error_and_is_counted(
 
 async def test_scorer_that_hangs_times_out() -> None:
     house = make_house(
-        {"limits": {"score_timeout_s": 0.05, "admission_timeout_s": 0.01}}, scorer=FixedScorer(hang=True)
+        {"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}}, scorer=FixedScorer(hang=True)
     )
 
     decision = await house.guard.check(Pair("hello"))
@@ -160,7 +162,7 @@ async def test_scorer_that_hangs_times_out() -> None:
 
 
 async def test_scorer_that_hung_gives_its_place_back() -> None:
-    house = make_house({"limits": {"score_timeout_s": 0.05, "admission_timeout_s": 0.01}})
+    house = make_house({"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}})
     house.scorer.hang = True
     await asyncio.gather(*(house.guard.check(Pair(f"hello {index}")) for index in range(4)))
     house.scorer.hang = False
@@ -183,7 +185,7 @@ async def test_gate_that_hangs_times_out_as_the_scorer_does() -> None:
             await asyncio.Event().wait()
             return 0.0
 
-    house = make_house({"limits": {"score_timeout_s": 0.05, "admission_timeout_s": 0.01}}, scorer=Hanging())
+    house = make_house({"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}}, scorer=Hanging())
 
     decision = await house.guard.check(Pair("hello", (PICTURE,)))
 
@@ -266,7 +268,7 @@ async def test_reading_that_hangs_makes_the_picture_unjudged() -> None:
             return ""
 
     house = make_house(
-        {"limits": {"score_timeout_s": 0.05, "admission_timeout_s": 0.01}},
+        {"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}},
         scorer=FixedScorer(writing=WRITES),
         reader=Hanging(),
     )
