@@ -75,10 +75,10 @@ class Exchange:
         if self.body_read is not None and self.added_s is None:
             self.added_s = time.perf_counter() - self.body_read
 
-    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]], *, sent_on: bool) -> None:
+    async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the head of the answer, with the headers of the verdict."""
         self.status = status
-        guard_headers = verdict_headers(self.decision, self.id, sent_on=sent_on)
+        guard_headers = verdict_headers(self.decision, self.id, was_sent_on=self.action == FORWARDED)
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *guard_headers]})
 
     async def send_part(self, part: bytes) -> None:
@@ -99,5 +99,5 @@ class Exchange:
             (b"content-length", str(len(answer.body)).encode()),
             *answer.headers,
         ]
-        await self.start(answer.status, headers, sent_on=False)
+        await self.start(answer.status, headers)
         await self.finish(answer.body)

@@ -83,7 +83,7 @@ async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
         for name, value in response.headers
         if name not in dropped
     ]
-    await exchange.start(response.status, headers, sent_on=True)
+    await exchange.start(response.status, headers)
     missing = _stated_length(headers)
     try:
         async for chunk in response.chunks():
@@ -93,7 +93,7 @@ async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
                 return
             await exchange.send_part(chunk)
     except UpstreamFailed as error:
-        if any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers):
+        if _takes_events(headers):
             await exchange.send_part(_error_event(error))
         raise
     await exchange.finish()
@@ -102,6 +102,13 @@ async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
 def _stated_length(headers: Sequence[tuple[bytes, bytes]]) -> int:
     """Return how long the answer's body will be, -1 where nothing says so."""
     return next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), -1)
+
+
+def _takes_events(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Return whether an event can be added: not to a body that is compressed, or whose length is stated."""
+    named = dict(headers)
+    is_stream = named.get(b"content-type", b"").startswith(b"text/event-stream")
+    return is_stream and not {b"content-encoding", b"content-length"} & named.keys()
 
 
 def _request_headers(exchange: Exchange, *, is_rewritten: bool) -> dict[str, str]:

@@ -93,10 +93,10 @@ def unjudged_answer(decision: Decision) -> Answer:
     return error_answer(decision.code, message, param="messages", decision=decision)
 
 
-def verdict_headers(decision: Decision | None, id_: str, *, sent_on: bool) -> list[tuple[bytes, bytes]]:
+def verdict_headers(decision: Decision | None, id_: str, *, was_sent_on: bool) -> list[tuple[bytes, bytes]]:
     """Return `x-guard-verdict`, `x-guard-action` and `x-guard-id`, also where nothing was judged."""
     if decision is None:
-        verdict, action = "unjudged", "allow" if sent_on else "block"
+        verdict, action = "unjudged", "allow" if was_sent_on else "block"
     else:
         verdict, action = decision.verdict.value, decision.action.value
     return [

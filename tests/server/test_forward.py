@@ -182,6 +182,15 @@ async def test_stream_that_breaks_off_ends_with_an_error_event_and_a_dropped_con
     assert house.metric("guard_upstream_requests_total", code="upstream_broken") == 1
 
 
+async def test_compressed_stream_that_breaks_off_gets_no_plain_event(build: Builder) -> None:
+    head = _STREAM_HEAD.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
+
+    async with raw_api(answers_then_hangs_up(head + _chunk(b"\x1f\x8b"))) as url, _front(build(), url) as client:
+        received = await _receive_broken(client)
+
+    assert received == b"\x1f\x8b"
+
+
 async def test_document_that_breaks_off_is_dropped_in_its_middle(build: Builder) -> None:
     half = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"half":'
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from guard.errors import UpstreamUnreachable
+from tests.fakes import FakeUpstream
 from tests.server.house import Builder
 
 
@@ -21,6 +23,16 @@ async def test_models_are_forwarded_with_path_query_and_key(build: Builder) -> N
         house.metric("guard_requests_total", route="/v1/models", policy="balanced", mode="enforce", action="forward")
         == 1
     )
+
+
+async def test_models_of_an_api_that_is_down_are_502_and_were_not_blocked(build: Builder) -> None:
+    house = build(upstream=FakeUpstream(failure=UpstreamUnreachable("no connection")))
+
+    async with house.client() as client:
+        answer = await client.get("/v1/models")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_unreachable")
+    assert (answer.headers["x-guard-verdict"], answer.headers["x-guard-action"]) == ("unjudged", "allow")
 
 
 async def test_body_in_a_request_without_body_is_refused(build: Builder) -> None:
