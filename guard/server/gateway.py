@@ -42,8 +42,10 @@ class Gateway:
             self._admission.drop(exchange.body_bytes)
 
     def _check_door(self, method: str, target: Target) -> None:
+        if target.door is Door.NOWHERE:
+            raise UnknownRoute("this path is Guard's own, or servers read it in two ways: it is never forwarded")
         is_open = self._settings.mode is not Mode.ENFORCE or self._settings.unknown_routes == "forward"
-        if target.door is Door.NOWHERE or (target.door is Door.UNKNOWN and not is_open):
+        if target.door is Door.UNKNOWN and not is_open:
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
     async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder) -> None:
