@@ -1,6 +1,7 @@
 """Writing in pictures, read by PP-OCR through `rapidocr`, whose models come with its package: nothing is downloaded."""
 
 import asyncio
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -65,6 +66,8 @@ class RapidOcrReader:
             return "\n".join(found.txts or ())
         except Exception as error:
             raise OcrFailed(f"the reader raised {type(error).__name__}") from error
+        finally:
+            _give_memory_back()
 
 
 class NoReader:
@@ -76,6 +79,14 @@ class NoReader:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+def _give_memory_back() -> None:
+    """Let go of what the engine has freed: glibc keeps it, 330 MB resident in place of 190 after one full page."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return  # another C library
 
 
 def _load_engine(threads: int) -> Callable[[NDArray[np.uint8]], Any]:
