@@ -28,6 +28,11 @@ class TextSpec(BaseModel, frozen=True, extra="forbid"):
     max_windows: PositiveInt = 128
     normalisation: Literal["guard-1"] = "guard-1"  # of guard/core/text.py
 
+    @property
+    def most_chars(self) -> int:
+        """Characters that the windows cannot hold even at 64 a token: more need not be looked at to be too long."""
+        return self.max_windows * self.window_tokens * 64
+
 
 class ImageSpec(BaseModel, frozen=True, extra="forbid"):
     """How a frame becomes a tensor: the whole picture squeezed to size × size, then (value / 255 − mean) / std."""

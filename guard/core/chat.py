@@ -15,6 +15,9 @@ from guard.core.language import is_protocol, language_in
 from guard.errors import ImageRejected, ImageUnreachable, RequestInvalid, UnknownPart
 from guard.types import ImageInput
 
+# Each message is a pair to judge.
+MAX_MESSAGES = 2048
+
 # Top-level fields that steer the API and that no model reads.
 _SETTINGS = frozenset({
     "audio", "frequency_penalty", "function_call", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens",
@@ -62,13 +65,16 @@ def parse_chat(body: bytes, *, max_images: int) -> Conversation:
     `Conversation.body` is the body written anew; data URLs in it have lost the white space that base64 may hold.
 
     Raises:
-        RequestInvalid: not JSON, ambiguous JSON, or not shaped like a chat request; more than `max_images` pictures.
+        RequestInvalid: not JSON, ambiguous JSON, or not shaped like a chat request; more than `max_images` pictures
+            or than `MAX_MESSAGES` messages.
         UnknownPart: a content part of a type that Guard does not know. Messages name the place, never the content.
     """
     document = read_document(body)
     messages = document.get("messages")
     if not isinstance(messages, list) or not messages:
         raise RequestInvalid("messages: must be a list with at least one message")
+    if len(messages) > MAX_MESSAGES:
+        raise RequestInvalid(f"messages: {len(messages):,}, limit is {MAX_MESSAGES:,}")
     slots: dict[str, Path] = {}
     turns = tuple(_turn(message, index, slots) for index, message in enumerate(messages))
     images = sum(len(turn.images) for turn in turns)

@@ -17,6 +17,10 @@ from guard.errors import RequestInvalid
 _SAFE_DIGITS = 18
 
 
+# Each value takes some 60 bytes of memory, so that 50 MB of empty lists would take a gigabyte.
+_MOST_VALUES = 250_000
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """A JSON number as it was written: every fraction, and integers that do not fit 64 bits."""
@@ -36,8 +40,12 @@ def read_json(body: bytes) -> Any:
     """Return the JSON value in a request body: dict, list, str, int, bool, None and `Number`.
 
     Raises:
-        RequestInvalid: not UTF-8, not JSON, nested too deeply, NaN or Infinity, or a key twice.
+        RequestInvalid: not UTF-8, not JSON, nested too deeply, NaN or Infinity, a key twice, or more values than any
+            conversation has.
     """
+    # Commas and brackets in texts count as well: a million characters of prose have some 30,000.
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise RequestInvalid(f"the body holds more than {_MOST_VALUES:,} values")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -23,25 +23,36 @@ _TOKEN = re.compile(r"[^\s]{0,64}")
 def language_in(value: Any) -> Iterator[str]:
     """Yield the strings in a JSON value, in order: values, and keys that are not words of a schema or protocol.
 
-    A string that is itself JSON (arguments of a tool call) is read too, so that its escapes hide nothing.
+    A string that is itself JSON (arguments of a tool call) is read too, so that its escapes hide nothing. However deep
+    the value is nested, the time is linear in its size.
     """
-    match value:
-        case str():
-            inner = _inner_json(value)
-            if inner is not None:
-                yield from language_in(inner)
-            elif value.strip():
-                yield value
-        case dict():
-            for key, below in value.items():
-                if is_protocol(key, below):
-                    continue
-                if key not in _VOCABULARY | _PROTOCOL:
-                    yield key
-                yield from language_in(below)
-        case list():
-            for below in value:
-                yield from language_in(below)
+    open_values = [iter((value,))]
+    while open_values:
+        for below in open_values[-1]:
+            if isinstance(below, str):
+                inner = _inner_json(below)
+                if inner is not None:
+                    open_values.append(iter(inner))
+                    break
+                if below.strip():
+                    yield below
+            elif isinstance(below, dict):
+                open_values.append(_fields(below))
+                break
+            elif isinstance(below, list):
+                open_values.append(iter(below))
+                break
+        else:
+            open_values.pop()
+
+
+def _fields(value: dict[str, Any]) -> Iterator[Any]:
+    for key, below in value.items():
+        if is_protocol(key, below):
+            continue
+        if key not in _VOCABULARY | _PROTOCOL:
+            yield key
+        yield below
 
 
 def is_protocol(key: str, value: Any) -> bool:

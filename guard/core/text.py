@@ -38,7 +38,9 @@ def normalise(text: str) -> str:
     """Return `text` with disguises undone; the wording, case and line breaks stay. Idempotent; any string is fine."""
     if text.isascii():
         return _ASCII_CONTROLS.sub("", text.replace("\r", "\n"))
-    folded = unicodedata.normalize("NFKC", _visible(text))
+    # Marks are thinned out before, since normalising takes quadratic time in their number, and after, since it unfolds
+    # letters into letters with marks.
+    folded = _with_few_marks(unicodedata.normalize("NFKC", _with_few_marks(_visible(text))))
     if _SOME_TWIN.search(folded):
         folded = _WORD.sub(_fold_mixed, folded)
         if 2 * len(_LATIN.findall(folded)) > sum(map(str.isalpha, folded)):
@@ -50,6 +52,12 @@ def normalise(text: str) -> str:
 def _visible(text: str) -> str:
     decoded = _FLAG_OF_REGION.sub("", text.replace("\r", "\n")).translate(_SEEN)
     return decoded.translate({ord(character): None for character in set(decoded) if _is_hidden(character)})
+
+
+def _with_few_marks(text: str) -> str:
+    """Return the text with at most four combining marks on a letter: more are ornament, or an attack on patience."""
+    marks = "".join(character for character in set(text) if unicodedata.combining(character))
+    return re.sub(f"([{marks}]{{4}})[{marks}]+", r"\1", text) if marks else text
 
 
 def _is_hidden(character: str) -> bool:

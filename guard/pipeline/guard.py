@@ -28,6 +28,8 @@ from guard.ports import Fetcher, Scorer, TextReader
 from guard.telemetry import Telemetry
 from guard.types import Assessment, Basis, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
 
+# From this length on a text is normalised in a thread: it can take 5 ms, and nobody else should wait for it.
+_LONG_CHARS = 20_000
 _TOO_MANY = Seen(ImageResult(judged=False, reason=ImageRejected.code))
 
 
@@ -171,7 +173,10 @@ class Guard:
         failure = next((picture.result.reason for picture in seen if picture.failed), None)
         if failure is not None:
             return Assessment(None, images, failure, failed=True)
-        text = normalise(pair.text)
+        if len(pair.text) > self.bundle.manifest.text.most_chars:
+            return Assessment(None, images, TextTooLong.code)
+        is_long = len(pair.text) > _LONG_CHARS
+        text = await asyncio.to_thread(normalise, pair.text) if is_long else normalise(pair.text)
         prepared = PreparedPair(
             text=text if text.strip() else "",
             frames=tuple(frame for picture in seen for frame in picture.frames),

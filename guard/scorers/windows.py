@@ -16,8 +16,6 @@ from guard.manifest import TextSpec
 
 # WordPiece turns a word of more than 100 characters into one [UNK]: unread, while an LLM reads it well.
 _LONG_WORD = re.compile(r"(\S{64})(?=\S)")
-# More characters than the windows can hold even at this many characters a token are refused before they are tokenised.
-_MOST_CHARS_A_TOKEN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,8 @@ class Windows:
         return self._checked(rows)
 
     def _tokens(self, text: str) -> list[int]:
-        most = self._spec.max_windows * self._spec.window_tokens * _MOST_CHARS_A_TOKEN
-        if len(text) > most:
-            raise TextTooLong(f"{len(text):,} characters, at most {most:,} are judged")
+        if len(text) > self._spec.most_chars:
+            raise TextTooLong(f"{len(text):,} characters, at most {self._spec.most_chars:,} are judged")
         ids: list[int] = self._tokenizer.encode(_LONG_WORD.sub(r"\1 ", text), add_special_tokens=False).ids
         return ids
 

@@ -230,6 +230,11 @@ def test_too_many_pictures_are_refused() -> None:
         _parse(*[_user(_picture("https://x.test/a.png"))] * 5)
 
 
+def test_too_many_messages_are_refused() -> None:
+    with pytest.raises(RequestInvalid, match=r"^messages: 2,049, limit is 2,048$"):
+        _parse(*[{"role": "user", "content": "x"}] * 2049)
+
+
 def test_unknown_fields_and_numbers_reach_the_upstream_as_they_came() -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"hi","x_y":1.50}],"top_p":0.90,"new":{"a":1E5}}'
 

@@ -23,6 +23,7 @@ from guard.errors import RequestInvalid
         (b'{"a":1} x', "not JSON"),
         (b'{"a":01}', "not JSON"),
         (b'{"a":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a":[' + b"[]," * 200_000 + b"0]}", "more than 250,000 values"),
     ],
 )
 def test_ambiguous_or_broken_body_is_refused(body: bytes, message: str) -> None:

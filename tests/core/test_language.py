@@ -1,4 +1,7 @@
 import json
+import time
+
+import pytest
 
 from guard.core.language import is_protocol, language_in
 
@@ -45,3 +48,20 @@ def test_json_within_json_within_json_is_read() -> None:
     nested = json.dumps({"a": json.dumps({"b": json.dumps("\u0001bomb")})})
 
     assert list(language_in(nested)) == ["a", "b", "\u0001bomb"]
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_depth_is_no_obstacle(depth: int) -> None:
+    (text,) = language_in("[" * depth + '"bomb"' + "]" * depth)
+
+    assert "bomb" in text
+
+
+def test_many_strings_far_down_take_linear_time() -> None:
+    value: list[object] = ["bomb"] * 100_000
+    for _ in range(900):
+        value = [value]
+    start = time.perf_counter()
+
+    assert sum(1 for _ in language_in(value)) == 100_000
+    assert time.perf_counter() - start < 2

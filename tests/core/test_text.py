@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,13 +46,29 @@ def test_flag_of_a_region_does_not_become_letters() -> None:
     assert normalise(f"in {scotland} now") == "in \U0001f3f4 now"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a" + "\u0301\u0316" * 200_000, "a\u0301" * 200_000, "\U000e0061" * 400_000, "\ufdfa" * 20_000, "а" * 400_000],
+)
+def test_long_text_takes_no_more_than_a_moment(text: str) -> None:
+    start = time.perf_counter()
+
+    normalise(text)
+
+    assert time.perf_counter() - start < 2
+
+
+def test_ornaments_are_thinned_out() -> None:
+    assert normalise("b" + "\u0336\u0301\u0315\u0316" * 9 + "omb").count("\u0336") == 1
+
+
 @given(st.text())
 def test_normalising_twice_changes_nothing(text: str) -> None:
     once = normalise(text)
     assert normalise(once) == once
 
 
-@given(st.text(alphabet="аеорсbomk\u0301\u200b\u0336 \U000e0061ΑＢ"))
+@given(st.text(alphabet="аеорсbomk\u0301\u0344\u0f73\ufb1d\u200b\u0336 \U000e0061ΑＢ"))
 def test_normalising_disguises_twice_changes_nothing(text: str) -> None:
     once = normalise(text)
     assert normalise(once) == once

@@ -118,6 +118,17 @@ async def test_text_beyond_the_windows_is_unjudged(house: House) -> None:
     assert house.metric("guard_errors_total", stage="score", code="text_too_long", action="block") == 0
 
 
+async def test_far_too_long_text_is_unjudged_before_any_work(house: House) -> None:
+    decision = await house.guard.check(Pair("x" * 30_000_000))
+
+    assert (decision.verdict, decision.code) == (Verdict.UNJUDGED, "text_too_long")
+    assert house.scorer.asked == []
+
+
+async def test_long_text_is_normalised_like_a_short_one(house: House) -> None:
+    assert (await house.guard.check(Pair("hello " * 5_000 + "b\u200bomb"))).verdict is Verdict.UNSAFE
+
+
 @pytest.mark.parametrize("pair", [Pair(""), Pair(" \u200b\n")])
 async def test_pair_with_nothing_in_it_is_allowed_by_rule_and_never_scored(house: House, pair: Pair) -> None:
     decision = await house.guard.check(pair)
@@ -152,9 +163,7 @@ async def test_scorer_that_breaks_follows_on_error_and_is_counted(
 
 
 async def test_scorer_that_hangs_times_out() -> None:
-    house = make_house(
-        {"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}}, scorer=FixedScorer(hang=True)
-    )
+    house = make_house({"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}}, scorer=FixedScorer(hang=True))
 
     decision = await house.guard.check(Pair("hello"))
 
