@@ -61,13 +61,10 @@ def identity(image: ImageInput) -> bytes:
     """
     if image.url is not None:
         raise ValueError("a picture that was not fetched has no identity")
-    digest = hashlib.sha256()
-    for kind, value in (("encoded", image.encoded), ("failure", image.failure)):
-        if value is not None:
-            digest.update(f"{kind} {value}".encode(errors="surrogatepass"))
-            return digest.digest()
-    digest.update(b"data ")
-    digest.update(image.data or b"")
+    if image.failure is not None:
+        return hashlib.sha256(b"failure " + image.failure.encode()).digest()
+    digest = hashlib.sha256(b"data " if image.encoded is None else b"encoded ")
+    digest.update(image.data or b"" if image.encoded is None else image.encoded.encode(errors="surrogatepass"))
     return digest.digest()
 
 

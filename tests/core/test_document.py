@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from guard.core.document import read_document, write_document
+from guard.core.document import _occurrences, read_document, write_document
 from guard.errors import RequestInvalid
 
 
@@ -67,3 +69,8 @@ def test_messages_never_quote_the_body() -> None:
         read_document(b'{"a": secret}')
 
     assert "secret" not in str(caught.value)
+
+
+@given(st.lists(st.sampled_from([b",", b"x" * 5000, b",x", b"y" * 4095]), max_size=12).map(b"".join))
+def test_marks_are_counted_across_leaps(body: bytes) -> None:
+    assert _occurrences(body, b",") == body.count(b",")
