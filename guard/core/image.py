@@ -21,6 +21,7 @@ from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImag
 from PIL.ImageFile import ImageFile
 
 from guard.config import ImageSettings
+from guard.core.structure import check_structure
 from guard.errors import ImageRejected
 from guard.manifest import ImageSpec
 from guard.types import Frame
@@ -166,6 +167,7 @@ def _open(data: bytes, limits: ImageSettings) -> ImageFile:
     kind = media_type(data)
     if kind is None:
         raise ImageRejected(f"not a {ACCEPTED} picture")
+    check_structure(data, kind)
     if kind == "image/webp":
         _check_webp_canvas(data, limits)
     return _PLUGINS[kind](BytesIO(data))

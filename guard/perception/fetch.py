@@ -67,7 +67,7 @@ class HttpFetcher:
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s), self._slots:
-                return await self._follow(URL(url))
+                return await self._follow(_parse(url))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise ImageUnreachable(_UNREACHABLE) from error
 
@@ -82,7 +82,7 @@ class HttpFetcher:
             async with self._open_session().get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
                     return await self._read(response)
-                url = url.join(URL(response.headers.get("Location", "")))
+                url = url.join(_parse(response.headers.get("Location", "")))
         raise ImageUnreachable(_UNREACHABLE)
 
     def _check(self, url: URL) -> None:
@@ -159,6 +159,13 @@ class _CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+def _parse(url: str) -> URL:
+    try:
+        return URL(url)
+    except (ValueError, TypeError, LookupError) as error:  # yarl 1.25 raises IndexError for "http://[]@"
+        raise ImageUnreachable(_UNREACHABLE) from error
 
 
 def _connector(resolver: AbstractResolver) -> aiohttp.BaseConnector:

@@ -139,7 +139,7 @@ async def test_address_in_the_url_that_is_not_public_is_refused(house: House, ur
     [
         "ftp://pictures.test/a", "file:///etc/passwd", "gopher://pictures.test/", "//pictures.test/a", "pictures.test",
         "", "http://", "http:///a.png", "http://user@pictures.test/", "http://user:pw@pictures.test/",
-        "http://pictures.test:8080/a.png", "http://pictures.test:22/", "http://pictures.test:99999/", "http://[::1",
+        "http://pictures.test:8080/a.png", "http://pictures.test:22/", "http://pictures.test:99999/", "http://[::1", "http://[]@",
         "\x00", "http://pictures.test\\@127.0.0.1/", "http://\ud800.test/", "http://" + "a" * 300 + ".test/",
     ],
 )  # fmt: skip

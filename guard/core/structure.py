@@ -1,0 +1,63 @@
+"""How many pieces a picture's file is made of, counted before a decoder reads them one by one.
+
+Headers made of millions of empty pieces kept Pillow busy for up to 9 s a file (20 MB, measured), and each scan of a
+progressive JPEG goes over all its pixels again: 42 bytes more, and another pass.
+"""
+
+from guard.errors import ImageRejected
+
+# Encoders write up to a few thousand chunks of 8 KiB, and some ten scans.
+MOST_CHUNKS = 20_000
+MOST_SEGMENTS = 4_000
+MOST_SCANS = 50
+MOST_STARTS = 64
+
+_START = b"\xff\xd8\xff"
+_SCAN = b"\xff\xda"
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
+
+
+def check_structure(data: bytes, media_type: str) -> None:
+    """Return if the file's pieces can be read in a moment. Raises ImageRejected."""
+    if media_type == "image/png":
+        _check_png(data)
+    elif media_type == "image/jpeg":
+        _check_jpeg(data)
+
+
+def _check_png(data: bytes) -> None:
+    at = 8
+    for _ in range(MOST_CHUNKS):
+        if at >= len(data):
+            return
+        at += 12 + int.from_bytes(data[at : at + 4])  # length, type and checksum around the content
+    raise ImageRejected(f"more than {MOST_CHUNKS:,} chunks")
+
+
+def _check_jpeg(data: bytes) -> None:
+    # In entropy-coded data 0xff is followed by a zero or a restart marker; headers hold a thumbnail's scan at most.
+    scans = data.count(_SCAN)
+    if scans > MOST_SCANS:
+        raise ImageRejected(f"{scans:,} scans, limit is {MOST_SCANS}")
+    starts = data.count(_START)
+    if starts > MOST_STARTS:
+        raise ImageRejected(f"{starts:,} pictures in one file, limit is {MOST_STARTS}")
+    at = data.find(_START)
+    while at >= 0:
+        _check_segments(data, at + 2)
+        at = data.find(_START, at + 1)
+
+
+def _check_segments(data: bytes, at: int) -> None:
+    """Walk over the segments of one header, fill bytes among them, up to its first scan or to where it breaks."""
+    for _ in range(MOST_SEGMENTS):
+        if data[at : at + 1] != b"\xff" or at + 1 >= len(data) or data[at + 1] == _SCAN[1]:
+            return
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        else:
+            at += 2 + max(int.from_bytes(data[at + 2 : at + 4]), 2)
+    raise ImageRejected(f"more than {MOST_SEGMENTS:,} segments")
