@@ -4,7 +4,7 @@ Defaults are safe and every limit is finite. An unknown key is an error.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AnyHttpUrl, BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
@@ -15,82 +15,102 @@ from guard.types import Action, Mode
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class ImageSettings(BaseModel, frozen=True, extra="forbid"):
+class _Section(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
+    """A part of the configuration; the string below a field is its description."""
+
+
+class ImageSettings(_Section):
     """Limits on one picture, checked before it is decoded."""
 
     max_bytes: PositiveInt = 20_000_000
+    """of the file"""
     max_pixels: PositiveInt = 25_000_000
+    """width times height, over all frames together"""
     max_frames: PositiveInt = 8
+    """of an animated picture; one with more is not judged at all"""
     max_per_request: PositiveInt = 32
+    """pictures; a request with more is refused"""
 
 
-class FetchSettings(BaseModel, frozen=True, extra="forbid"):
+class FetchSettings(_Section):
     """How pictures behind URLs are fetched. Addresses that are not public are refused, at every redirect."""
 
     enabled: bool = True
+    """false: a picture behind a URL is never fetched, and so never judged"""
     timeout_s: PositiveFloat = 5.0
+    """from the first look-up to the last byte, redirects included"""
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    """each is checked like the first address"""
     ports: tuple[PositiveInt, ...] = (80, 443)
-    allow_networks: tuple[str, ...] = Field(
-        default=(), description="networks in CIDR form that may be fetched from although they are not public"
-    )
+    """that may be connected to"""
+    allow_networks: tuple[str, ...] = ()
+    """networks in CIDR form that may be fetched from although they are not public"""
 
 
-class OcrSettings(BaseModel, frozen=True, extra="forbid"):
+class OcrSettings(_Section):
     """When writing in pictures is read."""
 
-    mode: Literal["auto", "always", "off"] = Field(
-        default="auto", description="auto: only where the vision tower sees writing; off: never, and nothing is said"
-    )
-    gate: Probability | None = Field(
-        default=None, description="likelihood of writing from which OCR runs in mode auto; none takes the bundle's"
-    )
+    mode: Literal["auto", "always", "off"] = "auto"
+    """auto: only where the vision tower sees writing; off: never, and nothing is said"""
+    gate: Probability | None = None
+    """likelihood of writing from which OCR runs in mode auto; none takes the bundle's"""
     max_chars: PositiveInt = 4000
+    """read in one frame; a picture with more is judged in part, and counts as not judged"""
 
 
-class PolicySettings(BaseModel, frozen=True, extra="forbid"):
+class PolicySettings(_Section):
     """What is blocked. The caller of the API cannot change it."""
 
-    name: str = Field(default="balanced", description="operating point of the bundle: strict, balanced, permissive")
-    threshold: Probability | None = Field(
-        default=None, description="own threshold on the probability; replaces the operating point and is not certified"
-    )
+    name: str = "balanced"
+    """operating point of the bundle: strict, balanced, permissive"""
+    threshold: Probability | None = None
+    """own threshold on the probability; replaces the operating point and is not certified"""
     unsafe_action: Action = Action.BLOCK
-    on_error: Literal[Action.BLOCK, Action.ALLOW] = Field(
-        default=Action.BLOCK, description="when Guard itself fails: block (fail-closed) or allow (fail-open)"
-    )
-    on_unjudged: Literal[Action.BLOCK, Action.ALLOW] = Field(
-        default=Action.BLOCK, description="when a part of the content cannot be judged"
-    )
-    judge_system: bool = Field(default=True, description="judge system and developer messages too")
+    """what happens to unsafe content; flag and review let it through, with headers that say so"""
+    on_error: Literal[Action.BLOCK, Action.ALLOW] = Action.BLOCK
+    """when Guard itself fails: block (fail-closed) or allow (fail-open)"""
+    on_unjudged: Literal[Action.BLOCK, Action.ALLOW] = Action.BLOCK
+    """when a part of the content cannot be judged"""
+    judge_system: bool = True
+    """judge system and developer messages too"""
 
 
-class UpstreamSettings(BaseModel, frozen=True, extra="forbid"):
+class UpstreamSettings(_Section):
     """The LLM API behind Guard."""
 
-    url: AnyHttpUrl | None = Field(default=None, description="base URL, with or without /v1")
+    url: AnyHttpUrl | None = None
+    """base URL, with or without /v1"""
     connect_timeout_s: PositiveFloat = 5.0
-    first_byte_timeout_s: PositiveFloat = Field(
-        default=120.0, description="until the head of the answer, and the longest silence within it"
-    )
+    """until there is a connection"""
+    first_byte_timeout_s: PositiveFloat = 120.0
+    """until the head of the answer, and the longest silence within it"""
     total_timeout_s: PositiveFloat = 600.0
+    """until the last byte of the answer"""
     max_connections: PositiveInt = 256
+    """open at once"""
 
 
-class LimitSettings(BaseModel, frozen=True, extra="forbid"):
+class LimitSettings(_Section):
     """What Guard takes on before it says no."""
 
     max_body_bytes: PositiveInt = 50_000_000
-    max_buffered_bytes: PositiveInt = Field(
-        default=500_000_000, description="bodies of all requests together, while they are judged and sent on"
-    )
-    max_head_bytes: PositiveInt = Field(default=65_536, description="request line and headers of one request")
-    head_timeout_s: PositiveFloat = Field(default=10.0, description="from the first byte of a head to its last")
+    """of one request, also after inflating"""
+    max_buffered_bytes: PositiveInt = 500_000_000
+    """bodies of all requests together, while they are judged and sent on"""
+    max_head_bytes: PositiveInt = 65_536
+    """request line and headers of one request"""
+    head_timeout_s: PositiveFloat = 10.0
+    """from the first byte of a head to its last"""
     body_timeout_s: PositiveFloat = 30.0
+    """from the first byte of a body to its last"""
     max_inflight: PositiveInt = 64
+    """requests judged at once; others wait for a permit"""
     admission_timeout_s: PositiveFloat = 2.0
+    """how long a request waits for a permit before it is refused"""
     score_timeout_s: PositiveFloat = 10.0
+    """for each of decoding, reading and scoring a pair"""
     drain_timeout_s: PositiveFloat = 30.0
+    """how long a stopping Guard finishes what is in flight"""
 
     @model_validator(mode="after")
     def _admission_is_shorter_than_scoring(self) -> Self:
@@ -111,27 +131,36 @@ class LimitSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-class CacheSettings(BaseModel, frozen=True, extra="forbid"):
+class CacheSettings(_Section):
     """How many results are remembered, each by digest of everything it depended on."""
 
     verdicts: Annotated[int, Field(ge=0)] = 20_000
+    """assessments of pairs"""
     pictures: Annotated[int, Field(ge=0)] = 2_000
+    """embeddings of pictures, and the writing found in them"""
 
 
-class Settings(BaseModel, frozen=True, extra="forbid"):
+class Settings(_Section):
     """Everything that `guard serve` can be told."""
 
     host: str = "127.0.0.1"
+    """address to listen on"""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """port to listen on; 0 takes a free one"""
     mode: Mode = Mode.ENFORCE
-    bundle: str = Field(default="embedded", description='a bundle directory, or "embedded"')
-    threads: Annotated[int, Field(ge=0)] = Field(default=0, description="scoring threads; 0 takes one per core")
-    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="cuda that cannot load stops the start")
+    """enforce: decisions are carried out; shadow: they are made and counted, and all passes; off: nothing is judged"""
+    bundle: str = "embedded"
+    '''a bundle directory, or "embedded"'''
+    threads: Annotated[int, Field(ge=0)] = 0
+    """scoring threads; 0 takes one per core"""
+    provider: Literal["cpu", "cuda"] = "cpu"
+    """cuda that cannot load stops the start"""
     unknown_routes: Literal["deny", "forward"] = "deny"
-    access_log: bool = Field(default=True, description="one JSON line per request on stderr, without any content")
-    refusal: Literal["error", "message"] = Field(
-        default="error", description="an unsafe prompt is answered with HTTP 400, or with a refusal as a message"
-    )
+    """paths that Guard does not know, in mode enforce; the other modes forward and count them"""
+    access_log: bool = True
+    """one JSON line per request on stderr, without any content"""
+    refusal: Literal["error", "message"] = "error"
+    """an unsafe prompt is answered with HTTP 400, or with a refusal as a message"""
     upstream: UpstreamSettings = UpstreamSettings()
     policy: PolicySettings = PolicySettings()
     images: ImageSettings = ImageSettings()
@@ -141,6 +170,17 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     cache: CacheSettings = CacheSettings()
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without keys that occur twice: the later one would win unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node. Raises ConstructorError for a key that occurs twice."""
+        keys = [str(key.value) for key, _ in node.value]
+        if len(set(keys)) != len(keys):
+            raise yaml.constructor.ConstructorError(problem="a key occurs twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_settings(path: Path) -> Settings:
     """Return the settings in a YAML file.
 
@@ -148,7 +188,7 @@ def read_settings(path: Path) -> Settings:
         ConfigInvalid: the file cannot be read, is not YAML, or does not fit the model; the message names the key.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

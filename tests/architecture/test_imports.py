@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring"},
     "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
     "demo": DOMAIN | {"server"},
-    "train": DOMAIN | {"suites"},
+    "train": DOMAIN | {"suites", "ports", "scorers"},  # the exported graphs are measured as they will serve
     "__main__": {"cli"},
     "cli": DOMAIN | {"ports", "telemetry", "suites", "pipeline", "wiring", "server", "calibration", "demo", "train"},
 }

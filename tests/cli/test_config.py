@@ -31,7 +31,14 @@ def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("nonsense: 1", "nonsense"), ("port: x", "port"), ("- 1", "top level"), ("a: [", "not YAML")]
+    ("text", "said"),
+    [
+        ("nonsense: 1", "nonsense"),
+        ("port: x", "port"),
+        ("- 1", "top level"),
+        ("a: [", "not YAML"),
+        ("port: 1\nport: 2", "twice"),
+    ],
 )
 def test_invalid_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "guard.yaml"

@@ -35,3 +35,8 @@ def test_every_command_of_the_readme_exists() -> None:
     named = set(re.findall(r"^\| `(guard [a-z ]+)`", readme, flags=re.MULTILINE))
     assert named
     assert named - known == set()
+
+
+def test_every_setting_has_a_description() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| .+ \| .* \|  \|$", reference.render(), flags=re.MULTILINE)
+    assert rows == []
