@@ -1,0 +1,81 @@
+"""`guard train` and `guard export`: from data to a checkpoint, from a checkpoint to a bundle."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Part(StrEnum):
+    """What to train."""
+
+    TEXT = "text"
+    VISION = "vision"
+    FUSION = "fusion"
+    ALL = "all"
+
+
+class Profile(StrEnum):
+    """Which licence classes of packs may be used: weights that ship are `permissive`."""
+
+    PERMISSIVE = "permissive"
+    ALL = "all"
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """How weights are stored."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(train)
+    app.command()(export)
+
+
+def train(
+    part: Annotated[Part, typer.Argument(help="what to train; `all` goes through the parts in order")],
+    data: Annotated[Path, typer.Option(help="folder with packs/ and images/")],
+    out: Annotated[Path, typer.Option(help="folder of the run; the same one again goes on where it stopped")],
+    backbone: Annotated[str, typer.Option(help="minilm, or a folder with a BERT-like encoder")] = "minilm",
+    profile: Annotated[Profile, typer.Option(help="licence classes of the packs used")] = Profile.PERMISSIVE,
+    device: Annotated[Device, typer.Option(help="where to compute")] = Device.CPU,
+    seed: Annotated[int, typer.Option(min=0, help="of every draw")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="stop cleanly after so long; call again to go on")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+) -> None:
+    """Train the guard, or a part of it. Exit 0 when finished, 1 when the time was up first."""
+    from guard.train.loop import Budget
+    from guard.train.recipe import Recipe
+
+    recipe = Recipe(data, out, backbone=backbone, profile=profile.value, device=device.value, seed=seed)
+    if not recipe.train(part.value, Budget.of_minutes(minutes, quiet=quiet)):
+        typer.echo(f"not finished: the time was up; the same command goes on in {out}", err=True)
+        raise typer.Exit(1)
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="folder of a finished run")],
+    out: Annotated[Path, typer.Option(help="new or empty folder for the bundle")],
+    precision: Annotated[Precision, typer.Option(help="how weights are stored")] = Precision.INT8,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print nothing")] = False,
+) -> None:
+    """Write a finished run as a bundle: graphs, thresholds, figures, card."""
+    from guard.train.export import export as write_bundle
+
+    bundle = write_bundle(checkpoint, out, precision=precision.value)
+    if not quiet:
+        typer.echo(f"{bundle.label} {bundle.digest} in {out}")

@@ -1,0 +1,124 @@
+"""The model card of a bundle, generated from its report: from what, how, how well, and what it cannot do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_LIMITS = """\
+## What it cannot do
+
+- It is small and reads English. Other languages, slang it never met and irony are mostly beyond it.
+- It names things in a picture coarsely (see the zero-shot figures) and cannot read faces, signs or events from it.
+  It hardly knows what its pictures lack: no hate symbols, hardly any nudity, drugs, blood or documents of identity.
+- Writing in a picture counts only as far as OCR reads it; what the writing gate misses is not read.
+- What text and picture mean only together is learned from few hundred sentences; on wordings and things that it never
+  met it is far from reliable. Read the lines `pairs_*` below beside their text-alone and picture-alone controls.
+- Scenario outputs that few texts taught (biomedical harm, mental stress, copyright, bias, ethics) are weak.
+- Thresholds are estimates on everyday use as this project imagines it. For your own traffic: `guard calibrate`.
+- It is no judge of people, and no substitute for the safety work of the model behind it.
+"""
+
+
+def write_card(path: Path, report: Mapping[str, Any]) -> None:
+    """Write the card of a bundle from its report."""
+    run = report["run"]
+    parts = [
+        "# Guard's embedded model\n",
+        "Judges picture-prompt pairs sent to a multimodal LLM: raw scores for unsafe, 14 scenarios and 5 ways of "
+        "wrapping a request, from a text tower, a vision tower and a fusion of both. Licence of the weights: "
+        "Apache-2.0.\n",
+        _made_of(run),
+        _how(run, report),
+        _figures(report),
+        _LIMITS,
+    ]
+    path.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _made_of(run: Mapping[str, Any]) -> str:
+    texts = run["texts"]
+    lines = [
+        "## Made of",
+        "",
+        f"Text encoder: `{run['backbone']}` (all-MiniLM-L6-v2, Apache-2.0), SHA-256 `{run['backbone_sha256'][:16]}…`. "
+        f"Profile `{run['profile']}`, seed {run['seed']}.",
+        "",
+        f"Texts: {texts['train']:,} rows trained on, {texts['held_out']:,} held out, {texts['everyday']:,} of everyday "
+        "use held out for the thresholds. Prompts and acts of this project are in the package (`guard/train/own`).",
+        "",
+        "| source | licence class | use | rows |",
+        "|---|---|---|--:|",
+    ]
+    for name, source in run["sources"].items():
+        rows = source["rows"] if source["use"] == "train" else "–"
+        lines.append(f"| {name} | {source['licence']} | {source['use']} | {rows} |")
+    pictures = run["pictures"]
+    named = ", ".join(f"{name} ({count:,})" for name, count in sorted(pictures["sources"].items()))
+    lines += [
+        "",
+        f"Pictures ({sum(pictures['sources'].values()):,}; a tenth of the groups held out; labels' SHA-256 "
+        f"`{pictures['sha256'][:16]}…`): {named}. Several of these collections allow research use of the pictures only "
+        "or state no licence; the pictures are not part of this package.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    scale = run["scale"]
+    return "\n".join(
+        [
+            "## How",
+            "",
+            f"- Text tower: {scale['text_epochs']} epochs of fine-tuning with mean pooling; writing found in a picture "
+            "is a second segment, taught on made pairs of prompts and writing. A term holds it near the original.",
+            f"- Vision tower: {report['vision']['parameters'] / 1e6:.1f} M parameters from scratch, "
+            f"{scale['vision_epochs']} epochs, {run['image_size']} pixels, drawn to the frozen text embeddings of its "
+            "labels (LiT); a second output tells writing, taught on drawn pictures.",
+            f"- Fusion: {scale['fusion_steps']} steps on frozen towers; half of each batch are squares of pairs, "
+            "in which every text and every picture stands on both sides of the label.",
+            f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
+            "",
+        ]
+    )
+
+
+def _figures(report: Mapping[str, Any]) -> str:
+    lines = [
+        "## How well",
+        "",
+        "Share [95 % group-bootstrap interval] at the balanced threshold; scored by the shipped graphs as in serving.",
+        "",
+        "| set | rows | groups | recall | false alarms | AUC | AUC text alone | AUC picture alone |",
+        "|---|--:|--:|---|---|---|---|---|",
+    ]
+    for name, row in report["figures"].items():
+        keys = ("recall", "false_alarms", "auc", "auc_text_alone", "auc_image_alone")
+        lines.append(
+            f"| {name} | {row['n']} | {row['n_groups']} | {' | '.join(_shown(row.get(key)) for key in keys)} |"
+        )
+    lines += ["", "| pictures held out | n | figure |", "|---|--:|---|"]
+    naming, writing = report["vision"]["naming"], report["vision"]["writing"]
+    for kind in (kind for kind in naming if kind != "classes"):
+        for key in ("top1", "top5"):
+            row = naming[kind]
+            lines.append(f"| {kind}, {key}, zero-shot of {naming['classes']} | {row['n']} | {_shown(row[key])} |")
+    for name in (name for name in writing if name != "gate"):
+        row = writing[name]
+        lines.append(f"| {name.replace('_', ' ')}, gate {writing['gate']} | {row['n']} | {_shown(row['share'])} |")
+    parity = report["parity"]
+    flipped = ", ".join(f"{name} {count}" for name, count in parity["verdicts_flipped"].items())
+    lines += ["", f"Verdicts that differ from full precision, of {parity['compared_with_fp32']}: {flipped}.", ""]
+    lines.append("| point | threshold | chosen on |")
+    lines.append("|---|--:|---|")
+    lines += [
+        f"| {name} | {point['threshold']:.4f} | {point['chosen_on']} |"
+        for name, point in report["operating_points"].items()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _shown(value: list[float | None] | None) -> str:
+    if value is None or value[0] is None:
+        return "–"
+    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"

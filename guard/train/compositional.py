@@ -1,0 +1,157 @@
+"""Pairs of which neither half gives the label away: every text and every picture stands on both sides equally often.
+
+They come in squares. Two acts that disagree about two kinds of things, in opposite ways, and one picture of each kind:
+
+                   a bottle of beer     a loaf of bread
+    "drink up and drive"    unsafe           safe            (act a)
+    "feed it to the ducks"  safe             unsafe          (act b)
+
+A judge that sees the text alone, or the picture alone, is at chance on every square by construction.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guard.train.images import PHOTO_KINDS, Picture
+from guard.train.own_data import Act
+from guard.train.rows import share
+
+Side = Literal["train", "held_out"]
+_T = TypeVar("_T")
+
+_HELD_OUT_SHARE = 0.2
+# Icons and emoji carry loose topics, made from keywords.
+_KINDS = (*PHOTO_KINDS, "painting", "cartoon", "sketch")
+# They stand in where the pack has (almost) no photographs.
+_DRAWN_HAZARDS = ("poison_toxic", "explosive", "tobacco", "blood_injury")
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """Four pairs: texts[0] is unsafe with pictures[0] and safe with pictures[1], texts[1] the other way round."""
+
+    texts: tuple[str, str]
+    pictures: tuple[int, int]  # positions in the list of pictures
+    categories: tuple[str, str]  # of texts[0] with pictures[0], and of texts[1] with pictures[1]
+    acts: tuple[str, str]
+
+    def pairs(self) -> tuple[tuple[str, int, str | None], ...]:
+        """Return (text, picture, category of the harm or None when safe) of the four pairs."""
+        (a, b), (x, y) = self.texts, self.pictures
+        return (a, x, self.categories[0]), (a, y, None), (b, x, None), (b, y, self.categories[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Pairs as arrays: `text` (n,) indexes `texts`, `picture` (n,) the pictures; `category` is None on safe pairs.
+
+    `groups` names the two acts of the square that a pair belongs to.
+    """
+
+    texts: tuple[str, ...]
+    text: NDArray[np.int64]
+    picture: NDArray[np.int64]
+    category: tuple[str | None, ...]
+    groups: tuple[str, ...]
+
+    @property
+    def unsafe(self) -> NDArray[np.bool_]:
+        """Label of each pair, shape (n,)."""
+        return np.array([category is not None for category in self.category], bool)
+
+
+def make_squares(
+    acts: Sequence[Act], pictures: Sequence[Picture], count: int, *, texts: Side, classes: Side, seed: int
+) -> list[Square]:
+    """Return up to `count` squares; fewer, or none, where no two acts disagree in opposite ways.
+
+    Args:
+        acts: what is said, with the topics on which it is unsafe and harmless.
+        pictures: what may be shown. Photographs and paintings are, icons only for hazards that have no photographs.
+        count: how many; act pairs take turns, then the topics of each.
+        texts: whether acts of the training or of the held-out side speak.
+        classes: the same for picture labels. Held-out classes show held-out pictures.
+        seed: of every draw.
+    """
+    random = np.random.default_rng(seed)
+    speaking = [act for act in acts if _side("act", act.id) == texts]
+    shown = _by_label(pictures, classes)
+    opposed = _opposed(speaking, {key: pictures[found[0]] for key, found in shown.items()})
+    if not opposed:
+        return []
+    squares = []
+    for number in range(count):
+        a, b, only_a, only_b = opposed[number % len(opposed)]
+        kinds = _pick_topic(only_a, random), _pick_topic(only_b, random)
+        squares.append(
+            Square(
+                texts=(_pick(a.wordings, random), _pick(b.wordings, random)),
+                pictures=(_pick(shown[kinds[0]], random), _pick(shown[kinds[1]], random)),
+                categories=(a.category, b.category),
+                acts=(a.id, b.id),
+            )
+        )
+    return squares
+
+
+def flatten(squares: Sequence[Square]) -> Examples:
+    """Return the pairs of squares, four after four."""
+    texts: dict[str, int] = {}
+    rows = [pair for square in squares for pair in square.pairs()]
+    return Examples(
+        text=np.array([texts.setdefault(text, len(texts)) for text, _, _ in rows], np.int64),
+        picture=np.array([picture for _, picture, _ in rows], np.int64),
+        category=tuple(category for _, _, category in rows),
+        groups=tuple("+".join(sorted(square.acts)) for square in squares for _ in range(4)),
+        texts=tuple(texts),
+    )
+
+
+Kind = tuple[str, str]  # label, hazard
+
+
+def _side(key: str, name: str) -> Side:
+    return "held_out" if share(f"guard-{key}-1", name) < _HELD_OUT_SHARE else "train"
+
+
+def _by_label(pictures: Sequence[Picture], side: Side) -> dict[Kind, list[int]]:
+    found: dict[Kind, list[int]] = defaultdict(list)
+    for index, picture in enumerate(pictures):
+        usable = picture.kind in _KINDS or picture.hazard in _DRAWN_HAZARDS
+        if usable and _side("class", picture.label) == side and picture.is_held_out == (side == "held_out"):
+            found[picture.label, picture.hazard].append(index)
+    return dict(found)
+
+
+def _opposed(
+    acts: Sequence[Act], kinds: Mapping[Kind, Picture]
+) -> list[tuple[Act, Act, dict[str, list[Kind]], dict[str, list[Kind]]]]:
+    """Return act pairs with the kinds on which only the first, and only the second, is unsafe; each by hazard."""
+    verdicts = {act.id: {kind: act.verdict(label=kind[0], hazard=kind[1]) for kind in kinds} for act in acts}
+    result = []
+    for number, a in enumerate(acts):
+        for b in acts[number + 1 :]:
+            only_a: dict[str, list[Kind]] = defaultdict(list)
+            only_b: dict[str, list[Kind]] = defaultdict(list)
+            for kind in kinds:
+                said = verdicts[a.id][kind], verdicts[b.id][kind]
+                if said == (True, False):
+                    only_a[kind[1]].append(kind)
+                elif said == (False, True):
+                    only_b[kind[1]].append(kind)
+            if only_a and only_b:
+                result.append((a, b, dict(only_a), dict(only_b)))
+    return result
+
+
+def _pick_topic(by_hazard: Mapping[str, Sequence[Kind]], random: np.random.Generator) -> Kind:
+    return _pick(by_hazard[_pick(sorted(by_hazard), random)], random)
+
+
+def _pick(options: Sequence[_T], random: np.random.Generator) -> _T:
+    return options[int(random.integers(len(options)))]

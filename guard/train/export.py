@@ -1,0 +1,193 @@
+"""A finished run as a bundle: graphs, parity with PyTorch, calibration, thresholds, figures and the card."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from guard.bundle import Bundle, digest_file, write_manifest
+from guard.errors import BundleInvalid, UsageError
+from guard.manifest import Calibration, Manifest, OperatingPoint, TextSpec
+from guard.stats.calibrators import to_probability
+from guard.train.backbone import load_backbone
+from guard.train.card import write_card
+from guard.train.checkpoint import load_json, save_json
+from guard.train.fusion import Fusion, load_fusion
+from guard.train.graphs import FusionGraph, Precision, quantise_text, store_half, write_fusion, write_text, write_vision
+from guard.train.images import SPEC
+from guard.train.measure import calibrate, figures, flips, operating_points, score
+from guard.train.probes import Probe, Probes, load_probes
+from guard.train.rows import share
+from guard.train.text_tower import TextTower, load_text
+from guard.train.tokens import encode
+from guard.train.vision import load_vision
+from guard.train.vision_tower import VisionTower, pixel_tensor
+
+MOST_BYTES = 40_000_000
+_PARITY = 1e-4
+_LOST_AUC = 0.01  # what int8 may cost against full precision, on the held-out rows compared
+_COMPARED = 600
+_VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """The three finished parts, in evaluation mode on the CPU."""
+
+    text: TextTower
+    vision: VisionTower
+    fusion: Fusion
+
+
+def export(checkpoint: Path, out: Path, *, precision: Precision = "int8", threads: int = 2) -> Bundle:
+    """Write the finished run in `checkpoint` as a bundle into a new or empty folder, and return it.
+
+    "int8" stores the text tower's weights as int8 and all others as float16, "fp16" all as float16; arithmetic is
+    float32 but for int8 products.
+
+    Raises:
+        UsageError: a part of the run is not finished, or `out` is not empty.
+        BundleInvalid: a graph says something else than PyTorch, quantisation costs too much, or weights exceed 40 MB.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty")
+    run = load_json(checkpoint / "run.json")
+    backbone = load_backbone(run["backbone"])
+    model = _load(checkpoint, backbone)
+    probes = load_probes(checkpoint / "probes")
+    with tempfile.TemporaryDirectory() as scratch:
+        exact = _write_graphs(model, backbone, Path(scratch) / "fp32", "fp32")
+        parity = _parity(model, exact, backbone, probes)
+        small = exact if precision == "fp32" else _write_graphs(model, backbone, Path(scratch) / "small", precision)
+        scored = score(small, probes, probes.probes, threads=threads)
+        calibration = calibrate(probes.probes, scored.unsafe)
+        probability = to_probability(calibration, scored.unsafe)
+        points = operating_points(probes.probes, probability)
+        compared = sorted(range(len(probes.probes)), key=lambda i: share("compared", str(i)))[:_COMPARED]
+        chosen = [probes.probes[i] for i in compared]
+        unrounded = score(exact, probes, chosen, threads=threads)
+        report: dict[str, Any] = {
+            "run": run,
+            "precision": precision,
+            "calibration": calibration.model_dump(mode="json"),
+            "operating_points": {name: point.model_dump(mode="json") for name, point in points.items()},
+            "figures_at": "balanced",
+            "figures": figures(probes.probes, scored, calibration, points["balanced"].threshold),
+            "vision": load_json(checkpoint / "vision" / "figures.json"),
+            "parity": {
+                "pytorch_to_onnx_fp32": parity,
+                "compared_with_fp32": len(chosen),
+                "largest_difference": float(np.abs(unrounded.unsafe - scored.unsafe[compared]).max()),
+                "verdicts_flipped": flips(unrounded.unsafe, scored.unsafe[compared], calibration, points),
+                "auc": _aucs(chosen, {"fp32": unrounded.unsafe, precision: scored.unsafe[compared]}),
+            },
+        }
+        _check(report["parity"]["auc"], precision)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("text.onnx", "vision.onnx", "fusion.onnx", "tokenizer.json"):
+            shutil.copyfile(small.path / name, out / name)
+    weights = sum(path.stat().st_size for path in out.glob("*.onnx"))
+    if weights > MOST_BYTES:
+        raise BundleInvalid(f"{weights:,} bytes of weights, limit is {MOST_BYTES:,}")
+    report["weights_bytes"] = weights
+    save_json(out / "report.json", report)
+    write_card(out / "card.md", report)
+    gate = float(report["vision"]["writing"]["gate"])
+    return write_manifest(out, _manifest(out, backbone.width, precision, calibration, points, gate))
+
+
+def _load(checkpoint: Path, backbone: Any) -> _Model:
+    text = load_text(backbone, checkpoint / "text").tower
+    vision = load_vision(checkpoint / "vision", backbone.width).tower
+    return _Model(text.eval(), vision.eval(), load_fusion(checkpoint / "fusion", backbone.width))
+
+
+def _write_graphs(model: _Model, backbone: Any, folder: Path, precision: Precision) -> Bundle:
+    """Write graphs and tokenizer with a manifest that only serves to score."""
+    folder.mkdir(parents=True)
+    write_text(model.text, folder / "text.onnx")
+    write_vision(model.vision, folder / "vision.onnx")
+    write_fusion(model.fusion, folder / "fusion.onnx")
+    if precision == "int8":
+        quantise_text(folder / "text.onnx")
+    if precision != "fp32":
+        for name in ("text.onnx", "vision.onnx", "fusion.onnx"):
+            store_half(folder / name)
+    backbone.tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "card.md").write_text("In the making.\n", encoding="utf-8")
+    point = {"balanced": OperatingPoint(threshold=0.5, chosen_on="nothing yet")}
+    return write_manifest(
+        folder, _manifest(folder, backbone.width, precision, Calibration(kind="temperature"), point, 0.5)
+    )
+
+
+def _manifest(
+    folder: Path,
+    width: int,
+    precision: Precision,
+    calibration: Calibration,
+    points: dict[str, OperatingPoint],
+    gate: float,
+) -> Manifest:
+    return Manifest(
+        name="embedded",
+        version=_VERSION,
+        created=datetime.now(UTC).date().isoformat(),
+        precision=precision,
+        width=width,
+        text=TextSpec(),
+        image=SPEC,
+        writing_gate=gate,
+        calibration=calibration,
+        operating_points=points,
+        files={path.name: digest_file(path) for path in folder.iterdir()},
+    )
+
+
+def _parity(model: _Model, bundle: Bundle, backbone: Any, probes: Probes) -> dict[str, float]:
+    """Return the largest difference of each graph's outputs from PyTorch's. Raises BundleInvalid above 1e-4."""
+    some = probes.probes[:: max(1, len(probes.probes) // 24)]
+    tokens = encode(backbone.tokenizer, [probe.text for probe in some], [probe.ocr for probe in some])
+    words = tokens.padded(np.arange(len(some)))
+    pixels = pixel_tensor(np.array(probes.pixels[:16])).contiguous().numpy()
+    with torch.inference_mode():
+        text = model.text(**{name: torch.from_numpy(values) for name, values in words.items()}).numpy()
+        seen = [part.numpy() for part in model.vision(torch.from_numpy(pixels))]
+        image = np.resize(seen[0], text.shape).astype(np.float32)
+        has_image = (np.arange(len(text)) % 2).astype(np.float32)
+        pairs = {"text": text, "image": image, "has_image": has_image}
+        fused = FusionGraph(model.fusion)(**{name: torch.from_numpy(values) for name, values in pairs.items()})
+    found = {
+        "text": _differences(bundle, "text", words, [text]),
+        "vision": _differences(bundle, "vision", {"pixels": pixels}, seen),
+        "fusion": _differences(bundle, "fusion", pairs, [part.numpy() for part in fused]),
+    }
+    for name, difference in found.items():
+        if not difference <= _PARITY:
+            raise BundleInvalid(f"{name}.onnx differs from PyTorch by {difference:.2g}, limit is {_PARITY:.0e}")
+    return found
+
+
+def _differences(bundle: Bundle, name: str, feeds: dict[str, NDArray[Any]], expected: list[NDArray[Any]]) -> float:
+    session = onnxruntime.InferenceSession(str(bundle.path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(None, feeds)
+    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
+
+
+def _aucs(probes: list[Probe], scores: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
+    unsafe = [probe.unsafe for probe in probes]
+    return {name: float(roc_auc_score(unsafe, values)) for name, values in scores.items()}
+
+
+def _check(aucs: dict[str, float], precision: Precision) -> None:
+    if aucs[precision] < aucs["fp32"] - _LOST_AUC:
+        raise BundleInvalid(f"{precision} costs too much: AUC {aucs[precision]:.4f} against {aucs['fp32']:.4f}")

@@ -1,0 +1,182 @@
+"""One training loop for all three parts: it stops on time, goes on where it stopped, and repeats itself by seed."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from guard.train.checkpoint import load_state, save_state
+
+Batches = Sequence[NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long a call may train, and how it shows its progress. `deadline` is on the clock of `time.monotonic`."""
+
+    deadline: float | None = None
+    quiet: bool = False
+    checkpoint_every_s: float = 60.0
+
+    @classmethod
+    def of_minutes(cls, minutes: float | None, *, quiet: bool) -> "Budget":
+        """Return the budget of a call that may take `minutes` from now; None is no limit."""
+        return cls(None if minutes is None else time.monotonic() + 60 * minutes, quiet)
+
+    @property
+    def is_spent(self) -> bool:
+        """True when the time is up."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+@dataclass(slots=True)
+class Job:
+    """A part to train: its module, its batches of row numbers per epoch, and the loss of a batch."""
+
+    name: str
+    module: Any
+    groups: list[dict[str, Any]]  # parameter groups of AdamW, each with its own lr
+    epochs: int
+    batches: Callable[[int], Batches]  # epoch -> batches; the same epoch gives the same batches
+    loss: Callable[[NDArray[np.int64]], Any]  # rows -> scalar tensor with a graph
+    fingerprint: str  # what the state depends on: seed, data, sizes; another one does not resume
+    warmup: float = 0.06
+    losses: list[float] = field(default_factory=list)  # of every step so far
+
+
+def run(job: Job, folder: Path, budget: Budget, *, seed: int) -> bool:
+    """Train until done (True) or the time is up (False, and a later call goes on from the same step).
+
+    The learning rate rises linearly, then falls as a half cosine over the whole run. State lies in
+    `folder`/state.pt; one with another fingerprint is not used.
+    """
+    plan = [len(job.batches(epoch)) for epoch in range(job.epochs)]
+    total = sum(plan)
+    optimiser = torch.optim.AdamW(job.groups)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / max(1, total), job.warmup))
+    torch.manual_seed(seed)
+    done = _resume(job, folder, optimiser, schedule)
+    if done >= total:
+        return True
+    with _shown(job.name, total, done, budget) as show:
+        saved = time.monotonic()
+        start = 0
+        for epoch, length in enumerate(plan):
+            batches = job.batches(epoch) if done < start + length else []
+            for index in range(max(0, done - start), len(batches)):
+                job.module.train()
+                loss = job.loss(batches[index])
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_([p for group in job.groups for p in group["params"]], 1.0)
+                optimiser.step()
+                schedule.step()
+                done += 1
+                job.losses.append(loss.item())
+                show(done, float(np.mean(job.losses[-50:])))
+                if budget.is_spent and done < total:
+                    _save(job, folder, optimiser, schedule, done)
+                    return False
+                if time.monotonic() - saved > budget.checkpoint_every_s:
+                    _save(job, folder, optimiser, schedule, done)
+                    saved = time.monotonic()
+            start += length
+    job.module.eval()
+    _save(job, folder, optimiser, schedule, done)
+    return True
+
+
+def _rate(position: float, warmup: float) -> float:
+    if position < warmup:
+        return max(position / warmup, 1e-3)
+    return float(0.5 * (1 + np.cos(np.pi * (position - warmup) / (1 - warmup)))) * 0.98 + 0.02
+
+
+def _save(job: Job, folder: Path, optimiser: Any, schedule: Any, done: int) -> None:
+    save_state(
+        folder / "state.pt",
+        {
+            "fingerprint": job.fingerprint,
+            "done": done,
+            "losses": job.losses,
+            "module": job.module.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "random": torch.get_rng_state(),
+        },
+    )
+
+
+def _resume(job: Job, folder: Path, optimiser: Any, schedule: Any) -> int:
+    path = folder / "state.pt"
+    if not path.is_file():
+        return 0
+    state = load_state(path)
+    if state["fingerprint"] != job.fingerprint:
+        return 0
+    job.module.load_state_dict(state["module"])
+    optimiser.load_state_dict(state["optimiser"])
+    schedule.load_state_dict(state["schedule"])
+    job.losses[:] = state["losses"]
+    torch.set_rng_state(state["random"])
+    return int(state["done"])
+
+
+class _shown:  # noqa: N801 - used as a function: `with _shown(...) as show`
+    """A progress bar on a terminal, one line a minute elsewhere, nothing with `--quiet`."""
+
+    def __init__(self, name: str, total: int, done: int, budget: Budget) -> None:
+        console = Console(stderr=True)
+        self._name, self._total, self._done, self._last = name, total, done, time.monotonic()
+        self._lines = None if budget.quiet or console.is_terminal else console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console) if console.is_terminal and not budget.quiet else None
+
+    def __enter__(self) -> Callable[[int, float], None]:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task(self._name, total=self._total, completed=self._done)
+        return self._show
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _show(self, done: int, loss: float) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=f"{self._name} loss {loss:.3f}")
+        elif self._lines is not None and (time.monotonic() - self._last > 60 or done == self._total):
+            self._last = time.monotonic()
+            self._lines.print(f"{self._name}: step {done}/{self._total}, loss {loss:.3f}")
+
+
+def autocast(device: str) -> Any:
+    """Return the context of a forward pass: bfloat16 where the hardware multiplies it faster, else nothing.
+
+    Measured on two cores with AMX: MiniLM at 128 tokens 33 rows/s against 18, the vision tower 2.2 times as fast.
+    """
+    if device == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    has_amx = "amx_bf16" in torch.cpu.get_capabilities() and torch.cpu.get_capabilities()["amx_bf16"]
+    return torch.autocast("cpu", dtype=torch.bfloat16) if has_amx else nullcontext()
+
+
+def shuffled_batches(lengths: NDArray[np.int64], *, size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Return row numbers in batches of similar length, so that little padding is computed; a new order each epoch."""
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    window = size * 32
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), window):
+        part = order[start : start + window]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[at : at + size] for at in range(0, len(part), size)]
+    return [batches[i] for i in random.permutation(len(batches))]

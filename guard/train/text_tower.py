@@ -1,0 +1,158 @@
+"""The text tower: a pretrained encoder, mean pooling, and the heads that it is fine-tuned under.
+
+The embedding has two duties: to tell harm, and to keep saying what the text is about, for the fusion to combine with a
+picture. The second is held by a term that asks a linear view of the embedding to stay near the original encoder's.
+Word embeddings stay frozen: fewer words drift apart that the packs happen to hold, and a step costs half.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from guard.train.backbone import Backbone
+from guard.train.checkpoint import load_weights, save_arrays, save_weights
+from guard.train.loop import Budget, Job, autocast, run, shuffled_batches
+from guard.train.rows import TextRow, targets
+from guard.train.tokens import Tokens, encode
+from guard.types import ATTACKS, SCENARIOS
+
+OUTPUTS = 1 + len(SCENARIOS) + len(ATTACKS)
+BATCH = 32
+_ENCODER_RATE = 6e-5
+_HEAD_RATE = 1e-3
+_KEEP_MEANING = 0.5
+
+
+class TextTower(nn.Module):
+    """Token numbers to one embedding: the mean of the encoder's hidden states over real tokens."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
+        """Return float32 (n, width)."""
+        hidden = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).last_hidden_state.float()
+        weights = attention_mask.unsqueeze(-1).float()
+        return (hidden * weights).sum(1) / weights.sum(1)
+
+
+class TextModel(nn.Module):
+    """The tower with what it is trained under: 20 logits, and the view that keeps the meaning."""
+
+    def __init__(self, tower: TextTower, width: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.dropout = nn.Dropout(0.1)
+        self.heads = nn.Linear(width, OUTPUTS)
+        self.meaning = nn.Linear(width, width)
+        nn.init.eye_(self.meaning.weight)
+        nn.init.zeros_(self.meaning.bias)
+
+    def forward(self, tokens: dict[str, Any]) -> tuple[Any, Any]:
+        """Return the logits (n, 20), and the view of the meaning (n, width)."""
+        embedding = self.tower(**tokens)
+        return self.heads(self.dropout(embedding)), self.meaning(embedding)
+
+
+def train_text(
+    backbone: Backbone,
+    rows: Sequence[TextRow],
+    folder: Path,
+    *,
+    budget: Budget,
+    seed: int,
+    device: str = "cpu",
+    epochs: int = 2,
+) -> bool:
+    """Fine-tune the text tower on `rows`; weights go to `folder`/text.safetensors. False when the time was up first."""
+    torch.manual_seed(seed)
+    tokens = encode(backbone.tokenizer, [row.text for row in rows], [row.ocr for row in rows])
+    goals = torch.from_numpy(targets(rows).stacked()).to(device)
+    fingerprint = _fingerprint(backbone, tokens, goals, seed, epochs)
+    meanings = torch.from_numpy(_meanings(backbone, tokens, folder, fingerprint, device)).to(device)
+    model = TextModel(TextTower(backbone.encoder), backbone.width).to(device)
+    model.tower.encoder.embeddings.requires_grad_(requires_grad=False)
+
+    def loss(index: NDArray[np.int64]) -> Any:
+        with autocast(device):
+            logits, view = model(_tensors(tokens, index, device))
+        kept = 1 - functional.cosine_similarity(view.float(), meanings[index]).mean()
+        return masked_loss(logits.float(), goals[index]) + _KEEP_MEANING * kept
+
+    encoder = [p for p in model.tower.parameters() if p.requires_grad]
+    heads = [*model.heads.parameters(), *model.meaning.parameters()]
+    job = Job(
+        name="text tower",
+        module=model,
+        groups=[{"params": encoder, "lr": _ENCODER_RATE}, {"params": heads, "lr": _HEAD_RATE}],
+        epochs=epochs,
+        batches=lambda epoch: shuffled_batches(tokens.lengths, size=BATCH, seed=seed, epoch=epoch),
+        loss=loss,
+        fingerprint=fingerprint,
+    )
+    if not run(job, folder, budget, seed=seed):
+        return False
+    save_weights(folder / "text.safetensors", model)
+    return True
+
+
+def load_text(backbone: Backbone, folder: Path) -> TextModel:
+    """Return the trained model, in evaluation mode. Raises UsageError where there is none."""
+    model = TextModel(TextTower(backbone.encoder), backbone.width)
+    load_weights(folder / "text.safetensors", model)
+    model.eval()
+    return model
+
+
+def embed(tower: Any, tokens: Tokens, *, device: str = "cpu", size: int = 64) -> NDArray[np.float32]:
+    """Return the embeddings of encoded texts, float32 (n, width), in full precision."""
+    order = np.argsort(tokens.lengths, kind="stable")
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    with torch.inference_mode():
+        found = [tower(**_tensors(tokens, batch, device)).float().cpu().numpy() for batch in batches]
+    return np.asarray(np.concatenate(found)[np.argsort(order, kind="stable")])
+
+
+def masked_loss(logits: Any, goals: Any) -> Any:
+    """Return cross-entropy of 20 logits against targets in which NaN means unknown; `unsafe` weighs half of it."""
+    known = ~torch.isnan(goals)
+    cross = functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(goals), reduction="none") * known
+    parts = []
+    for start, stop in ((0, 1), (1, 1 + len(SCENARIOS)), (1 + len(SCENARIOS), OUTPUTS)):
+        parts.append(cross[:, start:stop].sum() / known[:, start:stop].sum().clamp(min=1))
+    return parts[0] + 2 * parts[1] + parts[2]
+
+
+def _meanings(backbone: Backbone, tokens: Tokens, folder: Path, key: str, device: str) -> NDArray[np.float32]:
+    """What the original encoder says about each text; kept beside the state, since a resumed run needs it again."""
+    path = folder / "meanings.npz"
+    if path.is_file():
+        with np.load(path) as saved:
+            if str(saved["key"]) == key:
+                return np.asarray(saved["values"], np.float32)
+    with autocast(device):
+        values = embed(TextTower(backbone.encoder).eval().to(device), tokens, device=device)
+    save_arrays(path, {"key": np.array(key), "values": values})
+    return values
+
+
+def _tensors(tokens: Tokens, index: NDArray[np.int64], device: str) -> dict[str, Any]:
+    return {name: torch.from_numpy(array).to(device) for name, array in tokens.padded(index).items()}
+
+
+def _fingerprint(backbone: Backbone, tokens: Tokens, goals: Any, seed: int, epochs: int) -> str:
+    digest = hashlib.sha256(f"text-1 {backbone.digest} {seed} {epochs}".encode())
+    for ids, segments in zip(tokens.ids, tokens.segments, strict=True):
+        digest.update(ids.tobytes() + segments.tobytes())
+    digest.update(goals.cpu().numpy().tobytes())
+    return digest.hexdigest()

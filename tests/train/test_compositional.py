@@ -1,0 +1,88 @@
+"""Squares of pairs: neither half of a pair gives its label away."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from guard.train.compositional import flatten, make_squares
+from guard.train.images import Picture
+from guard.train.own_data import Act, own_acts
+
+LABELS = {"beer": "alcohol", "wine": "alcohol", "bread": "food", "apple": "food", "rifle": "firearm"}
+
+
+def pictures(copies: int = 60) -> list[Picture]:
+    return [
+        Picture(Path(f"{label}{i}"), f"a photo of a {label}", label, "s", hazard, f"{label}{i}", "photo")
+        for label, hazard in LABELS.items()
+        for i in range(copies)
+    ]
+
+
+def act(name: str, unsafe: set[str], safe: set[str]) -> Act:
+    return Act(name, (f"{name} one", f"{name} two"), frozenset(unsafe), frozenset(safe), "crime")
+
+
+# Names chosen so that some lie on each side of the split.
+ACTS = [act(f"drive{i}", {"hazard:alcohol"}, {"hazard:food"}) for i in range(12)] + [
+    act(f"ducks{i}", {"label:bread"}, {"hazard:alcohol", "label:apple"}) for i in range(12)
+]
+
+
+def test_every_text_and_every_picture_stands_on_both_sides_equally_often() -> None:
+    squares = make_squares(ACTS, pictures(), 300, texts="train", classes="train", seed=0)
+    examples = flatten(squares)
+
+    assert len(squares) == 300
+    for half in (examples.text, examples.picture):
+        assert Counter(half[examples.unsafe].tolist()) == Counter(half[~examples.unsafe].tolist())
+
+
+def test_labels_are_what_the_acts_say() -> None:
+    shown = pictures()
+    acts = {wording: act for act in ACTS for wording in act.wordings}
+
+    for square in make_squares(ACTS, shown, 100, texts="train", classes="train", seed=0):
+        for text, picture, category in square.pairs():
+            verdict = acts[text].verdict(label=shown[picture].label, hazard=shown[picture].hazard)
+            assert verdict is (category is not None)
+
+
+def test_held_out_acts_and_labels_never_train() -> None:
+    shown = pictures()
+
+    def used(side: str) -> tuple[set[str], set[str]]:
+        squares = make_squares(ACTS, shown, 400, texts=side, classes="train", seed=0)  # type: ignore[arg-type]
+        return {name for square in squares for name in square.acts}, {
+            shown[p].label for s in squares for p in s.pictures
+        }
+
+    trained, held = used("train"), used("held_out")
+
+    assert trained[0]
+    assert held[0]
+    assert not trained[0] & held[0]
+
+
+def test_acts_that_never_disagree_both_ways_give_no_squares() -> None:
+    same = [act("a", {"hazard:alcohol"}, {"hazard:food"}), act("b", {"hazard:alcohol"}, {"hazard:food"})]
+
+    assert make_squares(same, pictures(), 10, texts="train", classes="train", seed=0) == []
+
+
+def test_a_label_counts_before_its_hazard() -> None:
+    careful = act("x", {"hazard:food"}, {"label:apple"})
+
+    assert careful.verdict(label="apple", hazard="food") is False
+    assert careful.verdict(label="bread", hazard="food") is True
+    assert careful.verdict(label="rifle", hazard="firearm") is None
+
+
+def test_the_shipped_acts_can_be_read_and_contradict_nobody() -> None:
+    acts = own_acts()
+
+    assert len(acts) > 100
+    assert len({act.id for act in acts}) == len(acts)
+    assert not any(act.unsafe_with & act.safe_with for act in acts)
+    assert np.median([len(act.wordings) for act in acts]) >= 2
