@@ -153,14 +153,14 @@ class Guard:
         remembered = self._cache.get(key)
         self.telemetry.cache(remembered is not None)
         if remembered is not None:
-            return replace(remembered, cached=True, latency_ms={})
+            return remembered
         return await self._under_way.join(key, lambda: self._assess_anew(key, pair, pictures))
 
     async def _assess_anew(self, key: bytes, pair: Pair, pictures: Sequence[bytes]) -> Assessment:
         stages = Stages()
         assessment = replace(await self._assess_now(pair, pictures, stages), latency_ms=stages.ms)
         if assessment.code is None and self.settings.cache.verdicts:
-            self._cache.put(key, assessment)
+            self._cache.put(key, replace(assessment, cached=True, latency_ms={}))
         for stage, spent_ms in stages.ms.items():
             self.telemetry.stage(stage, spent_ms / 1000)
         return assessment

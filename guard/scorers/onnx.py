@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ from guard.scorers.windows import Row, Windows
 from guard.types import Frame, PreparedPair, Scores
 
 Array = NDArray[np.float32]
+_Key: TypeAlias = tuple[str, str]  # a prompt and the writing beside it, either of which may be empty
+
+# A text up to this length is scored in one go in one thread; a longer one has its windows spread over all of them, a
+# few at a time, so that it gets done sooner and shorter ones need not wait for all of it.
+_SHORT_CHARS = 2000
+_ROWS_A_RUN = 4
 Result = TypeVar("Result")
 
 
@@ -51,7 +57,7 @@ class OnnxScorer:
 
     Args:
         bundle: loaded, so its files are what its manifest says.
-        threads: pairs scored side by side; one pair is scored in one thread.
+        threads: runs of the graphs side by side, each in one thread.
         provider: "cpu" or "cuda".
         picture_cache: how many pictures' embeddings are remembered, by digest.
 
@@ -88,7 +94,7 @@ class OnnxScorer:
             TextTooLong: a text needs more windows than the bundle allows.
             ScorerFailed: the runtime failed, or gave something that is not a finite number.
         """
-        return list(await asyncio.gather(*(self._in_thread(self._score, pair) for pair in pairs)))
+        return list(await asyncio.gather(*map(self._score, pairs)))
 
     async def text_likelihood(self, frame: Frame) -> float:
         """Return how likely the picture holds writing, in [0, 1]. Raises ScorerFailed."""
@@ -107,22 +113,44 @@ class OnnxScorer:
         except Exception as error:
             raise ScorerFailed(f"onnxruntime raised {type(error).__name__}") from error
 
-    def _score(self, pair: PreparedPair) -> Scores:
-        prompt = self._embed(self._windows.of_prompt(pair.text)) if pair.text else self._no_text
+    async def _score(self, pair: PreparedPair) -> Scores:
+        if len(pair.text) + sum(map(len, pair.ocr)) <= _SHORT_CHARS:
+            return await self._in_thread(self._score_short, pair)
+        rows = await self._in_thread(self._cut, pair)
+        runs = [
+            (key, cut[at : at + _ROWS_A_RUN]) for key, cut in rows.items() for at in range(0, len(cut), _ROWS_A_RUN)
+        ]
+        parts = await asyncio.gather(*(self._in_thread(self._embed, run) for _, run in runs))
+        texts = {
+            key: np.concatenate([part for (of, _), part in zip(runs, parts, strict=True) if of == key]) for key in rows
+        }
+        return await self._in_thread(self._meet, pair, texts)
+
+    def _score_short(self, pair: PreparedPair) -> Scores:
+        return self._meet(pair, {key: self._embed(rows) for key, rows in self._cut(pair).items()})
+
+    def _cut(self, pair: PreparedPair) -> dict[_Key, list[Row]]:
+        """Return the windows of the prompt, of each frame's writing, and of both; equal writing once, no text never."""
+        keys: list[_Key] = [(pair.text, "")]
+        keys += [(prompt, writing) for prompt in ("", pair.text) for writing in pair.ocr]
+        return {
+            (prompt, writing): self._windows.of_pair(prompt, writing) if writing else self._windows.of_prompt(prompt)
+            for prompt, writing in dict.fromkeys(keys)
+            if prompt or writing
+        }
+
+    def _meet(self, pair: PreparedPair, texts: dict[_Key, Array]) -> Scores:
+        """Let the pair's embedded texts meet its frames."""
+        prompt = texts.get((pair.text, ""), self._no_text)
         if not pair.frames:
             alone = self._fuse(prompt)
             return _scores(alone, text_alone=_highest(alone.unsafe))
         images = [self._look(frame).embedding for frame in pair.frames]
-        writings = [self._embed(self._windows.of_pair("", w)) if w else self._no_text for w in pair.ocr]
-        both = writings
-        if pair.text:
-            both = [self._embed(self._windows.of_pair(pair.text, w)) if w else prompt for w in pair.ocr]
-        together = self._fuse_frames(both, images)
-        return _scores(
-            together,
-            text_alone=_highest(self._fuse(prompt).unsafe) if pair.text else None,
-            image_alone=_highest(self._fuse_frames(writings, images).unsafe if pair.text else together.unsafe),
-        )
+        together = self._fuse_frames([texts.get((pair.text, w), self._no_text) for w in pair.ocr], images)
+        if not pair.text:
+            return _scores(together, image_alone=_highest(together.unsafe))
+        pictures = self._fuse_frames([texts.get(("", w), self._no_text) for w in pair.ocr], images)
+        return _scores(together, text_alone=_highest(self._fuse(prompt).unsafe), image_alone=_highest(pictures.unsafe))
 
     def _embed(self, rows: Sequence[Row]) -> Array:
         """Return one embedding a window: float32 (windows, width)."""

@@ -85,6 +85,18 @@ async def test_harm_anywhere_in_a_long_text_counts(scorer: OnnxScorer, place: in
     assert before < 0 < after
 
 
+async def test_windows_spread_over_threads_score_as_in_one(scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [
+        PreparedPair("the cat " * 40 + "bomb"),
+        PreparedPair("eat " * 30, (GREEN, GREY, GREY), ("how to " * 20, "", "how to " * 20)),
+        PreparedPair("", (GREY,), ("bomb " * 60,)),
+    ]
+    in_one = await scorer.score(pairs)
+    monkeypatch.setattr("guard.scorers.onnx._SHORT_CHARS", 0)
+
+    assert await scorer.score(pairs) == in_one
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_harm_in_any_frame_counts(scorer: OnnxScorer, place: int) -> None:
     frames = [GREY] * 3
