@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from guard.errors import GuardError, UpstreamBroken
+from guard.errors import GuardError, ImageUnreachable, UpstreamBroken
 from guard.ports import ScorerInfo, UpstreamRequest
 from guard.types import ATTACKS, SCENARIOS, Frame, PreparedPair, Scores
 
@@ -84,6 +84,24 @@ class FixedReader:
         if self.failure is not None:
             raise self.failure
         return self.text
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class FixedFetcher:
+    """Has some pictures by URL; others are unreachable."""
+
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+    is_closed: bool = False
+
+    async def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        if url not in self.pictures:
+            raise ImageUnreachable("unreachable")
+        return self.pictures[url]
 
     async def close(self) -> None:
         self.is_closed = True

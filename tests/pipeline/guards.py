@@ -1,17 +1,16 @@
 """Guards for tests: every adapter a fake, unless a test brings its own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from guard.bundle import Bundle
 from guard.config import Settings
 from guard.core.policy import Policy
-from guard.errors import ImageUnreachable
 from guard.manifest import REQUIRED_FILES, Calibration, FileEntry, ImageSpec, Manifest, OperatingPoint, TextSpec
 from guard.pipeline import Guard
 from guard.telemetry import Telemetry
-from tests.fakes import FixedReader, FixedScorer
+from tests.fakes import FixedFetcher, FixedReader, FixedScorer
 
 _FILE = FileEntry(sha256="0" * 64, size_bytes=0)
 BUNDLE = Bundle(
@@ -31,24 +30,6 @@ BUNDLE = Bundle(
     ),
     digest="b" * 64,
 )
-
-
-@dataclass
-class FixedFetcher:
-    """Has some pictures by URL; others are unreachable."""
-
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    fetched: list[str] = field(default_factory=list)
-    is_closed: bool = False
-
-    async def fetch(self, url: str) -> bytes:
-        self.fetched.append(url)
-        if url not in self.pictures:
-            raise ImageUnreachable("unreachable")
-        return self.pictures[url]
-
-    async def close(self) -> None:
-        self.is_closed = True
 
 
 @dataclass

@@ -8,9 +8,9 @@ import pytest
 
 from guard.errors import OcrFailed, ScorerFailed, TextTooLong
 from guard.types import Action, Basis, Cause, Direction, ImageInput, Pair, PreparedPair, Scores, Verdict
-from tests.fakes import FixedReader, FixedScorer, score_by_words
+from tests.fakes import FixedFetcher, FixedReader, FixedScorer, score_by_words
 from tests.pictures import animated, solid
-from tests.pipeline.guards import FixedFetcher, House, make_house
+from tests.pipeline.guards import House, make_house
 
 PICTURE = ImageInput(data=solid("red"))
 BROKEN = ImageInput(data=b"not a picture")
