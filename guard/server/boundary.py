@@ -11,7 +11,7 @@ from guard.errors import GuardError, Overloaded, RequestInvalid
 from guard.server.access_log import log_exchange
 from guard.server.body import ClientLeft
 from guard.server.exchange import LEFT, REJECTED, Exchange
-from guard.server.wire import GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS, error_answer
+from guard.server.wire import CLIENT_LEFT, GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS, error_answer
 from guard.telemetry import Telemetry
 
 logger = logging.getLogger("guard.server")
@@ -38,7 +38,7 @@ class Boundary:
         try:
             await self._door(exchange)
         except ClientLeft:
-            exchange.action = LEFT
+            self._note_leaving(exchange)
         except GuardError as error:
             await self._refuse(exchange, error)
         except asyncio.CancelledError:
@@ -49,6 +49,13 @@ class Boundary:
         finally:
             self._telemetry.ended()
             self._record(exchange)
+
+    def _note_leaving(self, exchange: Exchange) -> None:
+        # Clients close a stream at its [DONE], just before its end: nothing is amiss once the answer has begun.
+        if exchange.status is None:
+            exchange.code = CLIENT_LEFT
+            if exchange.decision is None:
+                exchange.action = LEFT
 
     async def _refuse(self, exchange: Exchange, error: GuardError) -> None:
         exchange.code = error.code

@@ -58,7 +58,8 @@ class Forwarder:
                 raise
             exchange.code = error.code
         except asyncio.CancelledError:
-            exchange.upstream = _CANCELLED
+            if exchange.upstream is None:
+                exchange.upstream = _CANCELLED
             raise
         finally:
             if exchange.upstream is not None:

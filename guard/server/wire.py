@@ -11,6 +11,7 @@ from guard.types import Basis, Decision
 GUARD_UNAVAILABLE = "guard_unavailable"
 INTERNAL_ERROR = "internal_error"
 CONTENT_FILTER = "content_filter"
+CLIENT_LEFT = "client_left"  # in the log only: nobody is there to be answered
 
 _UNJUDGED = 400
 # Code -> HTTP status. A verdict is never 403 or 5xx; content that cannot be judged is the caller's to change.

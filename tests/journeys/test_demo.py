@@ -1,6 +1,7 @@
 """`guard demo`: what a newcomer sees first."""
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from guard.config import Settings
 from guard.demo.pairs import PAIRS
 from guard.demo.run import run_demo
+from tests.journeys.served import guard_command
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,12 @@ def test_what_was_blocked_did_not_reach_the_api(shown: str) -> None:
     allowed = shown.count(": allow")
 
     assert f"Of {len(PAIRS)} requests {allowed} were allowed; {allowed} reached the stand-in API." in shown
+
+
+@pytest.mark.slow
+def test_the_command_ends_well_with_the_guard_that_ships() -> None:
+    result = subprocess.run(guard_command("demo"), capture_output=True, text=True, timeout=120, check=False)
+
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False), result.stderr
+    assert "unsafe: block" in result.stdout
+    assert "safe: allow" in result.stdout

@@ -10,10 +10,11 @@ import pytest
 from guard.config import UpstreamSettings
 from guard.server.app import create_app
 from guard.upstreams.passthrough import Passthrough
-from tests.server.house import SAFE, Builder, House, chat, live
+from tests.server.house import SAFE, Builder, House, chat, live, until
 from tests.upstreams.raw_api import Handler, answers, answers_then_hangs_up, raw_api, read_request, silent
 
 CHAT = "/v1/chat/completions"
+_LABELS = {"route": CHAT, "policy": "balanced", "mode": "enforce"}
 _EVENT = b'data: {"choices":[]}\n\n'
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -218,10 +219,30 @@ async def test_upstream_call_ends_when_the_client_leaves(build: Builder) -> None
         async with asyncio.timeout(2):
             await api_was_dropped.wait()
 
-    labels = {"route": CHAT, "policy": "balanced", "mode": "enforce"}
-    assert house.metric("guard_requests_total", **labels, action="left") == 1
+    await until(lambda: house.metric("guard_inflight_requests") == 0)
+    assert house.metric("guard_requests_total", **_LABELS, action="allow") == 1
     assert house.metric("guard_upstream_requests_total", code="cancelled") == 1
-    assert house.metric("guard_inflight_requests") == 0
+
+
+async def test_client_that_closes_its_stream_at_done_is_served_as_any_other(build: Builder) -> None:
+    stream_was_closed = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(_STREAM_HEAD + _chunk(b"data: [DONE]\n\n"))
+        await reader.read(-1)
+        stream_was_closed.set()
+
+    house = build()
+    async with raw_api(handler) as url, _front(house, url) as client:
+        async with client.stream("POST", CHAT, json=chat(SAFE, stream=True)) as answer:
+            assert await anext(answer.aiter_raw()) == b"data: [DONE]\n\n"
+        async with asyncio.timeout(2):
+            await stream_was_closed.wait()
+
+    await until(lambda: house.metric("guard_inflight_requests") == 0)
+    assert house.metric("guard_requests_total", **_LABELS, action="allow") == 1
+    assert house.metric("guard_upstream_requests_total", code="200") == 1
 
 
 async def test_websocket_upgrade_is_no_way_past_guard(build: Builder) -> None:
