@@ -38,7 +38,7 @@ class Looks:
     @property
     def joint_confidence(self) -> float:
         """With which confidence all certificates of all distinct looks hold together, by Bonferroni; at least 0."""
-        return max(0.0, 1.0 - sum(1.0 - look.confidence for look in self.distinct))
+        return max(0.0, round(1.0 - sum(1.0 - look.confidence for look in self.distinct), 9))
 
 
 def take_look(file: Path | None, look: Look) -> Looks:

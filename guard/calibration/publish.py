@@ -3,17 +3,25 @@
 import datetime as dt
 from pathlib import Path
 
-from guard.bundle import Bundle, copy_bundle
+from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import Analysis, point_name
 from guard.manifest import Certificate, Manifest, OperatingPoint
 from guard.stats.certify import Certified, CertifiedButUseless
 
 CHEAPEST = "cheapest"
+REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 
 
 def publish(bundle: Bundle, analysis: Analysis, folder: Path, *, today: dt.date) -> Bundle:
-    """Write the calibrated bundle into a new or empty folder and return it. Raises BundleInvalid."""
-    return copy_bundle(bundle, folder, manifest=calibrated_manifest(bundle.manifest, analysis, today=today))
+    """Write the calibrated bundle into a new or empty folder and return it. Raises BundleInvalid.
+
+    A model's own report would stand where the calibration's is going to: it becomes `model-report.json`.
+    """
+    written = copy_bundle(bundle, folder, manifest=calibrated_manifest(bundle.manifest, analysis, today=today))
+    taken = [name for name in (REPORT_JSON, REPORT_HTML) if name in written.manifest.files]
+    for name in taken:
+        (folder / name).rename(folder / f"model-{name}")
+    return write_manifest(folder, written.manifest) if taken else written
 
 
 def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.date) -> Manifest:

@@ -14,13 +14,11 @@ from guard.calibration.declaration import Declaration
 from guard.calibration.document import report_document
 from guard.calibration.looks import Look, Looks, take_look
 from guard.calibration.page import render_page
-from guard.calibration.publish import publish
+from guard.calibration.publish import REPORT_HTML, REPORT_JSON, publish
 from guard.calibration.scoring import Scored, ScoreFile
 from guard.config import Settings
 from guard.errors import UsageError
 from guard.suites import Suite
-
-REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,21 @@ class Memory:
         """Return the file of a suite's raw scores by a guard with these settings, named after all they depend on."""
         # Thresholds and calibration do not touch raw scores: a calibrated bundle shares those of the one it came from.
         model = bundle.manifest.model_dump_json(
-            exclude={"name", "version", "created", "calibration", "operating_points"}
+            exclude={"name", "version", "created", "calibration", "operating_points", "files"}
         )
+        weights = [f"{name} {entry.sha256}" for name, entry in bundle.manifest.files.items() if not _is_prose(name)]
         settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
-        parts = (_release(), model, suite.digest, *settled)
+        parts = (_release(), model, *sorted(weights), suite.digest, *settled)
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return ScoreFile(self.folder / "scores" / f"{name}.jsonl")
 
     def looks(self, suite: Suite) -> Path:
         """Return the file that counts the calibrations on a suite."""
         return self.folder / "calibrations" / f"{suite.digest}.jsonl"
+
+
+def _is_prose(name: str) -> bool:
+    return name.endswith((".md", REPORT_JSON, REPORT_HTML))
 
 
 def _release() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.bundle import Bundle
+from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration import Calibrated, Declaration, Memory, Scored, calibrate
 from guard.config import OcrSettings, Settings
 from guard.errors import UsageError
@@ -43,6 +43,23 @@ def test_bundle_carries_certificate_and_old_points_that_decide_as_before(bundle:
     after = to_probability(new.manifest.calibration, scored.scores)
     for name, old in bundle.manifest.operating_points.items():
         assert ((before >= old.threshold) == (after >= new.manifest.operating_points[name].threshold)).all()
+
+
+def test_model_that_brings_its_own_report_keeps_it_beside_the_calibrations(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    copy_bundle(bundle, folder, manifest=bundle.manifest)
+    (folder / "report.json").write_text('{"trained": true}')
+    model = write_manifest(folder, bundle.manifest)
+    memory, suite = Memory(tmp_path / "memory"), scored_groups(400, 200).suite
+
+    run(scored_groups(400, 200), model, tmp_path / "out", 0.05)
+
+    new = Bundle.load(tmp_path / "out")  # every digest holds
+    assert set(new.manifest.files) == {*bundle.manifest.files, "model-report.json"}
+    assert json.loads((tmp_path / "out" / "model-report.json").read_text()) == {"trained": True}
+    assert "answers" in json.loads((tmp_path / "out" / "report.json").read_text())
+    memory.scores(model, suite, Settings()).append("id", 1.5)
+    assert memory.scores(new, suite, Settings()).read() == {"id": 1.5}
 
 
 def test_calibrating_a_calibrated_bundle_replaces_its_points(bundle: Bundle, tmp_path: Path) -> None:
