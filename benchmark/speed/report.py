@@ -1,5 +1,7 @@
 """A speed run as sheets."""
 
+from collections.abc import Mapping
+
 from benchmark.sheets import Sheet
 from benchmark.speed.lineup import FORWARDER, GUARD, LITELLM, UPSTREAM
 from benchmark.speed.run import SpeedReport
@@ -32,19 +34,23 @@ def _load_sheet(report: SpeedReport) -> Sheet:
         for name, server in report.servers.items()
         for load in server.loads
     )
-    ratios = ", ".join(f"{ratio:.2f} × {_WORDS[name]}" for name, ratio in report.ratios.items())
     return Sheet(
         "Load",
         ("server", "conn.", "requests/s", "p50 ms", "p99 ms", "CPU ms", "MB", "start s"),
         rows,
         (
-            f"Guard's requests/s at the most connections: {ratios}.",
+            f"Guard's requests/s at the most connections: {_times(report.rps_ratios)}.",
+            f"Guard's requests for the same processor time: {_times(report.cpu_ratios)}.",
             f"Closed loop, {report.rounds} rounds of {report.seconds:g} s in turn, medians. CPU: processor time "
             "a request of the proxy process alone; MB: resident after the load; start: process start to ready.",
             *(f"Left out: {name}: {why}." for name, why in report.left_out.items()),
             f"The whole run took {report.took_s:.0f} s.",
         ),
     )
+
+
+def _times(ratios: Mapping[str, float]) -> str:
+    return ", ".join(f"{ratio:.2f} × {_WORDS[name]}" for name, ratio in ratios.items())
 
 
 def _latency_sheet(report: SpeedReport) -> Sheet:

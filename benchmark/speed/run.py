@@ -70,7 +70,8 @@ class SpeedReport:
     seconds: float
     servers: dict[str, Contestant]
     latency: dict[str, Timing]
-    ratios: dict[str, float]  # Guard's requests/s over another's, at the most connections
+    rps_ratios: dict[str, float]  # Guard's requests/s over another's, at the most connections
+    cpu_ratios: dict[str, float]  # another's processor time a request over Guard's, at the most connections
     left_out: dict[str, str]  # name -> why
     took_s: float
 
@@ -118,7 +119,8 @@ def run_speed(
         seconds=plan.seconds,
         servers=contestants,
         latency=latency,
-        ratios=_ratios(contestants),
+        rps_ratios={name: 1 / ratio for name, ratio in _against_guard(contestants, lambda load: load.rps).items()},
+        cpu_ratios=_against_guard(contestants, lambda load: load.cpu_ms_per_request),
         left_out=left_out,
         took_s=time.perf_counter() - started,
     )
@@ -172,9 +174,10 @@ def _median(connections: int, rounds: list[_Round]) -> Load:
     )
 
 
-def _ratios(servers: dict[str, Contestant]) -> dict[str, float]:
-    own = servers[GUARD].loads[-1].rps
-    return {name: own / other.loads[-1].rps for name, other in servers.items() if name != GUARD}
+def _against_guard(servers: dict[str, Contestant], read: Callable[[Load], float]) -> dict[str, float]:
+    """Return each other server's figure over Guard's, at the most connections."""
+    own = read(servers[GUARD].loads[-1])
+    return {name: read(other.loads[-1]) / own for name, other in servers.items() if name != GUARD}
 
 
 def _body() -> bytes:

@@ -133,7 +133,8 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
     report = run_speed(plan, bundle=str(bundle.path), say=said.append)
     assert {"upstream", "forwarder", "guard"} <= report.servers.keys()
     assert all(load.rps > 0 for server in report.servers.values() for load in server.loads)
-    assert report.ratios["forwarder"] > 0
+    assert report.rps_ratios["forwarder"] > 0
+    assert report.cpu_ratios["forwarder"] > 0
     assert {"text", "picture"} <= report.latency.keys()
     assert any(words.startswith("round 1 of 1: guard") for words in said)
     assert _children() <= before
@@ -147,12 +148,14 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
         seconds=3.0,
         servers={name: Contestant(0.5, 40.0, loads) for name in ("upstream", "forwarder", "guard")},
         latency={"text": Timing(150, 2.5, 3.0, {"score": 2.1})},
-        ratios={"upstream": 0.2, "forwarder": 0.8},
+        rps_ratios={"upstream": 0.2, "forwarder": 0.8},
+        cpu_ratios={"upstream": 0.1, "forwarder": 0.4},
         left_out={"litellm": "not installed"},
         took_s=60.0,
     )
     text = to_markdown("Speed", make_sheets(report))
     assert text.count("Guard, cached verdict") >= 2
     assert "0.80 × aiohttp forwarder" in text
+    assert "0.40 × aiohttp forwarder" in text
     assert "Left out: litellm: not installed." in text
     assert "| text | 150 | 2.50 | 3.00 | score 2.1 |" in text
