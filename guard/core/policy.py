@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import expit
-
+from guard.stats.logistic import logistic
 from guard.types import (
     ATTACKS,
     SCENARIOS,
@@ -131,7 +130,7 @@ def _all_images(decisions: Sequence[Decision]) -> tuple[ImageResult, ...]:
 
 def _named(names: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
     """Return logits as probabilities by name; these are the model's own, not calibrated."""
-    return {name: round(float(value), 6) for name, value in zip(names, expit(logits), strict=True)}
+    return {name: round(float(value), 6) for name, value in zip(names, logistic(logits), strict=True)}
 
 
 def _cause(scores: Scores, policy: Policy) -> Cause:

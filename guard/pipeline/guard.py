@@ -80,7 +80,9 @@ class Guard:
         """
         judged = tuple(pairs) or (Pair(""),)
         identities = _Identities()
-        assessments = await asyncio.gather(*(self._assess(pair, identities) for pair in judged))
+        assessing = [self._assess(pair, identities) for pair in judged]
+        # A single pair, the usual request, is spared the task and the turns of the loop that gathering costs.
+        assessments = [await assessing[0]] if len(assessing) == 1 else await asyncio.gather(*assessing)
         decisions = []
         counted: set[str] = set()
         for pair, assessment in zip(judged, assessments, strict=True):

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from tokenizers import Tokenizer
 
 from guard.bundle import Bundle
@@ -23,6 +22,7 @@ from guard.errors import BundleInvalid, GuardError, ScorerFailed
 from guard.ports import ScorerInfo
 from guard.scorers.sessions import open_sessions
 from guard.scorers.windows import Row, Windows
+from guard.stats.logistic import logistic
 from guard.types import Frame, PreparedPair, Scores
 
 Array = NDArray[np.float32]
@@ -99,7 +99,7 @@ class OnnxScorer:
     async def text_likelihood(self, frame: Frame) -> float:
         """Return how likely the picture holds writing, in [0, 1]. Raises ScorerFailed."""
         picture = await self._in_thread(self._look, frame)
-        return float(expit(picture.writing))
+        return float(logistic(picture.writing))
 
     async def close(self) -> None:
         """Drop what waits and end the threads; idempotent."""

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
 
 from guard.manifest import Calibration
+from guard.stats.logistic import logistic
 
 
 def to_probability(calibration: Calibration, scores: ArrayLike) -> NDArray[np.float64]:
@@ -15,7 +15,7 @@ def to_probability(calibration: Calibration, scores: ArrayLike) -> NDArray[np.fl
     raw = np.asarray(scores, dtype=np.float64)
     if calibration.kind == "isotonic":
         return np.asarray(np.interp(raw, calibration.scores, calibration.probabilities), dtype=np.float64)
-    return np.asarray(expit(calibration.slope * raw + calibration.intercept), dtype=np.float64)
+    return np.asarray(logistic(calibration.slope * raw + calibration.intercept), dtype=np.float64)
 
 
 def with_prevalence(calibration: Calibration, prevalence: float) -> Calibration:
@@ -26,6 +26,8 @@ def with_prevalence(calibration: Calibration, prevalence: float) -> Calibration:
     Raises:
         ValueError: the calibration does not say which prevalence it was fitted at.
     """
+    from scipy.special import expit, logit  # here alone: serving does without
+
     if calibration.prevalence is None:
         raise ValueError("a calibration without a prevalence cannot be corrected to another")
     shift = float(logit(prevalence) - logit(calibration.prevalence))

@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "manifest": {"types", "errors"},
     "config": BASE,
     "bundle": BASE,
-    "core": BASE | {"config"},
+    "core": BASE | {"config", "stats"},
     "stats": BASE,
     "ports": BASE,
     "scorers": DOMAIN | {"ports"},
