@@ -63,6 +63,7 @@ def _explain_none(answer: NotCertifiable, limit: str) -> str:
     return (
         f"{answer.n_groups} harmless groups cannot prove {limit}, whatever the guard does: the smallest limit they can "
         f"prove is {percent(answer.smallest_limit)}. {answer.groups_missing} more groups without a refusal would do."
+        + (f" ({answer.n_limits} declared limits share the error.)" if answer.n_limits > 1 else "")
     )
 
 

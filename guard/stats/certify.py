@@ -76,6 +76,7 @@ class NotCertifiable:
     errors: int  # refused even at the strictest threshold; nearly always 0
     smallest_limit: float  # what so many groups could prove at best, from their number alone
     groups_missing: int  # how many more would prove the limit if none of them is refused
+    n_limits: int = 1  # how many limits share the error; alone, a limit needs fewer groups
 
 
 Answer = Certified | NotCertifiable
@@ -127,6 +128,7 @@ def certify(
                 errors=int(errors[0]),
                 smallest_limit=smallest_provable_limit(len(harmless), confidence=share),
                 groups_missing=max(needed - len(harmless), 0),
+                n_limits=len(limits),
             )
         kind = Certified if recall_lows[last] > limit else CertifiedButUseless
         return kind(

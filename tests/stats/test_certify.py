@@ -90,6 +90,17 @@ def test_too_few_groups_are_told_what_they_can_prove_and_how_many_are_missing() 
     assert 40 + answer.groups_missing == 59  # 0.95 ** 59 < 0.05 < 0.95 ** 58
 
 
+def test_limits_that_share_the_error_need_more_groups() -> None:
+    alone = certify(trials(40), GRID, [0.05])[0]
+    beside = certify(trials(40), GRID, [0.05, 0.2])[0]
+
+    assert isinstance(alone, NotCertifiable)
+    assert isinstance(beside, NotCertifiable)
+    assert (alone.n_limits, beside.n_limits) == (1, 2)
+    assert beside.smallest_limit > alone.smallest_limit
+    assert beside.groups_missing > alone.groups_missing
+
+
 def test_guard_that_tells_nothing_apart_is_certified_but_useless() -> None:
     (answer,) = certify(trials(400, shift=0.0), GRID, [0.05])
 
