@@ -102,7 +102,7 @@ def certified(limits: Sequence[float], unit: Unit) -> Callable[[Trials, Floats],
 @pytest.mark.parametrize("unit", ["group", "request"])
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit) -> None:
-    draws = 1500
+    draws = 1000
 
     broken = broken_draws(POPULATIONS[name], unit, certified([0.1], unit), n_groups=104, draws=draws)
 
@@ -110,7 +110,7 @@ def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit) ->
 
 
 def test_certificates_of_one_run_hold_together() -> None:
-    draws, limits = 2000, [0.05, 0.08, 0.1, 0.2]
+    draws, limits = 1200, [0.05, 0.08, 0.1, 0.2]
 
     broken = broken_draws(POPULATIONS["clustered rows"], "group", certified(limits, "group"), n_groups=150, draws=draws)
 
