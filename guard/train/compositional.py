@@ -12,10 +12,9 @@ A judge that sees the text alone, or the picture alone, is at chance on every sq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from guard.train.images import PHOTO_KINDS, Picture
 from guard.train.own_data import Act
@@ -40,29 +39,25 @@ class Square:
     categories: tuple[str, str]  # of texts[0] with pictures[0], and of texts[1] with pictures[1]
     acts: tuple[str, str]
 
-    def pairs(self) -> tuple[tuple[str, int, str | None], ...]:
-        """Return (text, picture, category of the harm or None when safe) of the four pairs."""
+    def pairs(self) -> tuple["SquarePair", ...]:
+        """Return the four pairs."""
         (a, b), (x, y) = self.texts, self.pictures
-        return (a, x, self.categories[0]), (a, y, None), (b, x, None), (b, y, self.categories[1])
+        first, second = self.acts
+        return (
+            SquarePair(a, x, self.categories[0], first),
+            SquarePair(a, y, None, first),
+            SquarePair(b, x, None, second),
+            SquarePair(b, y, self.categories[1], second),
+        )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """Pairs as arrays: `text` (n,) indexes `texts`, `picture` (n,) the pictures; `category` is None on safe pairs.
+class SquarePair(NamedTuple):
+    """One pair of a square: what act `act` says, beside a picture; `category` of the harm, None when safe."""
 
-    `groups` names the two acts of the square that a pair belongs to.
-    """
-
-    texts: tuple[str, ...]
-    text: NDArray[np.int64]
-    picture: NDArray[np.int64]
-    category: tuple[str | None, ...]
-    groups: tuple[str, ...]
-
-    @property
-    def unsafe(self) -> NDArray[np.bool_]:
-        """Label of each pair, shape (n,)."""
-        return np.array([category is not None for category in self.category], bool)
+    text: str
+    picture: int
+    category: str | None
+    act: str
 
 
 def make_squares(
@@ -97,19 +92,6 @@ def make_squares(
             )
         )
     return squares
-
-
-def flatten(squares: Sequence[Square]) -> Examples:
-    """Return the pairs of squares, four after four."""
-    texts: dict[str, int] = {}
-    rows = [pair for square in squares for pair in square.pairs()]
-    return Examples(
-        text=np.array([texts.setdefault(text, len(texts)) for text, _, _ in rows], np.int64),
-        picture=np.array([picture for _, picture, _ in rows], np.int64),
-        category=tuple(category for _, _, category in rows),
-        groups=tuple("+".join(sorted(square.acts)) for square in squares for _ in range(4)),
-        texts=tuple(texts),
-    )
 
 
 Kind = tuple[str, str]  # label, hazard

@@ -1,4 +1,4 @@
-"""The project's own prompts and acts, shipped in `guard/train/own`. The format is told in that folder's README."""
+"""The project's own prompts and acts, shipped in `guard/train/own`. The README beside this file tells the format."""
 
 import hashlib
 import json

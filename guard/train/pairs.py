@@ -72,11 +72,11 @@ def fusion_data(
     papers = papers if len(papers) else harmless
 
     acting = [
-        TextRow("square", "own:act", "", text, unsafe=category is not None, scenario=category)
+        TextRow("square", "own:act", pair.act, pair.text, unsafe=pair.category is not None, scenario=pair.category)
         for square in squares
-        for text, _, category in square.pairs()
+        for pair in square.pairs()
     ]
-    shown = np.array([picture for square in squares for _, picture, _ in square.pairs()], np.int64)
+    shown = np.array([pair.picture for square in squares for pair in square.pairs()], np.int64)
     kinds: list[tuple[Sequence[TextRow], NDArray[np.int64]]] = [
         (plain * _MEETINGS, random.choice(harmless, len(plain) * _MEETINGS)),
         (written * _MEETINGS, random.choice(papers, len(written) * _MEETINGS)),

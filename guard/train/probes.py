@@ -16,7 +16,6 @@ from guard.train.text_data import TextData
 from guard.types import Frame, PreparedPair
 
 EVERYDAY = "everyday"
-_SQUARES = 400
 _ROWS_A_PACK = 1000
 
 
@@ -49,7 +48,7 @@ class Probes:
 
 
 def make_probes(
-    texts: TextData, acts: Sequence[Act], gallery: Gallery, pixels: NDArray[np.uint8], *, seed: int
+    texts: TextData, acts: Sequence[Act], gallery: Gallery, pixels: NDArray[np.uint8], *, squares: int, seed: int
 ) -> Probes:
     """Return what a run is measured on; no group of it was trained on.
 
@@ -68,11 +67,11 @@ def make_probes(
     for name, rows in texts.validation.items():
         found += [_probe(row, f"validation:{name}", None) for row in capped(rows, _ROWS_A_PACK, key="probe")]
     for name, (speaking, shown) in _CELLS.items():
-        squares = make_squares(acts, gallery.pictures, _SQUARES, texts=speaking, classes=shown, seed=seed + 1)
+        made = make_squares(acts, gallery.pictures, squares, texts=speaking, classes=shown, seed=seed + 1)
         found += [
-            Probe(name, text, category is not None, "+".join(sorted(square.acts)), picture=picture, scenario=category)
-            for square in squares
-            for text, picture, category in square.pairs()
+            Probe(name, p.text, p.category is not None, f"act:{p.act}", picture=p.picture, scenario=p.category)
+            for square in made
+            for p in square.pairs()
         ]
     kept = sorted({probe.picture for probe in found if probe.picture is not None})
     place = {picture: index for index, picture in enumerate(kept)}

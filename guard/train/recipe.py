@@ -38,8 +38,9 @@ class Scale:
     text_epochs: int = 2
     text_rows: int | None = None  # at most so many rows; None is all
     vision_epochs: int = 8
-    drawn: int = 4000  # pictures with writing; a third as many without
+    drawn: int = 5000  # pictures with writing; a third as many without
     fusion_steps: int = 3000
+    probe_squares: int = 400  # of each kind of novelty
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Recipe:
             data, heads, self.out / "fusion", budget=budget, seed=self.seed, steps=self.scale.fusion_steps
         )
         if finished:
-            probes = make_probes(texts, own_acts(), gallery, pixels, seed=self.seed)
+            probes = make_probes(texts, own_acts(), gallery, pixels, squares=self.scale.probe_squares, seed=self.seed)
             save_probes(self.out / "probes", probes)
         return finished
 

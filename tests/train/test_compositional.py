@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from guard.train.compositional import flatten, make_squares
+from guard.train.compositional import make_squares
 from guard.train.images import Picture
 from guard.train.own_data import Act, own_acts
 
@@ -32,11 +32,12 @@ ACTS = [act(f"drive{i}", {"hazard:alcohol"}, {"hazard:food"}) for i in range(12)
 
 def test_every_text_and_every_picture_stands_on_both_sides_equally_often() -> None:
     squares = make_squares(ACTS, pictures(), 300, texts="train", classes="train", seed=0)
-    examples = flatten(squares)
+    pairs = [pair for square in squares for pair in square.pairs()]
+    unsafe, safe = ([pair for pair in pairs if (pair.category is None) is side] for side in (False, True))
 
-    assert len(squares) == 300
-    for half in (examples.text, examples.picture):
-        assert Counter(half[examples.unsafe].tolist()) == Counter(half[~examples.unsafe].tolist())
+    assert len(pairs) == 1200
+    assert Counter(pair.text for pair in unsafe) == Counter(pair.text for pair in safe)
+    assert Counter(pair.picture for pair in unsafe) == Counter(pair.picture for pair in safe)
 
 
 def test_labels_are_what_the_acts_say() -> None:
@@ -44,9 +45,11 @@ def test_labels_are_what_the_acts_say() -> None:
     acts = {wording: act for act in ACTS for wording in act.wordings}
 
     for square in make_squares(ACTS, shown, 100, texts="train", classes="train", seed=0):
-        for text, picture, category in square.pairs():
-            verdict = acts[text].verdict(label=shown[picture].label, hazard=shown[picture].hazard)
-            assert verdict is (category is not None)
+        for pair in square.pairs():
+            picture = shown[pair.picture]
+            verdict = acts[pair.text].verdict(label=picture.label, hazard=picture.hazard)
+            assert verdict is (pair.category is not None)
+            assert pair.text in {act.id: act for act in ACTS}[pair.act].wordings
 
 
 def test_held_out_acts_and_labels_never_train() -> None:
