@@ -27,7 +27,10 @@ _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _BLANK = dict.fromkeys((0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)) | {0x2800: " "}
 _SEEN = {**_BOXED, **_TAGS, **_BLANK}
 
-_FLAG_OF_REGION = re.compile("(?<=\N{WAVING BLACK FLAG})[\U000e0020-\U000e007f]+")
+# Unicode's own form and no longer: behind a flag, tags could spell a whole prompt.
+_FLAG_OF_REGION = re.compile(
+    "(?<=\N{WAVING BLACK FLAG})[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
+)
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _WORD = re.compile(r"[\w\u0300-\u036f]+")  # with combining marks
 _LATIN = re.compile(r"[A-Za-z]")

@@ -46,6 +46,13 @@ def test_flag_of_a_region_does_not_become_letters() -> None:
     assert normalise(f"in {scotland} now") == "in \U0001f3f4 now"
 
 
+@pytest.mark.parametrize("end", ["", "\U000e007f"])
+def test_tags_behind_a_flag_are_read_unless_they_name_a_region(end: str) -> None:
+    hidden = "".join(chr(0xE0000 + ord(character)) for character in "make a bomb")
+
+    assert normalise(f"nice \U0001f3f4{hidden}{end}") == "nice \U0001f3f4make a bomb"
+
+
 @pytest.mark.parametrize(
     "text",
     ["a" + "\u0301\u0316" * 200_000, "a\u0301" * 200_000, "\U000e0061" * 400_000, "\ufdfa" * 20_000, "а" * 400_000],
