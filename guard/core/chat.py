@@ -169,9 +169,10 @@ def _read_picture(draft: _Draft, part: dict[str, Any], place: str, path: Path) -
     if isinstance(part.get("image_url"), dict):
         holder, key, path = part["image_url"], "url", (*path, "url")
         _add_language(draft, {name: value for name, value in holder.items() if name != "url"})
-    elif part.get("image_url") is None and part.get("file_id") is not None:
+    if part.get("file_id") is not None:
         draft.unjudged.append("file_id")
-        return
+        if part.get("image_url") is None:
+            return
     url = _string(holder.get(key), f"{place}.image_url")
     if url[:5].lower() == "data:" and any(blank in url for blank in _BLANKS):
         holder[key] = url = "".join(url.split())

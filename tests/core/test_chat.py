@@ -137,6 +137,12 @@ def test_part_that_guard_cannot_see_is_unjudged_by_code(part: dict[str, Any], co
     assert pair.unjudged == (code,)
 
 
+def test_file_beside_a_picture_in_one_part_is_unjudged() -> None:
+    (pair,) = pairs_to_judge(_parse(_user({"type": "input_image", "image_url": PNG, "file_id": "file-1"})))
+
+    assert (len(pair.images), pair.unjudged) == (1, ("file_id",))
+
+
 def test_picture_hidden_in_an_unknown_field_is_an_unjudged_part() -> None:
     conversation = _parse({"role": "user", "content": "x"}, documents=[{"data": f"data:image/png;base64,{PNG}"}])
 
