@@ -181,10 +181,15 @@ def _read_picture(draft: _Draft, part: dict[str, Any], place: str, path: Path) -
 
 
 def image_input(url: str, place: str) -> ImageInput:
-    """Return the picture behind a data URL or an http(s) URL; anything else is a picture that cannot be judged."""
+    """Return the picture behind a data URL or an http(s) URL; anything else is a picture that cannot be judged.
+
+    So is a data URL that calls itself something else than a picture: its bytes may be a picture to Guard and a document
+    to an upstream that goes by the declared type.
+    """
     if url[:5].lower() == "data:":
         head, _, encoded = url.partition(",")
-        if not head.lower().endswith(";base64") or not encoded:
+        declared = head.lower()
+        if not (declared.startswith("data:image/") and declared.endswith(";base64")) or not encoded:
             return ImageInput(failure=ImageRejected.code, place=place)
         return ImageInput(encoded=encoded, place=place)
     if url[:8].lower().startswith(("http://", "https://")):

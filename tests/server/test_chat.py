@@ -143,6 +143,8 @@ async def test_picture_behind_a_url_is_sent_as_the_bytes_that_were_judged(build:
         ("https://unknown.example/a.png", "image_unreachable"),
         (_data_url(b"no picture"), "image_rejected"),
         (_data_url(_png()[:40]), "image_rejected"),
+        (_data_url(_png()).replace("image/png", "application/pdf"), "image_rejected"),
+        (_data_url(_png()).replace("image/png", ""), "image_rejected"),
         ("file:///etc/passwd", "image_unreachable"),
     ],
 )
