@@ -12,7 +12,7 @@ from guard.server.admission import Admission
 from guard.server.body import inflate
 from guard.server.refusals import ChatWish, refusal_error, refusal_message
 from guard.server.wire import Answer, unjudged_answer
-from guard.types import Assessment, Decision, Mode, Verdict
+from guard.types import Assessment, Basis, Decision, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ChatJudge:
 
     def refusal(self, judged: Judged) -> Answer:
         """Return the answer to a blocked request, in the form that was configured and wished for."""
-        if judged.decision.verdict is not Verdict.UNSAFE:
+        if judged.decision.basis is Basis.ERROR_POLICY:
             return unjudged_answer(judged.decision)
         if self._settings.refusal == "error":
             return refusal_error(judged.decision)

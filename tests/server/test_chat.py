@@ -172,6 +172,18 @@ async def test_picture_that_cannot_be_judged_passes_where_policy_says_so(build: 
     assert len(house.upstream.sent) == 1
 
 
+async def test_unsafe_request_that_policy_only_flags_is_refused_for_what_could_not_be_judged(build: Builder) -> None:
+    house = build(policy={"unsafe_action": "flag"})
+
+    async with house.client() as client:
+        flagged = await client.post(CHAT, json=chat(UNSAFE))
+        refused = await client.post(CHAT, json=_with_picture(UNSAFE, _data_url(b"no picture")))
+
+    assert (flagged.status_code, flagged.headers["x-guard-action"]) == (200, "flag")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "image_rejected")
+    assert refused.json()["guard"]["verdict"] == "unsafe"
+
+
 @pytest.mark.parametrize(
     ("scorer", "code"),
     [
