@@ -34,6 +34,7 @@ CODES = _tree(errors.GuardError) | {
     "audio_part",
     "file_part",
     "file_id",
+    "video_part",
     "cancelled",
     "internal_error",
 }

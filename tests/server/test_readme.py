@@ -22,6 +22,10 @@ def test_every_error_code_has_a_status() -> None:
     assert CODES - STATUS.keys() == {"cancelled"}
 
 
+def test_every_code_of_an_unjudged_part_has_a_label_of_its_own() -> None:
+    assert STATUS.keys() - CODES == {"content_filter", "guard_unavailable"}
+
+
 def test_doors_and_limits_of_the_page_are_those_of_the_code() -> None:
     assert f"`POST {classify.ROUTE}`" in PAGE
     assert f"up to {classify.MAX_ITEMS} items" in PAGE
