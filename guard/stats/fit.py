@@ -141,7 +141,9 @@ def _cross_fitted_loss(fit: _Fitter, scores: Floats, unsafe: Bools, folds: NDArr
         if calibration is None:
             return float("inf")
         predicted[held] = to_probability(calibration, scores[held])
-    return _log_loss(logit(predicted), unsafe.astype(np.float64))
+    # A score far outside the others is predicted as exactly 0 or 1, whose logit is infinite and its loss NaN.
+    rounding = np.finfo(np.float64).eps
+    return _log_loss(logit(np.clip(predicted, rounding, 1 - rounding)), unsafe.astype(np.float64))
 
 
 def _fit_logistic(scores: Floats, unsafe: Bools) -> tuple[float, float]:

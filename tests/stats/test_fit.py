@@ -117,6 +117,17 @@ def test_perfectly_separated_labels_give_a_finite_fit() -> None:
     assert np.isfinite(fitted.calibration.slope)
 
 
+@pytest.mark.parametrize(("score", "is_unsafe"), [(400.0, True), (-400.0, False)])
+def test_score_far_outside_the_others_leaves_every_loss_finite(score: float, is_unsafe: bool) -> None:
+    scores, unsafe, groups = drawn(400, 1.0, 0.0)
+    scores[0], unsafe[0] = score, is_unsafe
+
+    fitted = fit_calibration(scores, unsafe, groups)
+
+    assert isinstance(fitted, Fitted)
+    assert np.isfinite(list(fitted.log_loss.values())).all()
+
+
 @pytest.mark.parametrize(
     ("scores", "unsafe", "message"),
     [
