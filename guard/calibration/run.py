@@ -35,7 +35,9 @@ class Memory:
         )
         weights = [f"{name} {entry.sha256}" for name, entry in bundle.manifest.files.items() if not _is_prose(name)]
         settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
-        parts = (_release(), model, *sorted(weights), suite.digest, *settled)
+        # Without a reader, pictures with writing are unjudged; they are judged once there is one.
+        programs = (_release("mllm-guard"), f"reader {_release('rapidocr')}")
+        parts = (*programs, model, *sorted(weights), suite.digest, *settled)
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return ScoreFile(self.folder / "scores" / f"{name}.jsonl")
 
@@ -48,9 +50,9 @@ def _is_prose(name: str) -> bool:
     return name.endswith((".md", REPORT_JSON, REPORT_HTML))
 
 
-def _release() -> str:
+def _release(package: str) -> str:
     try:
-        return version("mllm-guard")
+        return version(package)
     except PackageNotFoundError:
         return "not installed"
 

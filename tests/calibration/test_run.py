@@ -2,10 +2,12 @@ import datetime as dt
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
+import guard.calibration.run as calibration_run
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration import Calibrated, Declaration, Memory, Scored, calibrate
 from guard.config import OcrSettings, Settings
@@ -129,6 +131,23 @@ def test_raw_scores_are_shared_by_a_bundle_and_its_calibrations_only(bundle: Bun
     assert memory.scores(other, suite, Settings()).read() == {}
     assert memory.scores(bundle, scored_groups(30, 30).suite, Settings()).read() == {}
     assert memory.scores(bundle, suite, Settings(ocr=OcrSettings(mode="off"))).read() == {}
+
+
+def test_scores_without_a_reader_are_not_those_with_one(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, suite = Memory(tmp_path / "memory"), scored_groups(30, 30).suite
+
+    def without_reader(package: str) -> str:
+        if package == "rapidocr":
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(calibration_run, "version", without_reader)
+    memory.scores(bundle, suite, Settings()).append("id", "ocr_failed")
+    monkeypatch.setattr(calibration_run, "version", lambda package: "1")
+
+    assert memory.scores(bundle, suite, Settings()).read() == {}
 
 
 def test_folder_that_holds_something_is_left_alone(bundle: Bundle, tmp_path: Path) -> None:
