@@ -96,7 +96,7 @@ class LimitSettings(_Section):
     max_body_bytes: PositiveInt = 50_000_000
     """of one request, also after inflating"""
     max_buffered_bytes: PositiveInt = 500_000_000
-    """bodies of all requests together, while they are judged and sent on"""
+    """bodies of all requests together, inflated and with fetched pictures, while they are judged and sent on"""
     max_head_bytes: PositiveInt = 65_536
     """request line and headers of one request"""
     head_timeout_s: PositiveFloat = 10.0

@@ -1,11 +1,14 @@
 """Who may work now: a bounded number of permits, a bounded queue for them, and a bounded sum of bodies in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
 
 from guard.config import LimitSettings
 from guard.errors import Overloaded
+
+Hold: TypeAlias = Callable[[int], None]
 
 # Requests that may wait for a permit, per permit: more would not be served before their deadline anyway.
 _QUEUE_PER_PERMIT = 8
@@ -25,15 +28,25 @@ class Admission:
         if self._waiting >= _QUEUE_PER_PERMIT * self._limits.max_inflight:
             raise Overloaded("too many requests are waiting")
 
-    def hold(self, size_bytes: int) -> None:
-        """Account for bytes of a body in memory. Raises Overloaded when all bodies together grow too large."""
-        if self._held_bytes + size_bytes > self._limits.max_buffered_bytes:
-            raise Overloaded("the bodies of all requests together are too large")
-        self._held_bytes += size_bytes
+    @contextmanager
+    def account(self) -> Iterator[Hold]:
+        """Yield a function that accounts for bytes of one body in memory; the end of the block gives them back.
 
-    def drop(self, size_bytes: int) -> None:
-        """Give back what `hold` accounted for."""
-        self._held_bytes -= size_bytes
+        The function raises Overloaded when all bodies together grow too large.
+        """
+        held_bytes = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal held_bytes
+            if self._held_bytes + size_bytes > self._limits.max_buffered_bytes:
+                raise Overloaded("the bodies of all requests together are too large")
+            self._held_bytes += size_bytes
+            held_bytes += size_bytes
+
+        try:
+            yield hold
+        finally:
+            self._held_bytes -= held_bytes
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:

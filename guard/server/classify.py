@@ -48,13 +48,13 @@ class Classify:
         if exchange.method != "POST":
             raise UnknownRoute(f"{ROUTE} takes POST")
         self._admission.check()
-        try:
-            body = await read_request_body(exchange, self._settings, self._admission)
+        with self._admission.account() as hold:
+            body = await read_request_body(exchange, self._settings, hold)
             async with self._admission.permit():
-                given = read_json(inflate(body, exchange.header(b"content-encoding"), self._settings.limits))
+                plain = inflate(body, exchange.header(b"content-encoding"), self._settings.limits)
+                hold(max(len(plain) - len(body), 0))
+                given = read_json(plain)
                 decisions = await asyncio.gather(*map(self._classify, self._items(given)))
-        finally:
-            self._admission.drop(exchange.body_bytes)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))

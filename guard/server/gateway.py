@@ -2,7 +2,7 @@
 
 from guard.config import Settings
 from guard.errors import RequestInvalid, UnknownRoute
-from guard.server.admission import Admission
+from guard.server.admission import Admission, Hold
 from guard.server.body import read_body
 from guard.server.chat import ChatJudge
 from guard.server.client import until_client_leaves
@@ -34,12 +34,10 @@ class Gateway:
         self._check_door(exchange.method, target)
         if self._settings.mode is Mode.ENFORCE:
             self._admission.check()
-        try:
-            body = await read_request_body(exchange, self._settings, self._admission)
+        with self._admission.account() as hold:
+            body = await read_request_body(exchange, self._settings, hold)
             async with until_client_leaves(exchange):
-                await self._serve(exchange, target, body, self._forwarder)
-        finally:
-            self._admission.drop(exchange.body_bytes)
+                await self._serve(exchange, target, body, self._forwarder, hold)
 
     def _check_door(self, method: str, target: Target) -> None:
         if target.door is Door.NOWHERE:
@@ -48,14 +46,14 @@ class Gateway:
         if target.door is Door.UNKNOWN and not is_open:
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
-    async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder) -> None:
+    async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder, hold: Hold) -> None:
         if target.door is not Door.CHAT or self._settings.mode is Mode.OFF:
             if body and target.door is Door.FORWARD and self._settings.mode is Mode.ENFORCE:
                 raise RequestInvalid("a request to this path has no body")
             exchange.action = FORWARDED
             await forwarder.forward(exchange, target.path, body, is_rewritten=False)
             return
-        judged = await self._judge.judge(body, encoding=exchange.header(b"content-encoding"))
+        judged = await self._judge.judge(body, encoding=exchange.header(b"content-encoding"), hold=hold)
         exchange.decide(judged.decision)
         if judged.decision.action is Action.BLOCK:
             await exchange.answer(self._judge.refusal(judged))
@@ -63,15 +61,15 @@ class Gateway:
         await forwarder.forward(exchange, target.path, judged.body, is_rewritten=judged.is_rewritten)
 
 
-async def read_request_body(exchange: Exchange, settings: Settings, admission: Admission) -> bytes:
-    """Return the body of a request and keep account of its bytes; the caller gives them back. Raises as `read_body`."""
+async def read_request_body(exchange: Exchange, settings: Settings, hold: Hold) -> bytes:
+    """Return the body of a request, its bytes accounted for by `hold` as they come. Raises as `read_body`."""
 
-    def hold(size_bytes: int) -> None:
-        admission.hold(size_bytes)
+    def count(size_bytes: int) -> None:
+        hold(size_bytes)
         exchange.body_bytes += size_bytes
 
     length = exchange.header(b"content-length")
     announced = int(length) if length.isascii() and length.isdigit() else None
-    body = await read_body(exchange.receive, settings.limits, announced=announced, hold=hold)
+    body = await read_body(exchange.receive, settings.limits, announced=announced, hold=count)
     exchange.has_body()
     return body

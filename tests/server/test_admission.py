@@ -63,8 +63,9 @@ async def test_a_full_queue_refuses_at_once() -> None:
 def test_bodies_of_all_requests_together_are_bounded() -> None:
     admission = Admission(LimitSettings(max_body_bytes=10, max_buffered_bytes=15))
 
-    admission.hold(10)
-    with pytest.raises(Overloaded):
-        admission.hold(6)
-    admission.drop(10)
-    admission.hold(6)
+    with admission.account() as hold:
+        hold(10)
+        with admission.account() as hold_more, pytest.raises(Overloaded):
+            hold_more(6)
+    with admission.account() as hold:
+        hold(15)

@@ -315,6 +315,36 @@ async def test_body_over_the_limit_is_413(build: Builder) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
+async def test_body_counts_with_its_inflated_size_while_it_is_judged(build: Builder) -> None:
+    house = build(scorer=FixedScorer(hang=True), limits={"max_body_bytes": 2000, "max_buffered_bytes": 2000})
+    compressed = gzip.compress(orjson.dumps(chat("x" * 1800)))
+    assert len(compressed) < 200
+
+    async with house.client() as client:
+        first = asyncio.create_task(client.post(CHAT, content=compressed, headers={"content-encoding": "gzip"}))
+        await until(lambda: house.metric("guard_cache_requests_total", result="miss") == 1)
+        second = await client.post(CHAT, json=chat("y" * 200))
+        first.cancel()
+
+    assert (second.status_code, second.json()["error"]["code"]) == (503, "overloaded")
+
+
+async def test_body_that_outgrows_all_room_by_its_fetched_pictures_is_never_sent(build: Builder) -> None:
+    url = "https://known.example/a.bmp"
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(picture, "BMP")
+    limits = {"max_body_bytes": 2000, "max_buffered_bytes": 2000}
+    house = build(pictures={url: picture.getvalue()}, limits=limits)
+
+    async with house.client() as client:
+        answer = await client.post(CHAT, json=_with_picture(SAFE, url))
+        after = await client.post(CHAT, json=chat("x" * 1800))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert after.status_code == 200
+    assert len(house.upstream.sent) == 1
+
+
 async def test_requests_beyond_the_permits_are_503_with_retry_after(build: Builder) -> None:
     house = build(
         scorer=FixedScorer(hang=True),
