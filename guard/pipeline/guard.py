@@ -20,7 +20,7 @@ from guard.core.cache import LruCache, fingerprint, identity
 from guard.core.flights import Flights
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
 from guard.core.text import normalise
-from guard.errors import ContentUnjudged, GuardError, ImageRejected, ScorerFailed, TextTooLong
+from guard.errors import ContentUnjudged, GuardError, ImageRejected, ScorerFailed, ScorerTimeout, TextTooLong
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
@@ -31,6 +31,8 @@ from guard.types import Assessment, Basis, Decision, Direction, ImageInput, Imag
 # From this length on a text is normalised in a thread: it can take 5 ms, and nobody else should wait for it.
 _LONG_CHARS = 20_000
 _TOO_MANY = Seen(ImageResult(judged=False, reason=ImageRejected.code))
+# Pairs of one request under way at once, per thread: one is scored while the next one's pictures are decoded.
+_PAIRS_PER_THREAD = 2
 
 
 class Guard:
@@ -61,6 +63,7 @@ class Guard:
         self._scorer = BoundedScorer(scorer, threads=threads, timeout_s=settings.limits.score_timeout_s)
         gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
         self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, threads=threads)
+        self._pairs_at_once = _PAIRS_PER_THREAD * threads
         self._under_way: Flights[Assessment] = Flights()
         self._cache: LruCache[bytes, Assessment] = LruCache(settings.cache.verdicts)
         self._scope = hashlib.sha256(
@@ -79,10 +82,11 @@ class Guard:
         No pairs at all, or pairs with nothing in them, are allowed with `basis=allow_list`.
         """
         judged = tuple(pairs) or (Pair(""),)
-        identities = _Identities()
-        assessing = [self._assess(pair, identities) for pair in judged]
         # A single pair, the usual request, is spared the task and the turns of the loop that gathering costs.
-        assessments = [await assessing[0]] if len(assessing) == 1 else await asyncio.gather(*assessing)
+        if len(judged) == 1:
+            assessments = [await self._assess(judged[0], _Identities())]
+        else:
+            assessments = await self._assess_in_turn(judged)
         decisions = []
         counted: set[str] = set()
         for pair, assessment in zip(judged, assessments, strict=True):
@@ -146,6 +150,29 @@ class Guard:
             return ImageInput(data=await self._fetcher.fetch(url))
         except ContentUnjudged as error:
             return ImageInput(failure=error.code)
+
+    async def _assess_in_turn(self, pairs: Sequence[Pair]) -> list[Assessment]:
+        """Return the assessments of one request's pairs, few of them under way at once.
+
+        A request may have thousands of pairs. Queued all together, they would let no other request's pair be scored
+        before its deadline. A pair whose turn does not come in time fails as if the scorer had not answered.
+        """
+        identities, turns = _Identities(), asyncio.Semaphore(self._pairs_at_once)
+        deadline = asyncio.get_running_loop().time() + self.settings.limits.score_timeout_s
+
+        async def assess(pair: Pair) -> Assessment:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await turns.acquire()
+            except TimeoutError:
+                unseen = ImageResult(judged=False, reason=ScorerTimeout.code)
+                return Assessment(None, (unseen,) * len(pair.images), ScorerTimeout.code, failed=True)
+            try:
+                return await self._assess(pair, identities)
+            finally:
+                turns.release()
+
+        return await asyncio.gather(*map(assess, pairs))
 
     async def _assess(self, pair: Pair, identities: "_Identities") -> Assessment:
         if any(image.url is not None for image in pair.images):

@@ -405,6 +405,29 @@ async def test_no_more_pairs_are_scored_side_by_side_than_there_are_threads() ->
     assert most == 2
 
 
+async def test_request_of_very_many_pairs_does_not_hold_up_another_one() -> None:
+    house = make_house(scorer=FixedScorer(delay_s=0.002))
+    long = asyncio.create_task(house.guard.check_all([Pair(f"hello {index}") for index in range(300)]))
+    await asyncio.sleep(0.01)
+
+    await house.guard.check(Pair("a short one"))
+
+    before = [pair.text for pair in house.scorer.asked].index("a short one")
+    assert before < 50
+    assert not long.done()
+    assert (await long).verdict is Verdict.SAFE
+
+
+async def test_pairs_whose_turn_does_not_come_in_time_fail_as_a_scorer_without_an_answer() -> None:
+    limits = {"score_timeout_s": 0.1, "admission_timeout_s": 0.01}
+    house = make_house({"limits": limits}, scorer=FixedScorer(hang=True))
+
+    decision = await house.guard.check_all([Pair(f"hello {index}", (PICTURE,)) for index in range(20)])
+
+    assert (decision.action, decision.code) == (Action.BLOCK, "scorer_timeout")
+    assert house.metric("guard_errors_total", stage="score", code="scorer_timeout", action="block") == 20
+
+
 async def test_decoding_does_not_hold_up_the_loop() -> None:
     house = make_house()
     large = ImageInput(data=solid("red", (3000, 3000)))
