@@ -25,6 +25,8 @@ from guard.types import Decision, Pair
 
 ROUTE = "/guard/classify"
 MAX_ITEMS = 256
+# Items of one list judged at once, so that the requests of others come between them.
+_AT_ONCE = 8
 
 
 class ClassifyItem(BaseModel, frozen=True, extra="forbid"):
@@ -54,14 +56,16 @@ class Classify:
                 plain = inflate(body, exchange.header(b"content-encoding"), self._settings.limits)
                 hold(max(len(plain) - len(body), 0))
                 given = read_json(plain)
-                decisions = await asyncio.gather(*map(self._classify, self._items(given)))
+                turns = asyncio.Semaphore(_AT_ONCE)
+                decisions = await asyncio.gather(*(self._classify(item, turns) for item in self._items(given)))
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))
 
-    async def _classify(self, item: ClassifyItem) -> Decision:
+    async def _classify(self, item: ClassifyItem, turns: asyncio.Semaphore) -> Decision:
         images = tuple(image_input(url, f"images[{index}]") for index, url in enumerate(item.images))
-        return await self._guard.check(Pair(item.text, await self._guard.resolve(images)))
+        async with turns:
+            return await self._guard.check(Pair(item.text, await self._guard.resolve(images)))
 
     def _items(self, given: Any) -> list[ClassifyItem]:
         listed = given if isinstance(given, list) else [given]

@@ -1,5 +1,6 @@
 """Guard's own pages: classify, health, readiness, metrics."""
 
+import asyncio
 import base64
 import io
 
@@ -10,7 +11,7 @@ from guard.errors import ScorerFailed
 from guard.server.app import create_app
 from guard.server.health import Readiness
 from tests.fakes import FixedScorer
-from tests.server.house import SAFE, UNSAFE, Builder
+from tests.server.house import SAFE, UNSAFE, Builder, until
 
 _CONTRACT_KEYS = {
     "id",
@@ -58,6 +59,21 @@ async def test_classify_answers_a_list_in_its_order(build: Builder) -> None:
         answer = await client.post("/guard/classify", json=[{"text": SAFE}, {"text": UNSAFE}, {"text": SAFE}])
 
     assert [verdict["verdict"] for verdict in answer.json()] == ["safe", "unsafe", "safe"]
+
+
+async def test_long_list_to_classify_does_not_hold_up_another_request(build: Builder) -> None:
+    house = build(scorer=FixedScorer(delay_s=0.002))
+
+    async with house.client() as client:
+        items = [{"text": f"hello {index}"} for index in range(256)]
+        long = asyncio.create_task(client.post("/guard/classify", json=items))
+        await until(lambda: bool(house.scorer.asked))
+        await client.post("/guard/classify", json={"text": "a short one"})
+        before = [pair.text for pair in house.scorer.asked].index("a short one")
+        answer = await long
+
+    assert before < 50
+    assert len(answer.json()) == 256
 
 
 async def test_classify_says_unjudged_with_status_200(build: Builder) -> None:
