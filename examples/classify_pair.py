@@ -19,6 +19,7 @@ def main() -> None:
     decision = guard.check_sync(
         Pair(text="What shape do you see here?", images=(ImageInput(data=buffer.getvalue()),)),
     )
+    guard.close_sync()
     print(f"{decision.verdict}: probability {decision.probability:.3f}, threshold {decision.threshold:.3f}")
     print(f"judged {sum(image.judged for image in decision.images)} of {len(decision.images)} pictures")
 

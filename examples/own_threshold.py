@@ -18,6 +18,7 @@ def main() -> None:
         for prompt in PROMPTS:
             decision = guard.check_sync(Pair(text=prompt))
             print(f"  {decision.intended:6} {decision.probability:.3f}  {prompt}")
+        guard.close_sync()
 
 
 if __name__ == "__main__":
