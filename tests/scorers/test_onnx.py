@@ -106,6 +106,23 @@ async def test_harm_in_any_frame_counts(scorer: OnnxScorer, place: int) -> None:
     assert score > 0
 
 
+@pytest.mark.parametrize("place", [0, 1, 4])
+async def test_frames_fused_in_several_runs_score_as_in_one(
+    scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    frames = [GREY] * 5
+    frames[place] = RED
+    pair = PreparedPair("hello " * 300, tuple(frames), ("",) * 5)
+    (at_once,) = await scorer.score([pair])
+    monkeypatch.setattr("guard.scorers.onnx._MEETINGS_A_RUN", 2)
+
+    (in_several,) = await scorer.score([pair])
+
+    assert in_several.unsafe == pytest.approx(at_once.unsafe, abs=1e-5)
+    assert in_several.image_alone == pytest.approx(at_once.image_alone, abs=1e-5)
+    assert in_several.scenarios == pytest.approx(at_once.scenarios, abs=1e-5)
+
+
 async def test_score_of_a_pair_does_not_depend_on_its_neighbours(scorer: OnnxScorer) -> None:
     pair = PreparedPair("what is the weather", (GREEN,), ("a cat",))
     alone = await scorer.score([pair])
