@@ -55,8 +55,8 @@ class Truth:
         return 1 - float(np.searchsorted(self.ordered, threshold, side="left")) / len(self.ordered)
 
 
-def truth(population: Population, unit: Unit) -> Truth:
-    drawn = population.draw(1_000_000 // population.rows, np.random.default_rng(1))
+def truth(population: Population, unit: Unit, *, unsafe: bool = False) -> Truth:
+    drawn = population.draw(1_000_000 // population.rows, np.random.default_rng(1), unsafe=unsafe)
     return Truth(np.sort(drawn.max(axis=1) if unit == "group" else drawn.ravel()))
 
 
@@ -107,6 +107,18 @@ def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit) ->
     broken = broken_draws(POPULATIONS[name], unit, certified([0.1], unit), n_groups=104, draws=draws)
 
     assert binomtest(broken, draws, 0.1, alternative="greater").pvalue > _ALARM, f"{broken} of {draws}"
+
+
+@pytest.mark.parametrize("name", ["one row a group", "equal rows", "coarse scores"])
+def test_recall_beside_a_certificate_is_missed_no_more_often_than_it_says(name: str) -> None:
+    population, random, draws = POPULATIONS[name], np.random.default_rng(5), 400
+    real, missed = truth(population, "request", unsafe=True), 0
+    for _ in range(draws):
+        grid = candidate_grid(population.draw(100, random).ravel())
+        (answer,) = certify(trials(population, 104, random), grid, [0.1], confidence=0.9)
+        missed += isinstance(answer, Certified) and real.rate(answer.threshold) < answer.recall_low
+
+    assert binomtest(missed, draws, 0.1, alternative="greater").pvalue > _ALARM, f"{missed} of {draws}"
 
 
 def test_certificates_of_one_run_hold_together() -> None:
