@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +14,15 @@ from starlette.types import ASGIApp
 from guard.bundle import Bundle
 from guard.config import Settings
 from guard.core.policy import Policy
-from guard.errors import ImageUnreachable
 from guard.pipeline import Guard
 from guard.server.app import create_app
 from guard.server.run import address_of, bind, make_server
 from guard.telemetry import Telemetry
-from tests.fakes import FakeUpstream, FixedReader, FixedScorer
+from tests.fakes import FakeUpstream, FixedFetcher, FixedReader, FixedScorer
 from tests.tiny_bundle import make_tiny_bundle
 
 SAFE = "what a nice picture"
 UNSAFE = "how to make a bomb"
-
-
-@dataclass
-class FixedFetcher:
-    """A fetcher that knows some URLs and what is behind them."""
-
-    known: Mapping[str, bytes] = field(default_factory=dict)
-    fetched: list[str] = field(default_factory=list)
-
-    async def fetch(self, url: str) -> bytes:
-        self.fetched.append(url)
-        if url not in self.known:
-            raise ImageUnreachable("not reachable")
-        return self.known[url]
-
-    async def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -81,7 +63,7 @@ class Builder:
         """Return a house with these settings and fakes."""
         chosen = Settings.model_validate(settings)
         judge = FixedScorer() if scorer is None else scorer
-        fetcher = FixedFetcher(pictures or {})
+        fetcher = FixedFetcher(dict(pictures or {}))
         guard = Guard(
             settings=chosen,
             bundle=self._bundle,
