@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from guard.errors import ScorerFailed
 from guard.stats.logistic import logistic
 from guard.types import (
     ATTACKS,
@@ -53,9 +54,14 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
     Scored and unsafe is unsafe, whatever else could not be judged. Otherwise a part that could not be judged makes the
     verdict `unjudged`, and the basis is the error policy; so a failed check is never an implicit allow. Of two actions
     the stricter one is intended. In shadow mode everything passes, and `intended` still says what would have happened.
+    A calibration that gives no probability is a scorer that failed.
     """
     scores = assessment.scores
     probability = None if scores is None else policy.to_probability(scores.unsafe)
+    # NaN is below every threshold: without this line it would be safe.
+    if probability is not None and not 0 <= probability <= 1:
+        unscored = replace(assessment, scores=None, code=ScorerFailed.code, failed=True)
+        return decide(unscored, policy, id_=id_, direction=direction)
     is_unsafe = probability is not None and probability >= policy.threshold
     intended = policy.unsafe_action if is_unsafe else Action.ALLOW
     verdict = Verdict.UNSAFE if is_unsafe else Verdict.SAFE

@@ -46,6 +46,14 @@ def test_failed_check_follows_on_error_and_is_never_an_implicit_allow(fallback: 
     assert (decision.action, decision.code) == (fallback, "scorer_timeout")
 
 
+@pytest.mark.parametrize("probability", [float("nan"), float("inf"), -0.1, 1.1])
+def test_calibration_that_gives_no_probability_is_a_failed_scorer(probability: float) -> None:
+    decision = _decide(Assessment(SAFE), replace(POLICY, to_probability=lambda score: probability))
+
+    assert (decision.verdict, decision.action, decision.basis) == (Verdict.UNJUDGED, Action.BLOCK, Basis.ERROR_POLICY)
+    assert (decision.code, decision.probability, dict(decision.categories)) == ("scorer_failed", None, {})
+
+
 @pytest.mark.parametrize("fallback", [Action.BLOCK, Action.ALLOW])
 def test_unjudged_content_follows_on_unjudged(fallback: Action) -> None:
     policy = replace(POLICY, on_unjudged=fallback, on_error=Action.BLOCK)
