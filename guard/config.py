@@ -3,16 +3,35 @@
 Defaults are safe and every limit is finite. An unknown key is an error.
 """
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AnyHttpUrl, BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from guard.errors import ConfigInvalid
 from guard.types import Action, Mode
 
+
+def _is_network(written: str) -> str:
+    ip_network(written)
+    return written
+
+
+def _is_bare(url: AnyHttpUrl) -> AnyHttpUrl:
+    # The value stays out of the message: it may hold a password.
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("must not hold credentials, a query or a fragment")
+    return url
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Network = Annotated[str, AfterValidator(_is_network)]
+BareUrl = Annotated[AnyHttpUrl, AfterValidator(_is_bare)]
 
 
 class _Section(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
@@ -37,13 +56,13 @@ class FetchSettings(_Section):
 
     enabled: bool = True
     """false: a picture behind a URL is never fetched, and so never judged"""
-    timeout_s: PositiveFloat = 5.0
+    timeout_s: Seconds = 5.0
     """from the first look-up to the last byte, redirects included"""
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
     """each is checked like the first address"""
-    ports: tuple[PositiveInt, ...] = (80, 443)
+    ports: tuple[Port, ...] = (80, 443)
     """that may be connected to"""
-    allow_networks: tuple[str, ...] = ()
+    allow_networks: tuple[Network, ...] = ()
     """networks in CIDR form that may be fetched from although they are not public"""
 
 
@@ -78,13 +97,13 @@ class PolicySettings(_Section):
 class UpstreamSettings(_Section):
     """The LLM API behind Guard."""
 
-    url: AnyHttpUrl | None = None
-    """base URL, with or without /v1"""
-    connect_timeout_s: PositiveFloat = 5.0
+    url: BareUrl | None = None
+    """base URL, with or without /v1; no credentials, query or fragment"""
+    connect_timeout_s: Seconds = 5.0
     """until there is a connection"""
-    first_byte_timeout_s: PositiveFloat = 120.0
+    first_byte_timeout_s: Seconds = 120.0
     """until the head of the answer, and the longest silence within it"""
-    total_timeout_s: PositiveFloat = 600.0
+    total_timeout_s: Seconds = 600.0
     """until the last byte of the answer"""
     max_connections: PositiveInt = 256
     """open at once"""
@@ -99,17 +118,17 @@ class LimitSettings(_Section):
     """bodies of all requests together, inflated and with fetched pictures, while they are judged and sent on"""
     max_head_bytes: PositiveInt = 65_536
     """request line and headers of one request"""
-    head_timeout_s: PositiveFloat = 10.0
+    head_timeout_s: Seconds = 10.0
     """from the first byte of a head to its last"""
-    body_timeout_s: PositiveFloat = 30.0
+    body_timeout_s: Seconds = 30.0
     """from the first byte of a body to its last"""
     max_inflight: PositiveInt = 64
     """requests judged at once; others wait for a permit"""
-    admission_timeout_s: PositiveFloat = 2.0
+    admission_timeout_s: Seconds = 2.0
     """how long a request waits for a permit before it is refused"""
-    score_timeout_s: PositiveFloat = 10.0
+    score_timeout_s: Seconds = 10.0
     """for each of decoding, reading and scoring a pair"""
-    drain_timeout_s: PositiveFloat = 30.0
+    drain_timeout_s: Seconds = 30.0
     """how long a stopping Guard finishes what is in flight"""
 
     @model_validator(mode="after")
@@ -151,7 +170,7 @@ class Settings(_Section):
     """enforce: decisions are carried out; shadow: they are made and counted, and all passes; off: nothing is judged"""
     bundle: str = "embedded"
     '''a bundle directory, or "embedded"'''
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """scoring threads; 0 takes one per core"""
     provider: Literal["cpu", "cuda"] = "cpu"
     """cuda that cannot load stops the start"""
@@ -170,8 +189,15 @@ class Settings(_Section):
     cache: CacheSettings = CacheSettings()
 
 
+_BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without keys that occur twice: the later one would win unseen."""
+    """YAML in which a word is a word, and no key occurs twice: the later one would win unseen.
+
+    YAML 1.1 reads `mode: off` as false and `2020-99-99` as a date; here only true and false are truth values, as in
+    YAML 1.2, and there are no dates.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node. Raises ConstructorError for a key that occurs twice."""
@@ -179,6 +205,13 @@ class _StrictLoader(yaml.SafeLoader):
         if len(set(keys)) != len(keys):
             raise yaml.constructor.ConstructorError(problem="a key occurs twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_BOOL, _TIMESTAMP}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def read_settings(path: Path) -> Settings:
@@ -191,7 +224,10 @@ def read_settings(path: Path) -> Settings:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigInvalid(f"{path}: not YAML: nested too deeply") from error
+    # PyYAML lets errors of its own converters through: a number of 5,000 digits, a tag that does not fit its value.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
         raise ConfigInvalid(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return parse_settings({} if document is None else document, source=str(path))
 

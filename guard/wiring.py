@@ -35,7 +35,7 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
     settings = Settings() if settings is None else settings
     telemetry = Telemetry() if telemetry is None else telemetry
     bundle = Bundle.load(settings.bundle)
-    policy, point = _policy(settings, bundle)
+    policy, point = choose_policy(settings, bundle)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
     scorer = OnnxScorer(bundle, threads=threads, provider=settings.provider, picture_cache=settings.cache.pictures)
@@ -53,11 +53,12 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
 
 
 def open_upstream(settings: UpstreamSettings) -> Upstream:
-    """Return the LLM API behind Guard. Raises ConfigInvalid where its URL is missing or holds too much."""
+    """Return the LLM API behind Guard. Raises ConfigInvalid where its URL is missing."""
     return Passthrough(settings)
 
 
-def _policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:
+def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:
+    """Return what the settings make of a bundle's operating points. Raises ConfigInvalid: it has none of that name."""
     chosen = settings.policy
     points = bundle.manifest.operating_points
     if chosen.threshold is not None:

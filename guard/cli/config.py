@@ -18,11 +18,21 @@ def check(
     file: Annotated[Path, typer.Argument(help="YAML file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print every setting, defaults included, as JSON.")] = False,
 ) -> None:
-    """Say whether a configuration is valid; exit with 2 and one line if it is not."""
+    """Say whether a configuration is valid; exit with 2 and one line if it is not.
+
+    The bundle is opened too: only it knows the operating points that `policy.name` may name.
+    """
+    from guard.bundle import Bundle
     from guard.config import read_settings
+    from guard.wiring import choose_policy
 
     settings = read_settings(file)
-    typer.echo(settings.model_dump_json() if as_json else f"{file}: valid")
+    bundle = Bundle.load(settings.bundle)
+    policy, _ = choose_policy(settings, bundle)
+    if as_json:
+        typer.echo(settings.model_dump_json())
+    else:
+        typer.echo(f"{file}: valid; policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
 
 
 def schema() -> None:

@@ -31,14 +31,12 @@ class Passthrough:
         settings: `url` is needed; with or without a final `/v1`, requests reach exactly one.
 
     Raises:
-        ConfigInvalid: there is no URL, or it holds more than scheme, host, port and path.
+        ConfigInvalid: there is no URL.
     """
 
     def __init__(self, settings: UpstreamSettings) -> None:
         if settings.url is None:
             raise ConfigInvalid("upstream.url is not set")
-        if settings.url.username or settings.url.password or settings.url.query or settings.url.fragment:
-            raise ConfigInvalid("upstream.url must not hold credentials, a query or a fragment")
         self._settings = settings
         self._root = base_url(str(settings.url))
         self._session: aiohttp.ClientSession | None = None

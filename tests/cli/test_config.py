@@ -4,9 +4,11 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from guard.bundle import Bundle
 from guard.cli import app
-from guard.config import parse_settings
-from guard.errors import ConfigInvalid
+from guard.config import LimitSettings, parse_settings, read_settings
+from guard.errors import BundleInvalid, ConfigInvalid
+from guard.types import Mode
 
 _RUNNER = CliRunner()
 
@@ -17,7 +19,9 @@ def test_valid_file_is_said_to_be_valid(tmp_path: Path) -> None:
 
     result = _RUNNER.invoke(app, ["config", "check", str(file)])
 
-    assert (result.exit_code, result.output) == (0, f"{file}: valid\n")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"{file}: valid; policy balanced, threshold 0.")
+    assert Bundle.load("embedded").label in result.output
 
 
 def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
@@ -38,6 +42,18 @@ def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
         ("- 1", "top level"),
         ("a: [", "not YAML"),
         ("port: 1\nport: 2", "twice"),
+        ("port: 2020-99-99", "port: "),
+        ("port: " + "9" * 5000, "not YAML"),
+        ("port: !!timestamp x", "not YAML"),
+        ("port: !!bool x", "not YAML"),
+        ("[" * 5000, "nested too deeply"),
+        ("policy: {name: lax}", "policy.name: "),
+        ("fetch: {allow_networks: [banana]}", "fetch.allow_networks.0: "),
+        ("fetch: {ports: [99999]}", "fetch.ports.0: "),
+        ("upstream: {url: 'https://api.test/v1?key=1'}", "upstream.url: "),
+        ("upstream: {total_timeout_s: .inf}", "upstream.total_timeout_s: "),
+        ("threads: 1000000", "threads: "),
+        *((f"limits: {{{limit}: .inf}}", f"limits.{limit}: ") for limit in LimitSettings.model_fields),
     ],
 )
 def test_invalid_file_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
@@ -47,8 +63,37 @@ def test_invalid_file_names_file_and_key(tmp_path: Path, text: str, said: str) -
     result = _RUNNER.invoke(app, ["config", "check", str(file)])
 
     assert isinstance(result.exception, ConfigInvalid)
-    assert str(result.exception).startswith(f"{file}: ")
+    assert str(result.exception).startswith("policy.name: " if "lax" in text else f"{file}: ")
     assert said in str(result.exception)
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "OFF"])
+def test_off_is_a_word(tmp_path: Path, word: str) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text(f"mode: {word.lower()}\nocr: {{mode: off}}\naccess_log: {word}\nfetch: {{enabled: true}}\n")
+
+    settings = read_settings(file)
+
+    assert (settings.mode, settings.ocr.mode) == (Mode.OFF, "off")
+    assert (settings.access_log, settings.fetch.enabled) == (False, True)
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@h/v1", "http://h/v1?key=secret", "http://h/v1#x"])
+def test_url_with_more_than_a_place_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigInvalid, match="credentials") as raised:
+        parse_settings({"upstream": {"url": url}}, source="command line")
+
+    assert "secret" not in str(raised.value)
+
+
+def test_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("bundle: /no/such/bundle\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert isinstance(result.exception, BundleInvalid)
+    assert "/no/such/bundle" in str(result.exception)
 
 
 def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -64,11 +64,6 @@ def test_bundle_whose_digest_differs_stops_the_start(tmp_path: Path) -> None:
         open_guard(_settings(damaged))
 
 
-def test_network_that_is_none_stops_the_start(bundle: Bundle) -> None:
-    with pytest.raises(ConfigInvalid, match="allow_networks"):
-        open_guard(_settings(bundle, fetch={"allow_networks": ["home"]}))
-
-
 def test_allowed_networks_are_warned_about(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         open_guard(_settings(bundle, fetch={"allow_networks": ["10.0.0.0/8"]}))
