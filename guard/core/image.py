@@ -1,9 +1,12 @@
 """Bytes of a picture to upright RGB frames, and a frame to the model's tensor: the same in training and in serving.
 
 The header is read before anything is decoded, by the one plugin that fits the first bytes; formats are a closed list.
-Every frame of an animation is judged, and a picture with transparency in each way a model may get to see it: on white,
-on black, and with the transparency dropped. Large pictures are kept reduced (JPEGs are decoded that way, in half the
-time); `full_pixels` decodes once more for whoever needs every pixel, which is OCR alone.
+Every frame of an animation is judged, in each way a model may get to see it: what is transparent on white, on black,
+and with the transparency dropped; what is stored turned, upright and as stored; 16-bit grey scaled down, and clipped at
+white. The file goes to the model as it came, so nobody who skips one of these steps sees what was not judged.
+
+Large pictures are kept reduced (JPEGs are decoded that way, in half the time); `full_pixels` decodes once more for
+whoever needs every pixel, which is OCR alone.
 """
 
 import hashlib
@@ -93,7 +96,7 @@ def decode_base64(encoded: str) -> bytes:
 
 
 def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
-    """Return the frames of a picture: at least one, upright, RGB, without transparency.
+    """Return the frames of a picture, each in every way it may be seen: RGB, without transparency, upright first.
 
     A frame whose shorter side exceeds twice `VIEW_SIDE` is reduced by a whole factor. One line per reason:
 
@@ -157,7 +160,10 @@ def _flat_frames(data: bytes, limits: ImageSettings, *, reduce: bool) -> Iterato
                 for view in _flatten(image):
                     factor = min(view.size) // VIEW_SIDE if reduce else 1
                     small = view.reduce(factor) if factor > 1 else view
-                    yield (small if upright is None else small.transpose(upright)), is_drafted or factor > 1
+                    is_reduced = is_drafted or factor > 1
+                    if upright is not None:
+                        yield small.transpose(upright), is_reduced
+                    yield small, is_reduced
     except _DECODER_ERRORS as error:
         raise ImageRejected("cut short or damaged") from error
 
@@ -206,9 +212,12 @@ def _draft(image: ImageFile) -> bool:
 
 
 def _flatten(image: Image.Image) -> list[Image.Image]:
-    """Return the RGB pictures that models get to see: one, or up to three where some of it is transparent."""
-    if image.mode.startswith("I;16"):
-        image = _eight_bits(image)
+    """Return the RGB pictures that models get to see: up to three where some of it is transparent, of each reading."""
+    readings = _eight_bits(image) if image.mode.startswith("I;16") else [image]
+    return [view for reading in readings for view in _without_transparency(reading)]
+
+
+def _without_transparency(image: Image.Image) -> list[Image.Image]:
     if image.mode not in _MODES:
         raise ImageRejected(f"colour mode {image.mode} is not supported")
     if not image.has_transparency_data:
@@ -226,11 +235,16 @@ def _flatten(image: Image.Image) -> list[Image.Image]:
     return [*views, dropped] if dropped.tobytes() not in (view.tobytes() for view in views) else views
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey down, which Pillow would clip at white; a transparent grey value stays transparent."""
+def _eight_bits(image: Image.Image) -> list[Image.Image]:
+    """Return 16-bit grey scaled down, and clipped at white as Pillow converts it; a transparent value stays so."""
     values = np.asarray(image)
-    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    scaled, clipped = (values >> 8).astype(np.uint8), np.minimum(values, 255).astype(np.uint8)
+    readings = [Image.fromarray(scaled)]
+    if not np.array_equal(scaled, clipped):
+        readings.append(Image.fromarray(clipped))
     key = image.info.get("transparency")
     if isinstance(key, int):
-        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
-    return grey
+        alpha = Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
+        for reading in readings:
+            reading.putalpha(alpha)
+    return readings

@@ -123,37 +123,63 @@ def test_transparent_palette_entry_counts_as_transparency() -> None:
     assert _middle(encoded(image, transparency=1)) == [(255, 255, 255), (0, 0, 0), (255, 0, 0)]
 
 
-@pytest.mark.parametrize("value", [0, 20_000, 40_000, 65_535])
-def test_16_bit_grey_is_scaled_rather_than_clipped(value: int) -> None:
-    (frame,) = decode_image(encoded(Image.fromarray(np.full((8, 8), value, np.uint16))), LIMITS)
+@pytest.mark.parametrize("value", [0, 100, 20_000, 65_535])
+def test_16_bit_grey_is_seen_scaled_and_clipped(value: int) -> None:
+    frames = decode_image(encoded(Image.fromarray(np.full((8, 8), value, np.uint16))), LIMITS)
 
-    assert set(frame.pixels.ravel().tolist()) == {value >> 8}
+    seen = [set(frame.pixels.ravel().tolist()) for frame in frames]
+    assert seen == [{grey} for grey in dict.fromkeys((value >> 8, min(value, 255)))]
 
 
-def test_transparent_value_of_16_bit_grey_counts_as_transparency() -> None:
+def test_transparent_value_of_16_bit_grey_counts_as_transparency_in_both_readings() -> None:
     grey = Image.fromarray(np.full((8, 8), 40_000, np.uint16))
 
     frames = decode_image(encoded(grey, transparency=40_000), LIMITS)
 
-    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [255, 0, 40_000 >> 8]
+    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [255, 0, 40_000 >> 8, 255, 0]
 
 
 def test_cmyk_becomes_rgb() -> None:
     assert _middle(solid((0, 255, 255, 0), mode="CMYK", format_="JPEG")) == [(255, 0, 0)]
 
 
+def _turned(format_: str, orientation: int, size: tuple[int, int] = (40, 20)) -> bytes:
+    """Return a picture whose left half is red, the rest blue, with an EXIF orientation."""
+    image = Image.new("RGB", size, "blue")
+    image.paste("red", (0, 0, size[0] // 2, size[1]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image, format_, exif=exif)
+
+
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
 def test_exif_orientation_turns_the_picture_upright(format_: str) -> None:
-    image = Image.new("RGB", (40, 20), "blue")
-    image.paste("red", (0, 0, 20, 20))  # left half
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn clockwise to see it upright
+    upright, _ = decode_image(_turned(format_, orientation=6), LIMITS)  # turn clockwise to see it upright
 
-    (frame,) = decode_image(encoded(image, format_, exif=exif), LIMITS)
+    assert upright.pixels.shape == (40, 20, 3)
+    assert upright.pixels[5, 10].argmax() == 0  # red is on top
+    assert upright.pixels[35, 10].argmax() == 2
 
-    assert frame.pixels.shape == (40, 20, 3)
-    assert frame.pixels[5, 10].argmax() == 0  # red is on top
-    assert frame.pixels[35, 10].argmax() == 2
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_picture_that_is_stored_turned_is_seen_as_stored_too(format_: str, orientation: int) -> None:
+    _, stored = decode_image(_turned(format_, orientation), LIMITS)
+
+    assert stored.pixels.shape == (20, 40, 3)
+    assert stored.pixels[10, 5].argmax() == 0
+    assert stored.pixels[10, 35].argmax() == 2
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_picture_that_is_stored_upright_is_one_frame(orientation: int) -> None:
+    assert len(decode_image(_turned("JPEG", orientation), LIMITS)) == 1
+
+
+def test_full_pixels_of_a_turned_picture_are_those_of_its_view() -> None:
+    frames = decode_image(_turned("JPEG", 6, (1600, 800)), LIMITS)
+
+    assert [full_pixels(frame).shape for frame in frames] == [(1600, 800, 3), (800, 1600, 3)]
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG"])

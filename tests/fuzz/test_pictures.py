@@ -42,7 +42,8 @@ def _check(data: bytes) -> None:
         frames = decode_image(data, LIMITS)
     except ImageRejected:
         return
-    assert 1 <= len(frames) <= 3 * LIMITS.max_frames
+    # Three backgrounds, two orientations, two readings of 16-bit grey.
+    assert 1 <= len(frames) <= 12 * LIMITS.max_frames
     for frame in frames:
         assert frame.pixels.dtype == np.uint8
         assert frame.pixels.ndim == 3
