@@ -66,8 +66,9 @@ class Conversation:
 def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> tuple[Pair, ...]:
     """Return the pairs that decide about a conversation: each turn, and the last user turn with its history.
 
-    A turn whose parts meet in the middle of a word is judged joined as well. Turns in which there is nothing, and
-    system turns unless `judge_system`, make no pair; the same pair is returned once.
+    Without a user turn the last one takes its place. A turn whose parts meet in the middle of a word is judged joined
+    as well. Turns in which there is nothing, and system turns unless `judge_system`, make no pair; the same pair is
+    returned once.
     """
     turns, context = (
         [turn for turn in given if not turn.is_empty and (judge_system or not turn.is_system)]
@@ -109,9 +110,10 @@ def _pairs_of(turn: Turn) -> Iterator[Pair]:
 
 
 def _with_history(turns: Sequence[Turn]) -> Pair | None:
-    last = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=None)
-    if last is None or len(turns) == 1:
+    if len(turns) < 2:
         return None
+    # Some servers know the user by another name, or need none: then the last turn stands for the user's.
+    last = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=len(turns) - 1)
     before = "\n".join(turn.text for turn in turns[:last])[-HISTORY_CHARS:]
     after = (turn.text for turn in turns[last:])
     images = tuple(image for turn in turns for image in _seen(turn.images))

@@ -55,6 +55,14 @@ def test_pictures_of_earlier_turns_meet_the_last_user_turn() -> None:
     assert pairs[-1].text.endswith("eat it")
 
 
+@pytest.mark.parametrize("role", ["assistant", "human", "User"])
+def test_conversation_without_a_user_turn_is_judged_together_by_its_last_turn(role: str) -> None:
+    pairs = pairs_to_judge(_parse({**_show(URL), "role": "tool"}, _say(role, "eat it")))
+
+    assert pairs[-1].text == "look\neat it"
+    assert [image.url for image in pairs[-1].images] == [URL]
+
+
 def test_history_is_cut_from_its_beginning() -> None:
     long = "word " * HISTORY_CHARS
     together = _texts(_parse(_say("user", long), _say("assistant", "yes"), _say("user", "now")))[-1]
