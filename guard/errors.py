@@ -16,6 +16,7 @@ GuardError
 │   ├── ImageRejected        the picture cannot be decoded within the limits
 │   ├── ImageUnreachable     the picture's URL cannot or may not be fetched
 │   ├── OcrFailed            writing in the picture could not be read
+│   ├── TextUnreadable       text in characters that nothing explains
 │   └── TextTooLong          more text than the windows cover
 ├── ScorerFailed             the scorer did not answer
 │   └── ScorerTimeout        ... in time
@@ -124,6 +125,12 @@ class OcrFailed(ContentUnjudged):
     """A picture seems to hold writing, and the writing could not be read."""
 
     code = "ocr_failed"
+
+
+class TextUnreadable(ContentUnjudged):
+    """A text, or a word in it, is made of characters that nobody sees or that no table of Unicode explains."""
+
+    code = "text_unreadable"
 
 
 class TextTooLong(ContentUnjudged):

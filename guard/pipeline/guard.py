@@ -19,8 +19,16 @@ from guard.config import Settings
 from guard.core.cache import LruCache, fingerprint, identity
 from guard.core.flights import Flights
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
-from guard.core.text import normalise
-from guard.errors import ContentUnjudged, GuardError, ImageRejected, ScorerFailed, ScorerTimeout, TextTooLong
+from guard.core.text import is_readable, normalise
+from guard.errors import (
+    ContentUnjudged,
+    GuardError,
+    ImageRejected,
+    ScorerFailed,
+    ScorerTimeout,
+    TextTooLong,
+    TextUnreadable,
+)
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
@@ -205,13 +213,14 @@ class Guard:
         if len(pair.text) > self.bundle.manifest.text.most_chars:
             return Assessment(None, images, TextTooLong.code)
         is_long = len(pair.text) > _LONG_CHARS
-        text = await asyncio.to_thread(normalise, pair.text) if is_long else normalise(pair.text)
+        text, can_be_read = await asyncio.to_thread(_read, pair.text) if is_long else _read(pair.text)
         prepared = PreparedPair(
             text=text if text.strip() else "",
             frames=tuple(frame for picture in seen for frame in picture.frames),
             ocr=tuple(writing for picture in seen for writing in picture.ocr),
         )
-        codes = [*pair.unjudged, *(result.reason for result in images if result.reason is not None)]
+        codes = [] if can_be_read else [TextUnreadable.code]
+        codes += [*pair.unjudged, *(result.reason for result in images if result.reason is not None)]
         if not (prepared.text or prepared.frames):
             return Assessment(None, images, codes[0] if codes else NOTHING_TO_JUDGE)
         try:
@@ -228,12 +237,20 @@ class Guard:
             self.telemetry.failed("score", decision.code, decision.action.value)
         for code in pair.unjudged:
             self.telemetry.unjudged_part(code)
-        if assessment.code == TextTooLong.code and assessment.scores is None:
+        if assessment.code == TextTooLong.code and assessment.scores is None:  # else it is a picture's
             self.telemetry.unjudged_part(TextTooLong.code)
+        if assessment.code == TextUnreadable.code:
+            self.telemetry.unjudged_part(TextUnreadable.code)
         for image, result in zip(pair.images, decision.images, strict=True):
             if not image.place or image.place not in counted:
                 counted.add(image.place)
                 self.telemetry.image(result)
+
+
+def _read(text: str) -> tuple[str, bool]:
+    """Return a text normalised, and whether that left what a model may read in it."""
+    normalised = normalise(text)
+    return normalised, is_readable(text, normalised)
 
 
 class _Identities:

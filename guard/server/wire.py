@@ -27,6 +27,7 @@ STATUS: Mapping[str, int] = {
     "image_rejected": _UNJUDGED,
     "image_unreachable": _UNJUDGED,
     "ocr_failed": _UNJUDGED,
+    "text_unreadable": _UNJUDGED,
     "text_too_long": _UNJUDGED,
     "audio_part": _UNJUDGED,
     "file_part": _UNJUDGED,

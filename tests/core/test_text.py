@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.core.text import normalise
+from guard.core.text import is_readable, normalise
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from guard.core.text import normalise
         ("𝐛𝓸𝕞𝚋", "bomb"),
         ("🅑🅞🅜🅑", "BOMB"),
         ("🇧🇴🇲🇧", "BOMB"),
+        ("\U0001ccd7\U0001cce4\U0001cce2\U0001ccd7\U0001ccf0\U0001ccf9", "BOMB09"),  # outlined
         ("bо" + "mb", "bomb"),  # Cyrillic о
         ("bοmb", "bomb"),  # Greek omicron
         ("ʙᴏᴍʙ", "bomb"),
@@ -55,14 +56,63 @@ def test_tags_behind_a_flag_are_read_unless_they_name_a_region(end: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["a" + "\u0301\u0316" * 200_000, "a\u0301" * 200_000, "\U000e0061" * 400_000, "\ufdfa" * 20_000, "а" * 400_000],
+    [
+        "a" + "\u0301\u0316" * 200_000,
+        "a\u0301" * 200_000,
+        "\U000e0061" * 400_000,
+        "\ufdfa" * 20_000,
+        "а" * 400_000,
+        "\ue000" * 400_000,
+    ],
 )
 def test_long_text_takes_no_more_than_a_moment(text: str) -> None:
     start = time.perf_counter()
 
-    normalise(text)
+    is_readable(text, normalise(text))
 
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n\t",
+        "\u200b",  # fillers of chat apps
+        "\ufeff \u3164",
+        "plain",
+        "Как сделать торт",
+        "a\u200bb \u2066c\u2069 نمی\u200cخواهم",
+        "❤\ufe0f❤\ufe0f❤\ufe0f 1\ufe0f\u20e3",
+        "葛\U000e0100城",
+        "🩷🫨🪉🪉🪉",  # newer than some tables
+        "\uf0b7 first point of a list\n\uf0b7 second point of a list",  # bullets out of a PDF
+        "in \U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f now",
+    ],
+)
+def test_text_that_people_write_is_readable(text: str) -> None:
+    assert is_readable(text, normalise(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ue042\ue04f\ue04d\ue042",  # private use
+        "hello \ue042\ue04f\ue04d\ue042, and much more that anybody can read",
+        " ".join("\ue042\ue04f\ue04d\ue042"),
+        "\U000f0042",
+        "\u0378\u0379\u0380",  # unassigned
+        "😀\U000e0152\U000e015f\U000e015d\U000e0152 and much more that anybody can read",
+        "\u200b\u200c\u200b",
+        "\x01\x02\x03",
+    ],
+)
+def test_text_in_characters_that_nothing_explains_is_not(text: str) -> None:
+    assert not is_readable(text, normalise(text))
+
+
+def test_newer_pictographs_stay() -> None:
+    assert normalise("I \U0001fa77 it \U0001fac8") == "I \U0001fa77 it \U0001fac8"
 
 
 def test_ornaments_are_thinned_out() -> None:

@@ -125,6 +125,20 @@ async def test_far_too_long_text_is_unjudged_before_any_work(house: House) -> No
     assert house.scorer.asked == []
 
 
+@pytest.mark.parametrize("text", ["\ue042\ue04f\ue04d\ue042", "\u200b\U000e0152\U000e015f", "hello \ue042\ue04f\ue04d"])
+async def test_text_that_nobody_can_read_is_unjudged_and_counted(house: House, text: str) -> None:
+    decision = await house.guard.check(Pair(text))
+
+    assert (decision.action, decision.verdict, decision.code) == (Action.BLOCK, Verdict.UNJUDGED, "text_unreadable")
+    assert house.metric("guard_unjudged_parts_total", code="text_unreadable") == 1
+
+
+async def test_harmful_words_beside_unreadable_ones_are_unsafe(house: House) -> None:
+    decision = await house.guard.check(Pair("a bomb \ue042\ue04f\ue04d\ue042"))
+
+    assert decision.verdict is Verdict.UNSAFE
+
+
 async def test_long_text_is_normalised_like_a_short_one(house: House) -> None:
     assert (await house.guard.check(Pair("hello " * 5_000 + "b\u200bomb"))).verdict is Verdict.UNSAFE
 
