@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from guard.core.cache import LruCache
 from guard.core.image import full_pixels
 from guard.errors import OcrFailed
+from guard.runtime import import_onnxruntime
 from guard.types import Frame
 
 # Longer side of what the detector sees; the lines it finds are read at full size. rapidocr's own setting enlarges every
@@ -90,6 +91,7 @@ def _give_memory_back() -> None:
 
 
 def _load_engine(threads: int) -> Callable[[NDArray[np.uint8]], Any]:
+    import_onnxruntime()
     from rapidocr import RapidOCR  # an extra, and half a second of imports
 
     engine: Callable[[NDArray[np.uint8]], Any] = RapidOCR(

@@ -5,6 +5,7 @@ from typing import Any
 
 from guard.bundle import Bundle
 from guard.errors import BundleInvalid, ConfigInvalid
+from guard.runtime import LOG_FATAL, import_onnxruntime
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or 'mllm-guard[gpu]'"
@@ -42,20 +43,23 @@ def open_sessions(bundle: Bundle, *, provider: str) -> Sessions:
         ConfigInvalid: onnxruntime is not installed, or the provider cannot be loaded.
         BundleInvalid: a graph cannot be loaded, or has other inputs and outputs.
     """
-    text, vision, fusion = (_open(bundle, name, PROVIDERS[provider]) for name in ("text", "vision", "fusion"))
-    return Sessions(text, vision, fusion, PROVIDERS[provider])
-
-
-def _open(bundle: Bundle, name: str, provider: str) -> Any:
     try:
-        import onnxruntime  # one of two extras brings it
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise ConfigInvalid(HOW_TO_INSTALL) from error
+    wanted = PROVIDERS[provider]
+    if wanted not in onnxruntime.get_available_providers():
+        raise ConfigInvalid(f"{wanted} cannot be loaded: this onnxruntime was built without it")
+    text, vision, fusion = (_open(onnxruntime, bundle, name, wanted) for name in ("text", "vision", "fusion"))
+    return Sessions(text, vision, fusion, wanted)
+
+
+def _open(onnxruntime: Any, bundle: Bundle, name: str, provider: str) -> Any:
     options = onnxruntime.SessionOptions()
     # Threads inside a run bring little at batch 1; whole runs side by side use the cores better.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = LOG_FATAL
     path = bundle.path / f"{name}.onnx"
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[provider])

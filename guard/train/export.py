@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from guard.bundle import Bundle, digest_file, write_manifest
 from guard.errors import BundleInvalid, UsageError
 from guard.manifest import Calibration, Manifest, OperatingPoint, TextSpec
+from guard.runtime import import_onnxruntime
 from guard.stats.calibrators import to_probability
 from guard.train.backbone import load_backbone
 from guard.train.card import write_card
@@ -176,6 +176,7 @@ def _parity(model: _Model, bundle: Bundle, backbone: Any, probes: Probes) -> dic
 
 
 def _differences(bundle: Bundle, name: str, feeds: dict[str, NDArray[Any]], expected: list[NDArray[Any]]) -> float:
+    onnxruntime = import_onnxruntime()
     session = onnxruntime.InferenceSession(str(bundle.path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
     found = session.run(None, feeds)
     return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))

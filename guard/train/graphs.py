@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from guard.runtime import import_onnxruntime
 from guard.train.fusion import Fusion
 from guard.train.images import SIZE
 from guard.train.text_tower import TextTower
@@ -88,6 +89,7 @@ def _write(
 
 def quantise_text(path: Path) -> None:
     """Store the weights of text.onnx, word embeddings included, as int8; activations are quantised as they come."""
+    import_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target = path.with_suffix(".int8")

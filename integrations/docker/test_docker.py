@@ -31,6 +31,11 @@ def test_container_runs_as_an_unprivileged_user_with_a_health_check() -> None:
     assert "HEALTHCHECK" in final_stage
 
 
+def test_container_says_nothing_to_the_makers_of_its_runtime() -> None:
+    final_stage = (HERE / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[-1]
+    assert re.search(r"^ENV .*\bORT_DISABLE_TELEMETRY=1$", final_stage, re.MULTILINE)
+
+
 def test_compose_starts_guard_with_flags_that_exist() -> None:
     compose = yaml.safe_load((HERE / "compose.yaml").read_text(encoding="utf-8"))
     command, *arguments = compose["services"]["guard"]["command"]

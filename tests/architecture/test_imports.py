@@ -16,14 +16,15 @@ ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
+    "runtime": set(),  # two adapters and the training import onnxruntime through it
     "manifest": {"types", "errors"},
     "config": BASE,
     "bundle": BASE,
     "core": BASE | {"config", "stats"},
     "stats": BASE,
     "ports": BASE,
-    "scorers": DOMAIN | {"ports"},
-    "perception": DOMAIN | {"ports"},
+    "scorers": DOMAIN | {"ports", "runtime"},
+    "perception": DOMAIN | {"ports", "runtime"},
     "upstreams": DOMAIN | {"ports"},
     "telemetry": BASE | {"ports"},
     "suites": DOMAIN,
@@ -32,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring"},
     "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
     "demo": DOMAIN | {"server"},
-    "train": DOMAIN | {"suites", "ports", "scorers"},  # the exported graphs are measured as they will serve
+    "train": DOMAIN | {"suites", "ports", "scorers", "runtime"},  # the exported graphs are measured as they will serve
     "__main__": {"cli"},
     "cli": DOMAIN | {"ports", "telemetry", "suites", "pipeline", "wiring", "server", "calibration", "demo", "train"},
 }
@@ -97,6 +98,20 @@ def test_heavy_packages_are_imported_in_training_only(package: str) -> None:
         if (found := {name.split(".")[0] for name in _imports(path)} & NEVER_IN_SERVING)
     }
     assert offenders == {}
+
+
+def test_onnxruntime_is_imported_by_way_of_the_module_that_silences_it() -> None:
+    importers = {
+        path: names
+        for path, names in ((path, _imports(path)) for path in _modules("guard") + _modules("benchmark"))
+        if {name.split(".")[0] for name in names} & {"onnxruntime", "rapidocr"}
+    }
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path, names in importers.items()
+        if "guard.runtime.import_onnxruntime" not in names
+    ]
+    assert offenders == ["guard/runtime.py"]
 
 
 def test_nothing_that_serves_imports_training() -> None:
