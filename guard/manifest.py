@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from guard.types import ATTACKS, SCENARIOS
 
@@ -13,17 +13,21 @@ REQUIRED_FILES = ("text.onnx", "vision.onnx", "fusion.onnx", "tokenizer.json", "
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class FileEntry(BaseModel, frozen=True, extra="forbid"):
+class _Part(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """A part of the manifest. Every number is finite: NaN would lie below each threshold, and so let all pass."""
+
+
+class FileEntry(_Part):
     """Digest and size of one file."""
 
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size_bytes: NonNegativeInt
 
 
-class TextSpec(BaseModel, frozen=True, extra="forbid"):
+class TextSpec(_Part):
     """How text becomes tokens. Longer texts are cut into overlapping windows; the most unsafe window counts."""
 
-    window_tokens: PositiveInt = 128  # with the special tokens
+    window_tokens: Annotated[int, Field(gt=0, le=8192)] = 128  # with the special tokens
     overlap_tokens: NonNegativeInt = 32
     max_windows: PositiveInt = 128
     normalisation: Literal["guard-1"] = "guard-1"  # of guard/core/text.py
@@ -34,16 +38,16 @@ class TextSpec(BaseModel, frozen=True, extra="forbid"):
         return self.max_windows * self.window_tokens * 64
 
 
-class ImageSpec(BaseModel, frozen=True, extra="forbid"):
+class ImageSpec(_Part):
     """How a frame becomes a tensor: the whole picture squeezed to size × size, then (value / 255 − mean) / std."""
 
-    size: PositiveInt
+    size: Annotated[int, Field(gt=0, le=4096)]
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     resample: Literal["bilinear"] = "bilinear"  # Pillow's, with reducing_gap=2
 
 
-class Calibration(BaseModel, frozen=True, extra="forbid"):
+class Calibration(_Part):
     """From raw score to probability: increasing by construction.
 
     platt: 1 / (1 + exp(−(slope · score + intercept))), slope > 0. temperature is platt with intercept 0.
@@ -67,7 +71,7 @@ class Calibration(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
-class Certificate(BaseModel, frozen=True, extra="forbid"):
+class Certificate(_Part):
     """What was proven about a threshold, on which data, in which unit. Written by `guard calibrate`."""
 
     data: str
@@ -83,7 +87,7 @@ class Certificate(BaseModel, frozen=True, extra="forbid"):
     verdict: Literal["certified", "certified but useless"]
 
 
-class OperatingPoint(BaseModel, frozen=True, extra="forbid"):
+class OperatingPoint(_Part):
     """A threshold on the probability: at or above it a pair is unsafe. `certificate` is None for an estimate."""
 
     threshold: Probability
@@ -91,7 +95,7 @@ class OperatingPoint(BaseModel, frozen=True, extra="forbid"):
     certificate: Certificate | None = None
 
 
-class Manifest(BaseModel, frozen=True, extra="forbid"):
+class Manifest(_Part):
     """Everything about a bundle but the files themselves."""
 
     format: Literal[1] = 1

@@ -35,7 +35,7 @@ def show(bundle: _Folder = "embedded", as_json: _Json = False) -> None:
 
 
 def verify(bundle: _Folder = "embedded", as_json: _Json = False) -> None:
-    """Check every digest, load every graph and score one pair; exit with 1 if the bundle cannot be used."""
+    """Check every digest, load every graph, score texts and a picture; exit with 1 if the bundle cannot be used."""
     import asyncio
 
     from guard.bundle import Bundle, embedded_path
@@ -77,17 +77,37 @@ def diff(first: _Folder, second: _Folder, as_json: _Json = False) -> None:
 
 
 async def _probe(bundle: "Bundle") -> None:
-    """Score one pair by the bundle. Raises BundleInvalid, ScorerFailed."""
+    """Judge a short text, one of several windows, and a picture by the bundle. Raises BundleInvalid, ScorerFailed."""
     from guard.config import OcrSettings, PolicySettings, Settings
     from guard.errors import ScorerFailed
+    from guard.types import Basis, ImageInput, Pair
     from guard.wiring import open_guard
 
     policy = PolicySettings(name=next(iter(bundle.manifest.operating_points)))
     guard = open_guard(Settings(bundle=str(bundle.path), threads=1, policy=policy, ocr=OcrSettings(mode="off")))
-    is_ready = await guard.ready()
-    await guard.aclose()
-    if not is_ready:
-        raise ScorerFailed("the graphs are loaded and do not score")
+    spec = bundle.manifest.text
+    words = spec.window_tokens if spec.max_windows > 1 else spec.window_tokens // 2
+    try:
+        for name, pair in (
+            ("a text", Pair("how are you")),
+            ("a long text", Pair("a " * words)),
+            ("a picture with text", Pair("what is this", (ImageInput(data=_grey_picture()),))),
+        ):
+            decision = await guard.check(pair)
+            if decision.basis is not Basis.SCORE:
+                raise ScorerFailed(f"the graphs are loaded, and {name} gets no score: {decision.code}")
+    finally:
+        await guard.aclose()
+
+
+def _grey_picture() -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(file, "PNG")
+    return file.getvalue()
 
 
 def _print_bundle(bundle: "Bundle") -> None:

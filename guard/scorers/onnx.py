@@ -21,6 +21,7 @@ from guard.core.image import frame_tensor
 from guard.errors import BundleInvalid, GuardError, ScorerFailed
 from guard.ports import ScorerInfo
 from guard.scorers.sessions import open_sessions
+from guard.scorers.trial import try_graphs
 from guard.scorers.windows import Row, Windows
 from guard.stats.logistic import logistic
 from guard.types import Frame, PreparedPair, Scores
@@ -72,6 +73,7 @@ class OnnxScorer:
     def __init__(self, bundle: Bundle, *, threads: int = 1, provider: str = "cpu", picture_cache: int = 0) -> None:
         self._sessions = open_sessions(bundle, provider=provider)
         self._windows = Windows(_load_tokenizer(bundle), bundle.manifest.text)
+        try_graphs(self._sessions, bundle.manifest, self._windows.extremes())
         self._spec = bundle.manifest.image
         self._info = ScorerInfo(
             bundle=bundle.label,

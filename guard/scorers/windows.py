@@ -74,6 +74,12 @@ class Windows:
             rows += [self._row(firsts[-1], piece) for piece in seconds[1:]]
         return self._checked(rows)
 
+    def extremes(self) -> list[Row]:
+        """Return the shortest row, and the longest: a full window of the highest token id, in both segments."""
+        highest = max(self._tokenizer.get_vocab(with_added_tokens=True).values())
+        half, room = self._spec.window_tokens // 2, self._spec.window_tokens - 3
+        return [self._row([], None), self._row([highest] * (room - half), [highest] * half)]
+
     def _tokens(self, text: str) -> list[int]:
         if len(text) > self._spec.most_chars:
             raise TextTooLong(f"{len(text):,} characters, at most {self._spec.most_chars:,} are judged")

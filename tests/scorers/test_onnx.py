@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
+from tokenizers import Tokenizer
 
 from guard.bundle import Bundle, write_manifest
 from guard.config import ImageSettings
 from guard.core.image import decode_image
 from guard.errors import BundleInvalid, ConfigInvalid, ScorerFailed, TextTooLong
+from guard.manifest import Manifest, TextSpec
 from guard.runtime import import_onnxruntime
 from guard.scorers.onnx import OnnxScorer
 from guard.types import Frame, PreparedPair
@@ -202,9 +206,16 @@ def _spoil_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
 
 
+def _add_token_beyond_the_vocabulary(folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["unheard"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (_add_token_beyond_the_vocabulary, "text.onnx does not run as the manifest says"),
         (_spoil_graph, "cannot be loaded"),
         (_swap_graphs, "are not those of fusion"),
         (_spoil_tokenizer, "not a tokenizer"),
@@ -216,3 +227,68 @@ def test_bundle_whose_parts_do_not_fit_is_refused(tmp_path: Path, spoil: Callabl
 
     with pytest.raises(BundleInvalid, match=message):
         OnnxScorer(write_manifest(tmp_path, manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 8}, r"text\.onnx gives embedding of shape \(1, 16\), the manifest says \(1, 8\)"),
+        ({"image": {"size": 64}}, r"vision\.onnx takes pictures of \[3, 32, 32\], the manifest says 64 x 64"),
+    ],
+)
+def test_graphs_of_other_sizes_than_the_manifest_says_are_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    document = make_tiny_bundle(tmp_path).manifest.model_dump()
+    for key, value in change.items():
+        document[key] = document[key] | value if isinstance(value, dict) else value
+
+    with pytest.raises(BundleInvalid, match=message):
+        OnnxScorer(write_manifest(tmp_path, Manifest.model_validate(document)))
+
+
+def test_window_longer_than_the_text_graph_reads_is_refused(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    _limit_tokens(tmp_path / "text.onnx", 40)
+    fits, too_long = (
+        bundle.manifest.model_copy(update={"text": TextSpec(window_tokens=tokens, overlap_tokens=8)})
+        for tokens in (40, 41)
+    )
+
+    OnnxScorer(write_manifest(tmp_path, fits))
+    with pytest.raises(BundleInvalid, match=r"text\.onnx does not run as the manifest says"):
+        OnnxScorer(write_manifest(tmp_path, too_long))
+
+
+def _limit_tokens(path: Path, most: int) -> None:
+    """Give a text graph a table of `most` positions, as real ones have."""
+    model = onnx.load(path)
+    nodes = [
+        helper.make_node("CumSum", ["attention_mask", "axis"], ["counted"]),
+        helper.make_node("Sub", ["counted", "one"], ["places"]),
+        helper.make_node("Gather", ["positions", "places"], ["at"]),
+        helper.make_node("ReduceSum", ["at", "all"], ["no_weight"], keepdims=0),
+        helper.make_node("Add", ["raw", "no_weight"], ["embedding"]),
+    ]
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.extend(nodes)
+    for name, value in {
+        "axis": np.array(1),
+        "one": np.array([1]),
+        "positions": np.zeros(most, np.float32),
+        "all": np.array([0, 1]),
+    }.items():
+        model.graph.initializer.append(numpy_helper.from_array(value, name))
+    onnx.save(model, path)
+
+
+def test_bundle_that_cannot_run_is_refused_without_a_line_on_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manifest = make_tiny_bundle(tmp_path).manifest
+    _add_token_beyond_the_vocabulary(tmp_path)
+
+    with pytest.raises(BundleInvalid):
+        OnnxScorer(write_manifest(tmp_path, manifest))
+
+    assert capfd.readouterr() == ("", "")
