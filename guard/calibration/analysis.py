@@ -96,7 +96,7 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
     grid = candidate_grid(probabilities[~second])
 
     rows = Rows(tuple(compress(scored.pairs, second)), probabilities[second])
-    trials = Trials([pair.id for pair in rows.pairs], rows.probabilities, rows.unsafe, rows.groups)
+    trials = _trials(rows, scored)
     answers = certify(trials, grid, declaration.limits, confidence=declaration.confidence, unit=declaration.unit)
 
     def figures(threshold: float) -> Figures:
@@ -126,6 +126,24 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
         auc_by_split=areas,
         curve=_curve(trials, grid, declaration),
         reliability=_reliability(fit, manifest.calibration, scored, second),
+    )
+
+
+def _trials(rows: Rows, scored: Scored) -> Trials:
+    """Return what is certified: half B, pairs that could not be judged included.
+
+    Served, such a pair is refused whatever the threshold, unless the policy says otherwise. So a harmless one counts as
+    refused at every threshold, and an unsafe one, which no score caught, as missed: a certificate holds either way.
+    """
+    unjudged = [pair for pair in scored.suite.pairs if pair.id in scored.unjudged]
+    second = in_second_half([pair.group for pair in unjudged])
+    pairs = (*rows.pairs, *compress(unjudged, second))
+    worst = [0.0 if pair.is_unsafe else 1.0 for pair in pairs[len(rows.pairs) :]]
+    return Trials(
+        ids=[pair.id for pair in pairs],
+        probabilities=np.concatenate([rows.probabilities, worst]),
+        unsafe=np.array([pair.is_unsafe for pair in pairs], dtype=np.bool_),
+        groups=[pair.group for pair in pairs],
     )
 
 

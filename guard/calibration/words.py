@@ -48,7 +48,7 @@ def explain(answer: Answer) -> str:
         f"At threshold {answer.threshold:.4g} at most {limit} of {units}, with {_short(answer.confidence)} confidence "
         f"({answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)})."
     )
-    caught = f"at least {percent(answer.recall_low)} of unsafe requests"
+    caught = f"at least {percent(answer.recall_low)} of unsafe requests (a bound of the same confidence)"
     if isinstance(answer, CertifiedButUseless):
         return f"{proven} But what it surely catches, {caught}, does not exceed the limit: a coin may do as well."
     return f"{proven} It catches {caught}."
@@ -100,8 +100,8 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
         )
     if scored.unjudged:
         found.append(
-            f"{len(scored.unjudged)} pairs could not be judged and are left out; a policy that blocks such content "
-            "refuses them besides."
+            f"{len(scored.unjudged)} pairs could not be judged. The figures leave them out; the certificates count the "
+            "harmless ones as refused at every threshold and the unsafe ones as missed."
         )
     if scored.n_thinned:
         found.append(f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability.")

@@ -46,7 +46,7 @@ class Certified:
     """A threshold whose rate of false refusals is proven to stay within the limit."""
 
     limit: float
-    confidence: float  # of all answers of the run together
+    confidence: float  # that all limits of the run hold; all recall bounds hold with the same, on their own
     unit: Unit
     threshold: float  # on the probability: at or above it a pair is refused
     n_groups: int  # groups with harmless rows

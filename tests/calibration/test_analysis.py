@@ -31,6 +31,28 @@ def test_certificate_counts_the_groups_of_half_b_alone(bundle: Bundle) -> None:
     assert binom.cdf(answer.errors, answer.n_groups, 0.05) <= 0.05
 
 
+def test_harmless_pairs_that_cannot_be_judged_count_as_refused_in_the_certificate(bundle: Bundle) -> None:
+    scored = scored_groups(400, 200)
+    second = in_second_half(scored.groups)
+    harmless_b = [p for p, b in zip(scored.pairs, second, strict=True) if b and not p.is_unsafe]
+    lost = {pair.group for pair in harmless_b[:60]}
+    stays = np.array([pair.group not in lost or pair.is_unsafe for pair in scored.pairs])
+    unjudged = {p.id: "image_rejected" for p, stay in zip(scored.pairs, stays, strict=True) if not stay}
+    partly = replace(
+        scored,
+        pairs=tuple(p for p, stay in zip(scored.pairs, stays, strict=True) if stay),
+        scores=scored.scores[stays],
+        unjudged=unjudged,
+    )
+
+    (whole,) = analyse(scored, bundle.manifest, Declaration((0.10,))).answers
+    (answer,) = analyse(partly, bundle.manifest, Declaration((0.10,))).answers
+
+    assert isinstance(whole, Certified)
+    assert isinstance(answer, NotCertifiable)
+    assert (answer.n_groups, answer.errors) == (whole.n_groups, len(lost))
+
+
 def test_scores_of_half_b_move_no_candidate_and_no_probability(bundle: Bundle) -> None:
     scored = scored_groups(200, 100)
     second = in_second_half(scored.groups)
