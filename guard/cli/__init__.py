@@ -6,10 +6,11 @@ Exit codes: 0 done, 1 the answer is no, 2 bad input or usage (one line on stderr
 import os
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
-from guard.errors import GuardError
+from guard.errors import GuardError, UsageError
 
 # In the order of `guard --help`.
 _GROUPS = ("serve", "demo", "classify", "calibrate", "train", "bundle", "benchmark", "config")
@@ -28,15 +29,37 @@ _EXTRAS = {
 }
 
 
+def _print_version(is_wanted: bool) -> None:
+    if not is_wanted:
+        return
+    from importlib.metadata import version
+
+    from guard.bundle import Bundle
+
+    typer.echo(f"guard {version('mllm-guard')}, embedded bundle {Bundle.load('embedded').label}")
+    raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print version and embedded bundle, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Judge picture-prompt pairs in front of an LLM API, by certified thresholds."""
+
+
 def _build() -> typer.Typer:
     app = typer.Typer(
         name="guard",
-        help="Judge picture-prompt pairs in front of an LLM API, by certified thresholds.",
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_root)
     for group in _GROUPS:
         try:
             module = import_module(f"guard.cli.{group}")
@@ -64,9 +87,22 @@ def main() -> None:
             raise
         _fail("missing_dependency", f"{error.name} is not installed: pip install 'mllm-guard[{extra.split()[0]}]'")
     except BrokenPipeError:
-        # The reader of a pipe has left (`guard ... | head`); Python flushes stdout once more at exit, into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe has left: `guard ... | head`.
+        _drop_lost_output()
         raise SystemExit(0) from None
+    except OSError as error:
+        # A full disk, a folder that went away: the machine's state rather than a fault of the program.
+        _drop_lost_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(UsageError.code, f"{where}{error.strerror or error}")
+
+
+def _drop_lost_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(code: str, message: str) -> None:

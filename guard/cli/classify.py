@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def classify(
     text: Annotated[str | None, typer.Option(help="The prompt.")] = None,
-    image: Annotated[list[str] | None, typer.Option(help="A file or an http(s) URL; may be repeated.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="FILE|URL", help="A file or an http(s) URL; may be repeated.")
+    ] = None,
     jsonl: Annotated[Path | None, typer.Option(help='A file with one {"id", "text", "image"} a line.')] = None,
     out: Annotated[Path | None, typer.Option(help="Where verdicts of --jsonl go.  [default: stdout]")] = None,
     bundle: Annotated[str, typer.Option(help='A bundle directory, or "embedded".')] = "embedded",
@@ -73,15 +75,18 @@ def _classify_one(settings: "Settings", text: str, images: list[str], *, as_json
 
 
 def _classify_file(settings: "Settings", jsonl: Path, out: Path | None, *, quiet: bool) -> int:
+    from guard.cli.interrupt import saying_when_interrupted
     from guard.cli.records import read_lines
     from guard.cli.verdicts import print_summary
     from guard.types import Verdict
     from guard.wiring import open_guard
 
     lines = read_lines(jsonl)
+    _refuse_same(jsonl, out)
     guard = open_guard(settings)
     bad: list[Record] = []
-    with _sink(out) as sink:
+    kept = f"verdicts so far are in {out or 'the output'}"
+    with saying_when_interrupted(kept), _sink(out) as sink:
         counts = asyncio.run(_judge_lines(guard, lines, jsonl.parent, sink, bad, quiet=quiet))
     if not quiet:
         print_summary(counts, bad[:_ERRORS_SHOWN], errors=len(bad))
@@ -119,6 +124,13 @@ async def _judge_lines(
     return counts
 
 
+def _refuse_same(jsonl: Path, out: Path | None) -> None:
+    from guard.errors import UsageError
+
+    if out is not None and out.exists() and out.samefile(jsonl):
+        raise UsageError(f"{out}: --out is the file that --jsonl reads")
+
+
 @contextmanager
 def _sink(out: Path | None) -> Iterator[TextIO]:
     from guard.errors import UsageError
@@ -127,10 +139,11 @@ def _sink(out: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with out.open("w", encoding="utf-8") as file:
-            yield file
+        file = out.open("w", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{out}: {error.strerror}") from error
+    with file:
+        yield file
 
 
 def _json(decision: "Decision", *, name: str | None = None, indent: bool = False) -> str:

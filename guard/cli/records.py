@@ -1,5 +1,6 @@
 """Lines of a JSONL file as pairs to classify, in the same format as suites: text, picture or pictures, an id."""
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ class Record:
 
 
 def read_lines(path: Path) -> list[tuple[int, bytes]]:
-    """Return the lines that are not blank, with their numbers from 1. Raises UsageError."""
+    """Return the lines that are not blank, with their numbers from 1. Raises UsageError, also where there are none."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(BOM_UTF8).splitlines()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    found = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not found:
+        raise UsageError(f"{path}: holds nothing to judge")
+    return found
 
 
 def load_record(number: int, line: bytes, folder: Path) -> Record:
@@ -46,6 +50,8 @@ def load_record(number: int, line: bytes, folder: Path) -> Record:
 
 def picture(written: str, folder: Path = Path()) -> ImageInput:
     """Return the picture at a path (relative to `folder`) or behind an http(s) URL. Raises UsageError."""
+    if not written:
+        raise UsageError("a picture has an empty name")
     if written.lower().startswith(("http://", "https://")):
         return ImageInput(url=written, place=written)
     try:

@@ -34,7 +34,8 @@ def print_summary(counts: Counter[str], shown: Sequence[Record], *, errors: int)
     """Print how many lines got which verdict, and the first lines that could not be read, on stderr."""
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     figures = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict)
-    console.print(f"{counts.total() + errors} lines: {figures}, {errors} not readable")
+    total = counts.total() + errors
+    console.print(f"{total} {'line' if total == 1 else 'lines'}: {figures}, {errors} not readable")
     for record in shown:
         console.print(f"  line {record.line} ({record.id}): {record.error}", style="yellow")
     if errors > len(shown):

@@ -68,7 +68,7 @@ def load_mmsafeaware(folder: Path) -> Suite:
 def _read_questions(file: Path) -> Iterator[tuple[int, int, str]]:
     """Yield line number, row number and question of each block of lines between blank lines."""
     try:
-        lines = [*file.read_text(encoding="utf-8").splitlines(), ""]
+        lines = [*file.read_text(encoding="utf-8-sig").splitlines(), ""]
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteInvalid(f"{file}: not readable as UTF-8 text") from error
     block: list[str] = []
@@ -107,7 +107,7 @@ def _declared_groups(file: Path) -> dict[int, str]:
     if not file.is_file():
         return {}
     try:
-        with file.open(encoding="utf-8", newline="") as opened:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
             return {int(row["id"]): row["group"] for row in csv.DictReader(opened) if row["group"]}
     except (OSError, KeyError, ValueError, csv.Error) as error:
         raise SuiteInvalid(f"{file}: not a table with the columns id and group") from error

@@ -8,6 +8,7 @@ Rows without a `group` are grouped by what they share: the same picture or the s
 not there is left out and named; a row that never had one is a text row.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,21 +73,21 @@ def _load(file: Path, *, name: str, path: Path, kind: SuiteKind) -> Suite:
         if record.id in seen:
             raise SuiteInvalid(f"{place}: id {record.id!r} occurs twice")
         seen.add(record.id)
-        pictures = [_picture(file.parent / relative) for relative in record.paths]
+        pictures = [_picture(file.parent / relative, place) for relative in record.paths]
         present = tuple(picture for picture in pictures if picture is not None)
         if len(present) < len(pictures):
             missing.append(record.id)
             continue
         rows.append(_Row(_pair(record, present), record.group))
     if not rows:
-        raise SuiteInvalid(f"{file}: no usable rows ({len(missing)} with missing pictures)")
+        raise SuiteInvalid(f"{file}: no usable rows{f' ({len(missing)} with missing pictures)' if missing else ''}")
     pairs = _grouped(rows)
     return Suite(name, path, kind, digest_pairs(pairs), pairs, tuple(missing))
 
 
 def _read(file: Path) -> Iterator[tuple[str, _Record]]:
     try:
-        lines = file.read_bytes().split(b"\n")
+        lines = file.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
     except OSError as error:
         raise SuiteInvalid(f"{file}: {error.strerror}") from error
     for number, line in enumerate(lines, start=1):
@@ -103,8 +104,12 @@ def _read(file: Path) -> Iterator[tuple[str, _Record]]:
             raise SuiteInvalid(f"{place}: {key}: {first['msg']}") from error
 
 
-def _picture(path: Path) -> StoredPicture | None:
-    return StoredPicture(path, digest_file(path).sha256) if path.is_file() else None
+def _picture(path: Path, place: str) -> StoredPicture | None:
+    """Return the picture at a path; None where there is none."""
+    try:
+        return StoredPicture(path, digest_file(path).sha256) if path.is_file() else None
+    except OSError as error:
+        raise SuiteInvalid(f"{place}: image: {error.strerror}") from error
 
 
 def _pair(record: _Record, pictures: tuple[StoredPicture, ...]) -> LabelledPair:

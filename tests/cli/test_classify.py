@@ -1,6 +1,8 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,7 @@ def test_file_that_is_no_picture_is_unjudged_and_exits_with_1(run: Run, bundle: 
         ["--jsonl", "missing.jsonl"],
         ["--image", "missing.png"],
         ["--image", "a\x00b"],
+        ["--image", ""],
         ["--text", "x", "--policy", "lax"],
     ],
 )
@@ -158,6 +161,60 @@ def test_quiet_prints_verdicts_only(run: Run, tmp_path: Path) -> None:
 
     assert (code, err) == (0, "")
     assert len(_lines(out)) == 1
+
+
+def test_byte_order_mark_is_no_part_of_the_first_line(run: Run, tmp_path: Path) -> None:
+    file = _write(tmp_path / "in.jsonl", ["\ufeff" + json.dumps({"id": "a", "text": "hello"})])
+
+    code, out, err = run("classify", "--jsonl", file)
+
+    assert (code, _lines(out)[0]["id"]) == (0, "a")
+    assert err.startswith("1 line: 1 safe")
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_file_without_lines_is_bad_usage(run: Run, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(content)
+
+    code, out, err = run("classify", "--jsonl", file)
+
+    assert (code, out, err) == (2, "", f"error: usage: {file}: holds nothing to judge\n")
+
+
+@pytest.mark.parametrize("as_link", [False, True])
+def test_output_never_replaces_the_input(run: Run, tmp_path: Path, as_link: bool) -> None:
+    file = _write(tmp_path / "in.jsonl", [{"text": "hello"}])
+    before, out = file.read_text(), tmp_path / "link.jsonl" if as_link else file
+    if as_link:
+        out.symlink_to(file)
+
+    code, _, err = run("classify", "--jsonl", file, "--out", out)
+
+    assert code == 2
+    assert err == f"error: usage: {out}: --out is the file that --jsonl reads\n"
+    assert file.read_text() == before
+
+
+def test_output_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
+    file = _write(tmp_path / "in.jsonl", [{"text": "hello"}])
+
+    code, _, err = run("classify", "--jsonl", file, "--out", tmp_path / "no" / "out.jsonl")
+
+    assert (code, err) == (2, f"error: usage: {tmp_path / 'no' / 'out.jsonl'}: No such file or directory\n")
+
+
+def test_interrupted_run_says_what_is_kept(bundle: Bundle, tmp_path: Path) -> None:
+    file, out = _write(tmp_path / "in.jsonl", [{"text": f"hello {n}"} for n in range(20_000)]), tmp_path / "out.jsonl"
+    arguments = ["classify", "--jsonl", str(file), "--out", str(out), "--bundle", str(bundle.path)]
+
+    with subprocess.Popen([sys.executable, "-m", "guard", *arguments], stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (out.exists() and out.stat().st_size):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (130, f"interrupted: verdicts so far are in {out}\n")
 
 
 def test_missing_onnxruntime_says_what_to_install(bundle: Bundle) -> None:

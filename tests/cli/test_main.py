@@ -1,10 +1,13 @@
 import subprocess
 import sys
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from guard import cli
+from guard.bundle import Bundle
 from guard.errors import BundleInvalid
 
 _WITHOUT_EXTRAS = """
@@ -73,3 +76,36 @@ def test_errors_of_guard_are_one_line_and_exit_with_2(
 
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "error: bundle_invalid: /models/x: digest differs in text.onnx\n"
+
+
+def test_version_names_the_distribution_and_the_embedded_bundle() -> None:
+    result = _guard("--version", without=_HEAVY)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"guard {version('mllm-guard')}, embedded bundle {Bundle.load('embedded').label}\n"
+
+
+def test_output_on_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "guard", "--version"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert (result.returncode, result.stderr) == (2, "error: usage: No space left on device\n")
+
+
+def test_file_that_cannot_be_reached_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda: Path("x" * 300).stat())
+
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == f"error: usage: {'x' * 300}: File name too long\n"
+
+
+def test_words_of_help_are_not_types_of_python() -> None:
+    shown = [_guard(command, "--help").stdout for command in ("classify", "calibrate")]
+
+    assert all("<list" not in page for page in shown)

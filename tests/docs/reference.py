@@ -38,12 +38,11 @@ def _commands() -> str:
 
 
 def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if children is None:
+    children = getattr(command, "commands", {})
+    if not children or command.params:
         yield path, command
-    else:
-        for name, child in children.items():
-            yield from _walk(child, f"{path} {name}")
+    for name, child in children.items():
+        yield from _walk(child, f"{path} {name}")
 
 
 def _option(parameter: Any) -> str:

@@ -107,6 +107,13 @@ def test_digest_follows_the_content_and_not_the_place(tmp_path: Path) -> None:
     assert first.digest == moved.digest != changed.digest
 
 
+def test_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row("one")), encoding="utf-8-sig")
+
+    assert load_suite(file).pairs[0].id == "one"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -119,7 +126,8 @@ def test_digest_follows_the_content_and_not_the_place(tmp_path: Path) -> None:
         ('{"id": "a", "label": "safe"}', ":1: row: Value error, has neither text nor picture"),
         ('{"id": "a", "image": "x.png", "images": ["y.png"], "label": "safe"}', ":1: row: Value error, has both"),
         ('{"id": "a", "text": "t", "label": "safe", "sampling_probability": 0}', ":1: sampling_probability: "),
-        ("", "no usable rows"),
+        ("", "no usable rows$"),
+        (f'{{"id": "a", "image": "{"x" * 5000}", "label": "safe"}}', ":1: image: File name too long"),
         ('{"id": "a", "image": "gone.png", "label": "safe"}', r"no usable rows \(1 with missing pictures\)"),
     ],
 )
