@@ -97,5 +97,5 @@ def read_report(folder: Path) -> SuiteReport:
         ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"])) or "top level"
         raise UsageError(f"{folder / REPORT}: not a report of this version: {place}: {first['msg']}") from error

@@ -15,6 +15,7 @@ from guard.errors import UsageError
 from guard.suites import LabelledPair
 
 SUITE = "suite"  # the variant that is not a control
+HEADER = "run.json"
 _FSYNC_EVERY = 64
 
 
@@ -115,8 +116,7 @@ class Ledger:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"{self.folder}: another process is writing this run") from error
-        place = self.folder / "run.json"
-        if place.exists():
+        if is_run(self.folder):
             found = read_header(self.folder)
             for part in ("suite", "target"):
                 if found[part] != orjson.loads(orjson.dumps(self._header[part])):
@@ -124,7 +124,7 @@ class Ledger:
                         f"{self.folder} holds a run of another {part}: {_name(found[part])}; choose another --out"
                     )
         else:
-            place.write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
+            (self.folder / HEADER).write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
         # A line cut short by a kill ends the file; its pair is judged again.
         file.seek(0)
         raw = file.read()
@@ -137,10 +137,15 @@ class Ledger:
         self._since_sync = 0
 
 
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a run, finished or not."""
+    return (folder / HEADER).exists()
+
+
 def read_header(folder: Path) -> dict[str, object]:
     """Return a run's `run.json`. Raises UsageError when there is none."""
     try:
-        header = orjson.loads((folder / "run.json").read_bytes())
+        header = orjson.loads((folder / HEADER).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise UsageError(f"{folder}: not a benchmark run (no readable run.json)") from error
     if not isinstance(header, dict) or not {"suite", "target"} <= header.keys():

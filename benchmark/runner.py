@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark.constant import ALWAYS
-from benchmark.figures import SuiteReport
+from benchmark.figures import REPORT, SuiteReport, read_report
 from benchmark.judgement import UNREACHABLE, Judgement, Target
 from benchmark.measure import measure
 from benchmark.rows import SUITE, Ledger, Row
@@ -55,10 +55,12 @@ async def run_suite(
         progress: told after each pair.
 
     Raises:
-        UsageError: the folder holds another run, or the target stopped answering.
+        UsageError: the folder holds another run, or the report of more than is asked for; or the target stopped
+            answering.
     """
     splits = tuple(dict.fromkeys(pair.split for pair in suite.pairs))
     variants, left_out = _variants(suite, limit, controls=controls)
+    _keep_larger_report(folder, n=len(variants[0].pairs), controls=controls)
     versions = _versions()
     header = {
         "format": 1,
@@ -90,6 +92,18 @@ async def run_suite(
     )
     report.write(folder)
     return report
+
+
+def _keep_larger_report(folder: Path, *, n: int, controls: bool) -> None:
+    """Raise UsageError where a report of more pairs, or with controls that are not asked for now, would be replaced."""
+    if not (folder / REPORT).exists():
+        return
+    found = read_report(folder)
+    pairs = found.n + found.errors + found.unjudged
+    if pairs > n:
+        raise UsageError(f"{folder} holds the report of {pairs} pairs, this run has {n}; choose another --out")
+    if found.controls and not controls:
+        raise UsageError(f"{folder} holds a report with controls, this run has none; choose another --out")
 
 
 def _variants(suite: Suite, limit: int | None, *, controls: bool) -> tuple[list[Variant], dict[str, str]]:

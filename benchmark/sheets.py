@@ -40,7 +40,7 @@ def to_markdown(title: str, sheets: Sequence[Sheet]) -> str:
 
 
 def _table(sheet: Sheet) -> Table:
-    table = Table(title=sheet.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(sheet.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(sheet.head):
         words = index == 0 or name in sheet.wordy
         table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")

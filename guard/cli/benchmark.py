@@ -42,14 +42,12 @@ def run(
     import asyncio
 
     from benchmark.report import NamedRun, make_sheets
+    from guard.cli.interrupt import saying_when_interrupted
     from guard.suites import load_suite
 
     loaded = load_suite(suite)
-    try:
+    with saying_when_interrupted(f"results so far are kept in {out}; the same command goes on from there"):
         finished = asyncio.run(_run(loaded, target, policy, out, limit, controls=controls, quiet=quiet))
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: results so far are kept in {out}; the same command goes on from there", err=True)
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(finished.model_dump_json(indent=2))
     elif not quiet:
@@ -66,15 +64,20 @@ def report(
 
     from benchmark.figures import read_report
     from benchmark.report import NamedRun, make_sheets
+    from benchmark.rows import is_run
     from benchmark.sheets import to_markdown
+    from guard.cli.output import write_documents
+    from guard.errors import UsageError
 
+    if out is not None and is_run(out):
+        raise UsageError(f"{out} holds a run, whose report.json this would replace; choose another --out")
     named = [NamedRun(folder.resolve().name, read_report(folder)) for folder in runs]
     sheets = make_sheets(named)
     document = orjson.dumps(
         {run.name: run.report.model_dump(mode="json") for run in named}, option=orjson.OPT_INDENT_2
     ).decode()
     if out is not None:
-        _write(out, {"report.md": to_markdown("Benchmark", sheets), "report.json": document + "\n"})
+        write_documents(out, {"report.md": to_markdown("Benchmark", sheets), "report.json": document + "\n"})
     if as_json:
         typer.echo(document)
     else:
@@ -82,8 +85,8 @@ def report(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the first run.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the second run.")],
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Folder of the first run.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Folder of the second run.")],
     as_json: _Json = False,
 ) -> None:
     """Show what changes from the first run to the second, on the rows that both have."""
@@ -114,7 +117,10 @@ def speed(
     from benchmark.speed.processes import ending_on_sigterm
     from benchmark.speed.report import make_sheets
     from benchmark.speed.run import QUICK, Plan, run_speed
+    from guard.cli.output import claim_folder, write_documents
 
+    if out is not None:
+        claim_folder(out)
     console = Console(stderr=True, quiet=quiet)
     with ending_on_sigterm(), console.status("speed") as status:
         found = run_speed(
@@ -126,7 +132,7 @@ def speed(
     sheets = make_sheets(found)
     document = orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode()
     if out is not None:
-        _write(out, {"speed.json": document + "\n", "speed.md": to_markdown("Speed", sheets)})
+        write_documents(out, {"speed.json": document + "\n", "speed.md": to_markdown("Speed", sheets)})
     if as_json:
         typer.echo(document)
     elif not quiet:
@@ -165,14 +171,3 @@ def _show(sheets: "Sequence[Sheet]") -> None:
     from benchmark.sheets import to_terminal
 
     Console().print(to_terminal(sheets))
-
-
-def _write(folder: Path, documents: dict[str, str]) -> None:
-    from guard.errors import UsageError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in documents.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{folder}: {error.strerror}") from error

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from guard.cli import app, main
+from guard.errors import UsageError
 from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -59,6 +60,36 @@ def test_report_of_several_runs_is_written_as_markdown_and_json(tmp_path: Path) 
     assert result.exit_code == 0
     assert json.loads((tmp_path / "report" / "report.json").read_text()).keys() == {"one", "two"}
     assert "| GPT-4V | 63.9 | 68.4 | 41.1 | 57.8 |" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_report_of_runs_does_not_replace_the_report_of_a_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _run(text_pack(tmp_path / "pack"), run, "--quiet")
+    before = (run / "report.json").read_text()
+
+    with pytest.raises(UsageError, match=r"holds a run, whose report\.json this would replace"):
+        _guard("report", str(run), "--out", str(run))
+
+    assert (run / "report.json").read_text() == before
+
+
+def test_speed_refuses_an_unwritable_folder_before_it_measures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="/dev/null/x: Not a directory"):
+        _guard("speed", "--out", "/dev/null/x", "--bundle", str(tmp_path / "never opened"))
+
+
+def test_suite_may_be_named_like_markup(tmp_path: Path) -> None:
+    result = _run(text_pack(tmp_path / "[red]o"), tmp_path / "run")
+
+    assert result.exit_code == 0
+    assert "[red]o" in result.stdout
+
+
+def test_damaged_report_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("{")
+
+    with pytest.raises(UsageError, match="not a report of this version: top level: Invalid JSON"):
+        _guard("report", str(tmp_path))
 
 
 def test_killed_process_is_continued_to_the_same_report(tmp_path: Path) -> None:

@@ -208,6 +208,18 @@ async def test_larger_limit_goes_on_from_a_smaller_one(tmp_path: Path) -> None:
     assert len(second.asked) == 3
 
 
+async def test_smaller_run_does_not_replace_the_report_of_a_larger_one(tmp_path: Path) -> None:
+    suite = load_suite(str(draw_mmsafeaware(tmp_path / "suite")))
+    before = await run_suite(suite, FakeTarget(), tmp_path / "run")
+
+    with pytest.raises(UsageError, match=r"holds the report of 18 pairs, this run has 6; choose another --out"):
+        await run_suite(suite, FakeTarget(), tmp_path / "run", limit=6)
+    with pytest.raises(UsageError, match="holds a report with controls, this run has none"):
+        await run_suite(suite, FakeTarget(), tmp_path / "run", controls=False)
+
+    assert read_report(tmp_path / "run") == before
+
+
 async def test_picture_that_vanished_is_an_error_of_its_own(tmp_path: Path) -> None:
     draw_picture(tmp_path / "pack" / "a.png", (1, 2, 3), mark=1)
     rows: list[dict[str, object]] = [{"id": "a", "text": "see", "image": "a.png", "label": "safe"}]
