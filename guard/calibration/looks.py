@@ -4,13 +4,15 @@ A certificate is honest about one declaration. Who declares another limit after 
 next bundle on the same rows, holds the best of several: the errors of all of them add up.
 """
 
-from collections.abc import Iterable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from guard.calibration.declaration import Declaration
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,17 +44,42 @@ class Looks:
 
 
 def take_look(file: Path | None, look: Look) -> Looks:
-    """Note a look in the suite's file, and return all of them. Without a file only this one is known."""
+    """Note a look in the suite's file, and return all of them.
+
+    Without a file, or where it cannot be written, only the looks that can be read are known. Damaged lines are none.
+    """
     looks = [*_read(file), look]
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab") as opened:
-            opened.write(orjson.dumps([look.bundle, look.unit, look.confidence, look.limits]) + b"\n")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("ab") as opened:
+                # A line break on both sides: the last line may have been cut short.
+                opened.write(b"\n" + orjson.dumps([look.bundle, look.unit, look.confidence, look.limits]) + b"\n")
+        except OSError as error:
+            _log.warning("this calibration is not counted: %s: %s", file, error.strerror)
     return Looks(len(looks), tuple(sorted(set(looks))))
 
 
-def _read(file: Path | None) -> Iterable[Look]:
+def _read(file: Path | None) -> list[Look]:
     if file is None or not file.is_file():
         return []
-    rows = [orjson.loads(line) for line in file.read_bytes().splitlines()]
-    return [Look(bundle, unit, confidence, tuple(limits)) for bundle, unit, confidence, limits in rows]
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        _log.warning("earlier calibrations are not counted: %s: %s", file, error.strerror)
+        return []
+    return [look for look in map(_look_in, lines) if look is not None]
+
+
+def _look_in(line: bytes) -> Look | None:
+    """Return the look in a line; None where it is damaged."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    match document:
+        case [str() as bundle, str() as unit, float() as confidence, [*limits]] if all(
+            isinstance(limit, float) for limit in limits
+        ):
+            return Look(bundle, unit, confidence, tuple(limits))
+    return None

@@ -68,7 +68,11 @@ class Calibrated:
 
 def require_empty(out: Path) -> None:
     """Raise UsageError unless `out` is a new or empty folder: scoring takes minutes, and its result needs a place."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    try:
+        is_free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    except OSError as error:
+        raise UsageError(f"{out}: {error.strerror}") from error
+    if not is_free:
         raise UsageError(f"{out}: not an empty folder")
 
 

@@ -1,6 +1,7 @@
 """Raw scores of a suite through the whole guard: the same preparation, OCR and scorer as a served request."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from guard.errors import CalibrationInvalid, SuiteInvalid
 from guard.stats.draws import thinned
 from guard.suites import LabelledPair, Suite
 from guard.types import Assessment, Pair
+
+_log = logging.getLogger(__name__)
 
 
 class Assessor(Protocol):
@@ -56,24 +59,42 @@ class ScoreFile:
         self._path = path
 
     def read(self) -> dict[str, float | str]:
-        """Return the score, or the code of an unjudged pair, by id. A last line that was cut short is left out."""
+        """Return the score, or the code of an unjudged pair, by id. Damaged lines are left out."""
         if self._path is None or not self._path.is_file():
             return {}
-        known: dict[str, float | str] = {}
-        for line in self._path.read_bytes().splitlines():
-            try:
-                pair_id, outcome = orjson.loads(line)
-            except (orjson.JSONDecodeError, ValueError):
-                continue
-            known[pair_id] = outcome
-        return known
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except OSError as error:
+            self._give_up(error)
+            return {}
+        return dict(filter(None, map(_outcome_in, lines)))
 
     def append(self, pair_id: str, outcome: float | str) -> None:
-        """Keep the outcome of one pair."""
-        if self._path is not None:
+        """Keep the outcome of one pair. Where that fails, it is said once, and no more is kept."""
+        if self._path is None:
+            return
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 file.write(b"\n" + orjson.dumps([pair_id, outcome]))
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        _log.warning("scores are not kept: %s: %s", self._path, error.strerror)
+        self._path = None
+
+
+def _outcome_in(line: bytes) -> tuple[str, float | str] | None:
+    """Return id and outcome in a line of a score file; None where it is damaged."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    match document:
+        case [str() as pair_id, str() | float() as outcome]:
+            return pair_id, outcome
+    return None
 
 
 async def score_suite(

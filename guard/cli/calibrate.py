@@ -24,7 +24,8 @@ def calibrate(
         str, typer.Option(help="Labelled pairs: a directory, a JSONL file, or a name under GUARD_DATA (mmsafeaware).")
     ],
     max_false_refusal: Annotated[
-        list[float], typer.Option(help="Tolerated rate of false refusals, such as 0.05; several share the error.")
+        list[float],
+        typer.Option(metavar="RATE", help="Tolerated rate of false refusals, such as 0.05; several share the error."),
     ],
     out: Annotated[Path, typer.Option(help="New or empty folder for the bundle, report.html and report.json.")],
     format: Annotated[  # noqa: A002 - the option's name
@@ -49,8 +50,10 @@ def calibrate(
     import asyncio
     import datetime as dt
 
-    from guard.calibration import Declaration, Memory, require_empty
+    from guard.calibration import Declaration, require_empty
     from guard.calibration import calibrate as run
+    from guard.cli.interrupt import saying_when_interrupted
+    from guard.cli.output import claim_folder
     from guard.suites import load_suite
 
     declaration = Declaration(
@@ -63,8 +66,11 @@ def calibrate(
     )
     require_empty(out)
     suite = load_suite(data, format=format)
-    memory = Memory(_cache_folder())
-    scored, opened = asyncio.run(_score(suite, bundle, memory, show_progress=not quiet))
+    claim_folder(out)
+    memory = _open_memory()
+    kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
+    with saying_when_interrupted(f"{kept}; no threshold was chosen"):
+        scored, opened = asyncio.run(_score(suite, bundle, memory, show_progress=not quiet))
     today = dt.datetime.now(dt.UTC).date()
     done = run(scored, declaration, bundle=opened, out=out, today=today, memory=memory)
     if as_json:
@@ -75,11 +81,13 @@ def calibrate(
         raise typer.Exit(1)
 
 
-async def _score(suite: "Suite", bundle: str, memory: "Memory", *, show_progress: bool) -> "tuple[Scored, Bundle]":
+async def _score(
+    suite: "Suite", bundle: str, memory: "Memory | None", *, show_progress: bool
+) -> "tuple[Scored, Bundle]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from guard.calibration import score_suite
+    from guard.calibration import ScoreFile, score_suite
     from guard.config import LimitSettings, PolicySettings, Settings
     from guard.wiring import open_guard
 
@@ -87,7 +95,7 @@ async def _score(suite: "Suite", bundle: str, memory: "Memory", *, show_progress
     # bundle without the default operating point will do.
     settings = Settings(bundle=bundle, policy=PolicySettings(threshold=0.5), limits=LimitSettings(score_timeout_s=300))
     guard = open_guard(settings)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not show_progress)
     task = progress.add_task(f"scoring {suite.name}", total=len(suite.pairs))
     try:
@@ -95,7 +103,7 @@ async def _score(suite: "Suite", bundle: str, memory: "Memory", *, show_progress
             scored = await score_suite(
                 guard,
                 suite,
-                file=memory.scores(guard.bundle, suite, settings),
+                file=ScoreFile(None) if memory is None else memory.scores(guard.bundle, suite, settings),
                 side_by_side=2 * (os.cpu_count() or 1),
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -104,9 +112,20 @@ async def _score(suite: "Suite", bundle: str, memory: "Memory", *, show_progress
     return scored, guard.bundle
 
 
-def _cache_folder() -> Path:
+def _open_memory() -> "Memory | None":
+    """Return the memory in the user's cache; None, and a line on stderr, where nothing can be kept there."""
+    from guard.calibration import Memory
+    from guard.cli.output import claim_folder
+    from guard.errors import UsageError
+
     declared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(declared) if declared else Path.home() / ".cache") / "guard"
+    folder = (Path(declared) if declared else Path("~/.cache").expanduser()) / "guard"
+    try:
+        claim_folder(folder)
+    except UsageError as error:
+        typer.echo(f"scores are not kept, and calibrations on this data not counted: {error}", err=True)
+        return None
+    return Memory(folder)
 
 
 def _summarise(done: "Calibrated", out: Path) -> None:
@@ -114,20 +133,22 @@ def _summarise(done: "Calibrated", out: Path) -> None:
 
     from guard.calibration.words import explain, verdict, warnings, whose_certificate
 
-    console = Console()
+    # Names of suites, bundles and folders are the user's, and may look like markup.
+    console = Console(markup=False)
     analysis = done.analysis
     for answer in analysis.answers:
-        console.print(f"[bold]At most {100 * answer.limit:g} %: {verdict(answer)}[/bold]")
+        console.print(f"At most {100 * answer.limit:g} %: {verdict(answer)}", style="bold")
         console.print(f"  {explain(answer)}", highlight=False)
     console.print(_points_table(analysis))
     for warning in warnings(analysis, done.looks):
-        console.print(f"! {warning}", highlight=False, markup=False)
+        console.print(f"! {warning}", highlight=False)
     console.print(whose_certificate(analysis), highlight=False)
     console.print(f"{out}/report.html" + ("" if done.bundle is None else f", bundle {done.bundle.label} in {out}"))
 
 
 def _points_table(analysis: "Analysis") -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     from guard.calibration.words import interval
 
@@ -135,5 +156,5 @@ def _points_table(analysis: "Analysis") -> "Table":
     cheapest = {} if analysis.cheapest is None else {"cheapest": analysis.cheapest}
     for name, figures in {**analysis.certified, **cheapest, **analysis.shipped}.items():
         shown = (figures.recall, figures.false_refusal_rate, figures.group_false_refusal_rate)
-        table.add_row(name, f"{figures.threshold:.4g}", *map(interval, shown))
+        table.add_row(Text(name), f"{figures.threshold:.4g}", *map(interval, shown))
     return table

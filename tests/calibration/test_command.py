@@ -101,6 +101,56 @@ def test_bad_input_is_one_clear_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("out", ["/proc/guard", "/dev/null/x", "x" * 300])
+def test_folder_that_cannot_be_written_is_refused_before_anything_is_scored(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = guard("--data", data, "--bundle", tmp_path / "never opened", "--max-false-refusal", 0.05, "--out", out)
+
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception).startswith(f"{out}: ")
+
+
+def test_cache_that_cannot_be_written_is_said_once_and_gone_without(
+    bundle: Bundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+
+    done = guard(
+        "--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", tmp_path / "out", "--quiet"
+    )
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    said = "scores are not kept, and calibrations on this data not counted: /dev/null/guard: Not a directory\n"
+    assert done.stderr == said
+
+
+def test_names_may_look_like_markup(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    named, out = data.rename(tmp_path / "[bold]d.jsonl"), tmp_path / "[" / "red]o"
+
+    done = guard("--data", named, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", out)
+
+    assert done.exit_code == 0, done.output
+    assert "[/red]o/report.html" in done.stdout.replace("\n", "")
+
+
+def test_interrupted_calibration_says_what_is_kept(
+    bundle: Bundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("guard.calibration.score_suite", interrupt)
+
+    done = guard("--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", tmp_path / "out")
+
+    kept = tmp_path / "cache" / "guard"
+    assert done.exit_code == 130
+    assert f"interrupted: scores so far are kept in {kept}; no threshold was chosen\n" in done.stderr
+
+
 def test_program_ends_with_two_and_one_line_on_bad_input(tmp_path: Path) -> None:
     arguments = ["calibrate", "--data", str(tmp_path), "--max-false-refusal", "0.05", "--out", str(tmp_path / "out")]
 

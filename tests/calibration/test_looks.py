@@ -38,3 +38,20 @@ def test_many_looks_leave_no_confidence(tmp_path: Path) -> None:
         looks = take_look(file, Look.of(Declaration((0.05,)), f"bundle {number}"))
 
     assert looks.joint_confidence == 0.0
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"[", b"7", b'["b", "group"]', b'["b", "group", 0.95, ["0.05"]]'])
+def test_damaged_lines_are_no_looks(tmp_path: Path, damage: bytes) -> None:
+    file = tmp_path / "looks.jsonl"
+    take_look(file, FIVE)
+    file.write_bytes(file.read_bytes() + damage)
+    take_look(file, TEN)
+
+    assert take_look(file, TEN).distinct == tuple(sorted((FIVE, TEN)))
+
+
+def test_look_that_cannot_be_counted_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    looks = take_look(Path("/dev/null/looks.jsonl"), FIVE)
+
+    assert looks.distinct == (FIVE,)
+    assert "this calibration is not counted: /dev/null/looks.jsonl: File exists" in caplog.text

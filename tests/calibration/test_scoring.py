@@ -71,6 +71,30 @@ async def test_run_that_was_cut_off_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert len(ScoreFile(path).read()) == 10
 
 
+@pytest.mark.parametrize(
+    "damage", [b"\xff\x00", b"7", b"null", b'{"id 1": 1, "x": 2}', b'["id 1"]', b'["id 1", null]', b"[1, 0.5]"]
+)
+async def test_damaged_lines_are_scored_anew(tmp_path: Path, damage: bytes) -> None:
+    path, suite = tmp_path / "scores.jsonl", make_suite(pairs(3))
+    path.write_bytes(b'["id 0", 0.0]\n' + damage)
+    assessor = FakeAssessor()
+
+    scored = await score_suite(assessor, suite, file=ScoreFile(path))
+
+    assert assessor.asked == ["1", "2"]
+    assert scored.scores.tolist() == [0.0, 1.0, 2.0]
+    assert ScoreFile(path).read() == {"id 0": 0.0, "id 1": 1.0, "id 2": 2.0}
+
+
+async def test_scores_that_cannot_be_kept_are_said_once_and_used(caplog: pytest.LogCaptureFixture) -> None:
+    scored = await score_suite(FakeAssessor(), make_suite(pairs(3)), file=ScoreFile(Path("/dev/null/scores.jsonl")))
+
+    assert scored.scores.tolist() == [0.0, 1.0, 2.0]
+    assert [record.getMessage() for record in caplog.records] == [
+        "scores are not kept: /dev/null/scores.jsonl: File exists"
+    ]
+
+
 async def test_guards_own_failures_are_tried_again(tmp_path: Path) -> None:
     file, suite = ScoreFile(tmp_path / "scores.jsonl"), make_suite(pairs(4))
     failing = FakeAssessor(lambda text: Assessment(None, code="scorer_failed", failed=True) if text == "2" else None)
