@@ -4,8 +4,7 @@ import io
 
 from PIL import Image, ImageDraw
 
-from guard import Pair, Settings, open_guard
-from guard.types import ImageInput
+from guard import ImageInput, Pair, Settings, open_guard
 
 
 def main() -> None:

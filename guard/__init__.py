@@ -9,10 +9,21 @@ if TYPE_CHECKING:
     from guard.errors import GuardError
     from guard.pipeline import Guard
     from guard.server.app import create_app
-    from guard.types import Action, Decision, Pair
+    from guard.types import Action, Decision, ImageInput, Pair
     from guard.wiring import open_guard
 
-__all__ = ["Action", "Bundle", "Decision", "Guard", "GuardError", "Pair", "Settings", "create_app", "open_guard"]
+__all__ = [
+    "Action",
+    "Bundle",
+    "Decision",
+    "Guard",
+    "GuardError",
+    "ImageInput",
+    "Pair",
+    "Settings",
+    "create_app",
+    "open_guard",
+]
 
 _HOME = {
     "Action": "guard.types",
@@ -20,6 +31,7 @@ _HOME = {
     "Decision": "guard.types",
     "Guard": "guard.pipeline",
     "GuardError": "guard.errors",
+    "ImageInput": "guard.types",
     "Pair": "guard.types",
     "Settings": "guard.config",
     "create_app": "guard.server.app",
