@@ -34,8 +34,8 @@ class TextSpec(_Part):
 
     @property
     def most_chars(self) -> int:
-        """Characters that the windows cannot hold even at 64 a token: more need not be looked at to be too long."""
-        return self.max_windows * self.window_tokens * 64
+        """Characters from which on a text is too long whatever its tokens: 16 a token, where language has 1 to 6."""
+        return self.max_windows * self.window_tokens * 16
 
 
 class ImageSpec(_Part):

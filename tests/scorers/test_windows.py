@@ -1,5 +1,7 @@
+import re
 import string
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -103,10 +105,46 @@ def test_word_beyond_the_tokenizers_limit_is_read_in_pieces(tokenizer: Tokenizer
 
 
 def test_more_windows_than_allowed_are_too_long(windows: Windows) -> None:
-    with pytest.raises(TextTooLong, match=r"^\d+ windows of text, limit is 20$"):
+    with pytest.raises(TextTooLong, match=r"^more than 20 windows of text$"):
         windows.of_prompt(_tokens(400))
-    with pytest.raises(TextTooLong, match=r"limit is 20$"):
+    with pytest.raises(TextTooLong, match=r"^more than 20 windows of text$"):
         windows.of_pair(_tokens(300), _tokens(300))
+
+
+class _Watched:
+    """A tokenizer that remembers how long the texts were that it was given."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.lengths: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def encode(self, text: str, **options: Any) -> Any:
+        self.lengths.append(len(text))
+        return self._tokenizer.encode(text, **options)
+
+
+@given(st.lists(st.text("ab.\n 中é", min_size=1, max_size=90), min_size=60, max_size=120))
+def test_text_is_tokenised_in_slices_to_the_tokens_of_the_whole(tokenizer: Tokenizer, parts: list[str]) -> None:
+    watched = _Watched(tokenizer)
+    text = " ".join(parts) * 3
+    rows = Windows(cast("Tokenizer", watched), TextSpec(max_windows=500, overlap_tokens=0)).of_prompt(text)
+
+    read = [id_ for row in rows for id_ in row.ids[0].tolist()[1:-1]]
+    spaced = re.sub(r"(\S{64})(?=\S)", r"\1 ", text)
+    assert read == tokenizer.encode(spaced, add_special_tokens=False).ids
+    assert max(watched.lengths) <= 2048
+
+
+def test_tokenising_stops_once_a_text_is_too_long(tokenizer: Tokenizer) -> None:
+    watched = _Watched(tokenizer)
+
+    with pytest.raises(TextTooLong):
+        Windows(cast("Tokenizer", watched), TextSpec(window_tokens=128, max_windows=128)).of_prompt("中" * 200_000)
+
+    assert sum(watched.lengths) < 20_000
 
 
 def test_far_too_long_text_is_refused_before_it_is_tokenised(windows: Windows) -> None:
