@@ -55,7 +55,7 @@ def run(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs.")],
     out: Annotated[Path | None, typer.Option(help="Write report.md and report.json into this folder.")] = None,
     as_json: _Json = False,
 ) -> None:

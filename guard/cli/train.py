@@ -45,17 +45,19 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    part: Annotated[Part, typer.Argument(help="what to train; `all` goes through the parts in order")],
-    data: Annotated[Path, typer.Option(help="folder with packs/ and images/")],
-    out: Annotated[Path, typer.Option(help="folder of the run; the same one again goes on where it stopped")],
-    backbone: Annotated[str, typer.Option(help="minilm, or a folder with a BERT-like encoder")] = "minilm",
-    profile: Annotated[Profile, typer.Option(help="licence classes of the packs used")] = Profile.PERMISSIVE,
-    device: Annotated[Device, typer.Option(help="where to compute")] = Device.CPU,
-    seed: Annotated[int, typer.Option(min=0, help="of every draw")] = 0,
+    part: Annotated[Part, typer.Argument(help="What to train; `all` goes through the parts in order.")],
+    data: Annotated[Path, typer.Option(help="Folder with packs/ and images/.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it stopped.")],
+    backbone: Annotated[
+        str, typer.Option(help="Encoder of the text tower: minilm, or a folder with a BERT-like one.")
+    ] = "minilm",
+    profile: Annotated[Profile, typer.Option(help="Licence classes of the packs used.")] = Profile.PERMISSIVE,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.CPU,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="stop cleanly after so long; call again to go on")
+        float | None, typer.Option(min=0, help="Stop cleanly after so long; call again to go on.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train the guard, or a part of it. Exit 0 when finished, 1 when the time was up first."""
     from guard.train.loop import Budget
@@ -68,10 +70,10 @@ def train(
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Option(help="folder of a finished run")],
-    out: Annotated[Path, typer.Option(help="new or empty folder for the bundle")],
-    precision: Annotated[Precision, typer.Option(help="how weights are stored")] = Precision.INT8,
-    quiet: Annotated[bool, typer.Option("--quiet", help="print nothing")] = False,
+    checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder for the bundle.")],
+    precision: Annotated[Precision, typer.Option(help="How weights are stored.")] = Precision.INT8,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Write a finished run as a bundle: graphs, thresholds, figures, card."""
     from guard.train.export import export as write_bundle

@@ -74,22 +74,26 @@ def read_figures(page: str) -> Figures:
 
 
 def metric_table(before: Figures, after: Figures) -> Table:
-    """Return one row for each metric that moved between two readings."""
-    table = Table(title="Metrics that moved", title_justify="left", box=None, pad_edge=False)
-    table.add_column("metric", no_wrap=True)
-    table.add_column("labels")
+    """Return one row for each metric that moved between two readings, with its labels below its name."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Metrics that moved", no_wrap=True)
     table.add_column("by", justify="right", no_wrap=True)
     table.add_column("mean", justify="right", no_wrap=True)
+    shown = ""
     for (name, labels), (count, total) in sorted(after.items()):
         earlier_count, earlier_total = before.get((name, labels), (0.0, 0.0))
         moved = count - earlier_count
-        if moved:
-            mean = "" if total is None else f"{(total - (earlier_total or 0.0)) / moved:.3g}"
-            table.add_row(name, labels, f"+{moved:g}", mean)
+        if not moved:
+            continue
+        if labels and name != shown:
+            table.add_row(Text(name))
+        shown = name
+        mean = "" if total is None else f"{(total - (earlier_total or 0.0)) / moved:.3g}"
+        table.add_row(Text(f"  {labels}" if labels else name), f"+{moved:g}", mean)
     return table
 
 
 def _labels(labels: Mapping[str, str]) -> str:
-    # Policy and route are the same for the whole demo.
-    shown = {name: value for name, value in labels.items() if name not in ("policy", "route", "mode", "direction")}
-    return " ".join(f"{name}={value}" for name, value in sorted(shown.items()))
+    # The same for the whole demo; and what is intended is what is done, in mode enforce.
+    constant = {"policy", "route", "mode", "direction"} | ({"intended"} if "action" in labels else set())
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in constant)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 
 from guard import cli
 from guard.bundle import Bundle
@@ -109,3 +110,11 @@ def test_words_of_help_are_not_types_of_python() -> None:
     shown = [_guard(command, "--help").stdout for command in ("classify", "calibrate")]
 
     assert all("<list" not in page for page in shown)
+
+
+@pytest.mark.parametrize("command", ["train", "export"])
+def test_every_help_text_is_a_sentence(command: str) -> None:
+    parameters = typer.main.get_command(cli.app).commands[command].params  # type: ignore[attr-defined]
+    texts = [parameter.help for parameter in parameters if parameter.name != "help"]
+
+    assert [text for text in texts if text[0].islower() or not text.endswith(".")] == []

@@ -1,6 +1,7 @@
 """`guard demo`: what a newcomer sees first."""
 
 import io
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def shown(tiny_bundle: Path) -> str:
 
 def test_piped_output_fits_80_columns(shown: str) -> None:
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_every_moved_metric_is_whole_in_its_line(shown: str) -> None:
+    lines = [line.rstrip() for line in shown.partition("Metrics that moved")[2].splitlines()[1:]]
+
+    assert lines
+    assert [
+        line for line in lines if not re.fullmatch(r"guard_\w+|(guard_\w+|  [\w= ]+) +\+\d+( +[\d.e-]+)?", line)
+    ] == []
+    assert any(line.startswith("  action=block basis=") for line in lines)
 
 
 def test_every_pair_has_a_verdict(shown: str) -> None:
