@@ -34,12 +34,8 @@ class _JsonLines(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
-# uvicorn says these once per request: of answers that Guard breaks off on purpose, and of upgrades that it ignores.
-_NOT_WORTH_A_LINE = (
-    "ASGI callable returned without completing",
-    "Unsupported upgrade request",
-    "No supported WebSocket",
-)
+# uvicorn says it of every answer that Guard breaks off on purpose.
+_NOT_WORTH_A_LINE = "ASGI callable returned without completing"
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with what it lacks: a head must be complete in time, and has a size."""
+"""uvicorn's HTTP protocol with what it lacks: a head must be complete in time, has a size, and may wish to upgrade."""
 
 import asyncio
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from guard.config import LimitSettings
@@ -11,13 +12,18 @@ _READ_BYTES = 2**18
 
 
 def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
-    """Return a protocol class that drops connections whose request heads are too slow, and refuses too large ones."""
+    """Return a protocol class that drops connections whose request heads are too slow, and refuses too large ones.
+
+    A wish for another protocol (h2c, as Java's client and `curl --http2` utter it) is passed over, as RFC 9110 lets a
+    server do, and the request is read to its end: httptools would stop after the head, and take the body for a request.
+    """
 
     class BoundedProtocol(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
         _is_in_head = True
         _received_bytes = 0  # since the head began
         _header_bytes = 0
+        _wishes_upgrade = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -33,7 +39,13 @@ def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
                 if self._received_bytes > limits.max_head_bytes + _READ_BYTES:
                     self.send_400_response("Request head too large.")
                     return
-            super().data_received(data)
+            self._unset_keepalive_if_required()
+            unread = memoryview(data)
+            try:
+                while unread:
+                    unread = self._feed(unread)
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -49,7 +61,31 @@ def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
 
         def on_headers_complete(self) -> None:
             self._end_head()
-            super().on_headers_complete()
+            self._wishes_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+            if not self._wishes_upgrade:
+                super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            if not self._wishes_upgrade:
+                super().on_message_complete()
+
+        def _feed(self, data: memoryview) -> memoryview:
+            """Feed the parser, and return what it left: the bytes behind a head that wished to upgrade."""
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if not self._wishes_upgrade:
+                    return data[len(data) :]
+                head = self._head_without_upgrade()
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
+                return data[upgrade.args[0] :]
+            return data[len(data) :]
+
+        def _head_without_upgrade(self) -> bytes:
+            line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+            kept = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            return b"\r\n".join([line, *kept, b"", b""])
 
         def _begin_head(self) -> None:
             self._end_head()

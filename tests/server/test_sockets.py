@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from tests.fakes import FixedScorer
-from tests.server.house import SAFE, Builder, chat, live, until
+from tests.server.house import SAFE, UNSAFE, Builder, chat, live, until
 
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 
@@ -102,6 +102,54 @@ async def test_odd_request_lines_reach_nobody(build: Builder, line: bytes) -> No
 
     assert status_line.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
     assert house.upstream.sent == []
+
+
+_H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+
+
+def _framed(body: bytes, *, chunked: bool) -> bytes:
+    if chunked:
+        return b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    return b"content-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("step", [1, 100, 10_000], ids=["byte by byte", "in pieces", "at once"])
+async def test_body_of_a_request_that_wishes_for_http_2_is_judged(build: Builder, chunked: bool, step: int) -> None:
+    house = build()
+    raw = _POST + _H2C + _framed(orjson.dumps(chat(SAFE)), chunked=chunked)
+
+    async with live(house.app) as url:
+        status_line = await _status_line(url, *(raw[at : at + step] for at in range(0, len(raw), step)))
+
+    assert status_line == b"HTTP/1.1 200 OK\r\n"
+    (sent,) = house.upstream.sent
+    assert orjson.loads(sent.body) == chat(SAFE)
+    assert not {"upgrade", "http2-settings", "connection"} & sent.headers.keys()
+
+
+async def test_unsafe_body_behind_a_wish_for_http_2_is_blocked(build: Builder) -> None:
+    house = build()
+
+    async with live(house.app) as url:
+        status_line = await _status_line(url, _POST + _H2C + _framed(orjson.dumps(chat(UNSAFE)), chunked=False))
+
+    assert status_line.startswith(b"HTTP/1.1 400 ")
+    assert house.upstream.sent == []
+    assert len(house.scorer.asked) == 1
+
+
+async def test_requests_behind_one_another_are_all_read_where_each_wishes_for_http_2(build: Builder) -> None:
+    house = build()
+    bodies = [orjson.dumps(chat(f"{SAFE} {number}")) for number in range(300)]
+
+    async with live(house.app) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"".join(_POST + _H2C + _framed(body, chunked=False) for body in bodies))
+        await until(lambda: len(house.upstream.sent) == len(bodies))
+        writer.close()
+
+    assert [orjson.loads(sent.body) for sent in house.upstream.sent] == [orjson.loads(body) for body in bodies]
 
 
 async def test_scoring_ends_when_the_client_leaves(build: Builder) -> None:
