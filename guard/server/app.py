@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from guard.config import Settings
 from guard.pipeline import Guard
@@ -63,8 +63,10 @@ def create_app(settings: Settings, *, guard: Guard | None = None, upstream: Upst
             Route("/healthz", health_page()),
             Route("/readyz", Readiness(judging).page),
             Route("/metrics", metrics_page(telemetry)),
-            Mount("", bounded(gateway)),
         ],
     )
+    # The router's default and no mount: "*" is a path too, and a mount takes those alone that begin with a slash.
+    app.router.default = bounded(gateway)
+    app.router.redirect_slashes = False
     app.state.guard = judging
     return app

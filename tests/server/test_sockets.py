@@ -104,6 +104,19 @@ async def test_odd_request_lines_reach_nobody(build: Builder, line: bytes) -> No
     assert house.upstream.sent == []
 
 
+async def test_path_that_is_a_star_is_refused_with_a_code_and_counted(build: Builder) -> None:
+    house = build()
+
+    async with live(house.app) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"POST * HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+
+    assert orjson.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "unknown_route"
+    assert house.metric("guard_rejected_total", reason="unknown_route") == 1
+
+
 _H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
 
 
