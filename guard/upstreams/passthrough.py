@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
@@ -21,6 +22,9 @@ _MAX_HEADER_BYTES = 2**16
 
 # It points clients to a door that is not Guard's.
 _DROPPED = frozenset({"alt-svc"})
+# RFC 9110, sections 5.1 and 5.5.
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ADDED_BY_AIOHTTP = ("accept", "accept-encoding", "content-type", "user-agent")
 
 
@@ -47,8 +51,8 @@ class Passthrough:
         Raises:
             UpstreamUnreachable: no connection: refused, no such name, or TLS failed.
             UpstreamTimeout: no connection or no head in time.
-            UpstreamBroken: the connection was dropped before the head, the head is not HTTP or too long, or it sends
-                the client elsewhere, past Guard.
+            UpstreamBroken: the connection was dropped before the head, the head is too long or not one that HTTP lets
+                be sent on, or it sends the client elsewhere, past Guard.
         """
         query = f"?{request.query}" if request.query else ""
         url = URL(f"{self._root}{request.path}{query}", encoded=True)
@@ -62,6 +66,9 @@ class Passthrough:
             raise UpstreamUnreachable("no connection to the upstream") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamBroken("the upstream gave no HTTP answer") from error
+        if not _is_http(response):
+            response.close()
+            raise UpstreamBroken("the upstream gave no HTTP answer")
         if "location" in response.headers and 300 <= response.status < 400:
             response.close()
             raise UpstreamBroken(f"the upstream redirects ({response.status}); set upstream.url to where it leads")
@@ -127,6 +134,12 @@ class PassthroughResponse:
     async def close(self) -> None:
         """Drop the connection if the body was not read to its end; idempotent."""
         self._response.close()
+
+
+def _is_http(response: aiohttp.ClientResponse) -> bool:
+    """Return whether an answer has a final status and headers that HTTP allows; aiohttp takes more than that."""
+    is_clean = not any(_CONTROL.search(value) or not _TOKEN.fullmatch(name) for name, value in response.raw_headers)
+    return 200 <= response.status <= 599 and is_clean
 
 
 def _payload(body: bytes) -> bytes | io.BytesIO | None:

@@ -60,9 +60,11 @@ async def test_errors_of_the_api_pass_with_status_headers_and_body(build: Builde
         (silent, 504, "upstream_timeout"),
         (answers_then_hangs_up(b""), 502, "upstream_broken"),
         (answers_then_hangs_up(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n"), 502, "upstream_broken"),
+        (answers(b"HTTP/1.1 200 OK\r\nx: a\x01b\r\ncontent-length: 2\r\n\r\nok"), 502, "upstream_broken"),
+        (answers(b"HTTP/1.1 999 X\r\ncontent-length: 2\r\n\r\nok"), 502, "upstream_broken"),
         (answers(b"HTTP/1.1 308 X\r\nlocation: http://api.example/\r\n\r\n"), 502, "upstream_broken"),
     ],
-    ids=["slow", "hangs up", "huge headers", "redirect past Guard"],
+    ids=["slow", "hangs up", "huge headers", "control in a header", "status 999", "redirect past Guard"],
 )
 async def test_api_that_does_not_answer_has_its_own_code(
     build: Builder, handler: Handler, status: int, code: str

@@ -216,8 +216,12 @@ async def test_answer_that_breaks_off_is_never_a_clean_end(partial: bytes) -> No
         b"not http at all\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nx-huge: " + b"x" * 100_000 + b"\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://elsewhere.example/\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-bad: a\x01b\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nx(bad): a\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 999 X\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nraw",
     ],
-    ids=["hangs up", "not HTTP", "huge header", "redirect"],
+    ids=["hangs up", "not HTTP", "huge header", "redirect", "control", "no header name", "status 999", "status 101"],
 )
 async def test_what_is_not_an_answer_is_broken(answer: bytes) -> None:
     async with raw_api(answers_then_hangs_up(answer)) as url, _passthrough(url) as upstream:
