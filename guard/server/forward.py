@@ -12,7 +12,13 @@ from guard.ports import Upstream, UpstreamRequest, UpstreamResponse
 from guard.server.exchange import Exchange
 from guard.telemetry import Telemetry
 
-_NEVER_SENT = frozenset({"host", "content-length", "expect", "x-guard-verdict", "x-guard-action", "x-guard-id"})
+# Some servers take these for the path or the method, in place of those that were judged.
+_LEADS_ELSEWHERE = {
+    "x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override"
+}  # fmt: skip
+_NEVER_SENT = frozenset(
+    {"host", "content-length", "expect", "x-guard-verdict", "x-guard-action", "x-guard-id", *_LEADS_ELSEWHERE}
+)
 _REWRITTEN = _NEVER_SENT | {"content-type", "content-encoding"}
 _NEVER_RETURNED = frozenset({"x-guard-verdict", "x-guard-action", "x-guard-id"})
 # Such answers may state the length of a body that they do not have.

@@ -128,6 +128,17 @@ async def test_header_that_cannot_be_sent_as_it_came_is_refused(build: Builder) 
     assert house.upstream.sent == []
 
 
+@pytest.mark.parametrize("name", ["x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method"])
+async def test_header_that_could_lead_past_the_judged_path_is_not_sent_on(build: Builder, name: str) -> None:
+    house = build()
+
+    async with house.client() as client:
+        await client.post(CHAT, json=chat(SAFE), headers={name: "/v1/responses", "x-kept": "1"})
+
+    (sent,) = house.upstream.sent
+    assert (sent.headers.get(name), sent.headers["x-kept"]) == (None, "1")
+
+
 async def test_api_that_is_down_is_502(build: Builder) -> None:
     async with raw_api(silent) as url:
         pass
