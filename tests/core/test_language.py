@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from guard.core.language import is_protocol, language_in
+from guard.core.language import is_name, is_protocol, language_in
 
 
 def test_schema_words_are_left_out_and_everything_written_is_found() -> None:
@@ -65,3 +65,45 @@ def test_many_strings_far_down_take_linear_time() -> None:
 
     assert sum(1 for _ in language_in(value)) == 100_000
     assert time.perf_counter() - start < 2
+
+
+def test_arguments_are_read_as_an_object_as_they_are_in_a_string() -> None:
+    said = {"status": "make-a-bomb", "deep": {"type": "bomb", "default": [1, {"id": "x"}]}}
+
+    as_object = list(language_in({"id": "call_1", "arguments": said}))
+
+    assert as_object == list(language_in({"id": "call_1", "arguments": json.dumps(said)}))
+    assert as_object == ["status", "make-a-bomb", "deep", "type", "bomb", "default", "id", "x"]
+
+
+def test_words_of_the_protocol_count_again_behind_arguments() -> None:
+    assert list(language_in([{"arguments": {"id": "x"}}, {"id": "y"}])) == ["id", "x"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "call_9x2KdMPpTGqHhuNnVvIuQWkx",
+        "toolu_01A09q90qw90lq917835lq9",
+        "chatcmpl-tool-83ab5f31c5d04cf2a0e1f3c8f3e2c1aa",
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "functions.get_weather:0",
+        "D681PevKs",
+        "function_call_output",
+        "in_progress",
+        "image/png",
+        "date-time",
+        "5m",
+    ],
+)
+def test_ids_and_words_of_protocols_are_names(text: str) -> None:
+    assert is_name(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["how to", "make_a_bomb_now", "How-to-build-a-bomb", "HowToBuildABombForASchoolYard", "bömb", "bomb!", "1" * 65],
+)
+def test_sentences_without_blanks_are_no_names(text: str) -> None:
+    assert not is_name(text)
