@@ -18,7 +18,8 @@ _KEYS = st.one_of(
     st.sampled_from([
         "type", "text", "role", "content", "name", "image_url", "url", "refusal", "tool_calls", "function", "arguments",
         "input_audio", "file", "file_id", "images", "source", "data", "id", "detail", "audio", "thinking", "custom",
-        "input", "title", "description", "properties",
+        "input", "title", "description", "properties", "status", "URL", "Content", "attachments", "tool_choice",
+        "reasoning_effort", "metadata", "modalities", "audio",
     ]),
     st.text(max_size=8),
 )  # fmt: skip
@@ -112,7 +113,9 @@ def test_fetched_pictures_replace_their_urls_and_nothing_else(document: dict[str
 @settings(deadline=None, max_examples=600)
 def test_words_anywhere_in_a_request_are_judged_or_refused_or_named_as_unjudged(data: st.DataObject) -> None:
     marked = data.draw(_marked())
-    where = data.draw(st.sampled_from(["content", "part", "field of a part", "field of a message", "beside"]))
+    where = data.draw(
+        st.sampled_from(["content", "part", "field of a part", "field of a message", "beside", "setting"])
+    )
     key = data.draw(_KEYS)
     message: dict[str, Any] = {"role": "user", "content": "hello"}
     document: dict[str, Any] = {"messages": [message]}
@@ -127,6 +130,8 @@ def test_words_anywhere_in_a_request_are_judged_or_refused_or_named_as_unjudged(
             message[key] = marked
         case "beside":
             document[f"x_{key}"] = marked
+        case "setting":
+            document.setdefault(key, marked)
 
     conversation = _parse(document)
 

@@ -69,6 +69,73 @@ def test_picture_travels_with_its_prompt(client: openai.OpenAI) -> None:
     assert answer.choices[0].message.content == "The stand-in read 4 words and 1 pictures."
 
 
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Says what the weather is in a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "file": {"type": "string"}, "URL": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+TOOL_TURNS: Any = [
+    {"role": "developer", "content": "be brief"},
+    {"role": "user", "name": "jane", "content": "hello the cat"},
+    {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "tool_calls": [
+            {
+                "id": "call_9x2KdMPpTGqHhuNnVvIuQWkx",
+                "type": "function",
+                "function": {"name": "get_weather", "arguments": '{"city": "Oslo", "file": "a.txt"}'},
+            }
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_9x2KdMPpTGqHhuNnVvIuQWkx", "content": '{"image": "sun.png", "degrees": 4}'},
+    {"role": "function", "name": "get_weather", "content": "4 degrees"},
+]
+SCHEMA: Any = {"name": "answer", "schema": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize("refusal", ["error"], indirect=True)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"messages": TOOL_TURNS, "tools": [WEATHER], "tool_choice": "auto", "parallel_tool_calls": False},
+        {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+        {"functions": [WEATHER["function"]], "function_call": {"name": "get_weather"}},
+        {"response_format": {"type": "json_schema", "json_schema": SCHEMA}},
+        {"response_format": {"type": "json_object"}, "seed": 7, "temperature": 0.2, "top_p": 0.9},
+        {"reasoning_effort": "low", "verbosity": "medium", "service_tier": "auto", "max_completion_tokens": 100},
+        {"prompt_cache_key": "agents-v3", "safety_identifier": "u-1", "user": "jane@x.test"},
+        {"metadata": {"team": "support", "image": "none"}, "store": True, "logit_bias": {"50256": -100}},
+        {"stop": ["\n\n", "Observation:"], "n": 1, "logprobs": True, "top_logprobs": 2},
+        {"modalities": ["text"], "prediction": {"type": "content", "content": "hello"}},
+        {"web_search_options": {"search_context_size": "medium"}},
+        {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}, "top_k": 5, "min_p": 0.1}},
+        {"extra_body": {"data_sources": [{"type": "azure_search", "parameters": {"index_name": "cats"}}]}},
+    ],
+)
+def test_options_of_the_client_pass(client: openai.OpenAI, api: StandIn, options: dict[str, Any]) -> None:
+    client.chat.completions.create(**{"model": MODEL, "messages": ALLOWED, **options})
+
+    assert api.received == 1
+
+
+def test_stream_options_pass(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model=MODEL, messages=ALLOWED, stream=True, stream_options={"include_usage": True}
+    )
+
+    assert list(stream)
+
+
 @pytest.mark.parametrize("refusal", ["error"], indirect=True)
 class TestRefusalAsAnError:
     def test_blocked_request_is_a_bad_request_with_the_code_of_a_content_filter(
