@@ -96,7 +96,8 @@ async def _score(
     settings = Settings(bundle=bundle, policy=PolicySettings(threshold=0.5), limits=LimitSettings(score_timeout_s=300))
     guard = open_guard(settings)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not show_progress)
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
     task = progress.add_task(f"scoring {suite.name}", total=len(suite.pairs))
     try:
         with progress:
