@@ -21,6 +21,14 @@ from guard.types import Frame
 # that this finds (measured on 16 drawn pictures with letters of 14 to 60 pixels: 16 read, against 15 at 960).
 _DETECTOR_SIDE = 736
 
+# No letter fits in fewer pixels across.
+_LEAST_SIDE = 6
+# The engine fails on strips, and letters in them would shrink with the longer side: they are read in pieces up to this
+# many times as long as wide, which overlap by some words. 24 pieces, the most, took 2 s.
+_MOST_ELONGATED = 16
+_OVERLAP = 4
+_MOST_PIECES = 24
+
 HOW_TO_INSTALL = "rapidocr is not installed: pip install 'mllm-guard[ocr]'"
 
 
@@ -63,8 +71,11 @@ class RapidOcrReader:
         try:
             if self._engine is None:
                 self._engine = _load_engine(self._threads)
-            found = self._engine(np.ascontiguousarray(full_pixels(frame)[:, :, ::-1]))  # BGR
-            return "\n".join(found.txts or ())
+            pieces = _pieces(full_pixels(frame))
+            found = [self._engine(np.ascontiguousarray(piece[:, :, ::-1])) for piece in pieces]  # BGR
+            return "\n".join(line for reading in found for line in reading.txts or ())
+        except OcrFailed:
+            raise
         except Exception as error:
             raise OcrFailed(f"the reader raised {type(error).__name__}") from error
         finally:
@@ -80,6 +91,21 @@ class NoReader:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+def _pieces(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Return the parts of a picture, (height, width, 3), to read one by one: itself, the pieces of a strip, or none."""
+    short, long = sorted(pixels.shape[:2])
+    if short < _LEAST_SIDE:
+        return []
+    if long <= _MOST_ELONGATED * short:
+        return [pixels]
+    size, overlap = _MOST_ELONGATED * short, _OVERLAP * short
+    starts = range(0, long - overlap, size - overlap)
+    if len(starts) > _MOST_PIECES:
+        raise OcrFailed(f"{short} x {long} pixels are too long a strip, limit is {_MOST_PIECES} pieces")
+    is_wide = pixels.shape[1] == long
+    return [pixels[:, at : at + size] if is_wide else pixels[at : at + size] for at in starts]
 
 
 def _give_memory_back() -> None:

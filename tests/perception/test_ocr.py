@@ -46,6 +46,34 @@ async def test_small_writing_in_a_large_picture_is_read_at_full_size(reader: Rap
     assert "recipe for dough" in (await reader.read(frame)).lower()
 
 
+@pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000), (3, 3)])
+async def test_picture_too_thin_for_a_letter_holds_none(reader: RapidOcrReader, size: tuple[int, int]) -> None:
+    assert await reader.read(_frame(solid("grey", size))) == ""
+
+
+@pytest.mark.parametrize("size", [(2_900, 10), (10, 2_900), (600, 13), (900, 20)])
+async def test_strip_without_writing_is_read_as_none(reader: RapidOcrReader, size: tuple[int, int]) -> None:
+    assert await reader.read(_frame(solid("grey", size))) == ""
+
+
+async def test_writing_anywhere_in_a_strip_is_read(reader: RapidOcrReader) -> None:
+    strip = Image.new("RGB", (6000, 60), "white")
+    draw = ImageDraw.Draw(strip)
+    for at, words in ((20, "first words"), (860, "over the seam"), (5700, "the last ones")):
+        draw.text((at, 10), words, fill="black", font_size=32)
+
+    text = (await reader.read(_frame(encoded(strip)))).lower()
+
+    assert "first words" in text
+    assert "over the seam" in text
+    assert "the last ones" in text
+
+
+async def test_strip_beyond_all_measure_is_a_failed_reading(reader: RapidOcrReader) -> None:
+    with pytest.raises(OcrFailed, match=r"^8 x 100000 pixels are too long a strip, limit is 24 pieces$"):
+        await reader.read(_frame(solid("grey", (100_000, 8))))
+
+
 async def test_picture_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     readings = iter([SimpleNamespace(txts=("once",)), SimpleNamespace(txts=("twice",))])
     monkeypatch.setattr(ocr, "_load_engine", lambda threads: lambda pixels: next(readings))
