@@ -157,7 +157,7 @@ async def test_requests_behind_one_another_are_all_read_where_each_wishes_for_ht
     bodies = [orjson.dumps(chat(f"{SAFE} {number}")) for number in range(300)]
 
     async with live(house.app) as url:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(b"".join(_POST + _H2C + _framed(body, chunked=False) for body in bodies))
         await until(lambda: len(house.upstream.sent) == len(bodies))
         writer.close()
