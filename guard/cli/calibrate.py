@@ -120,10 +120,11 @@ def _open_memory() -> "Memory | None":
     from guard.errors import UsageError
 
     declared = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(declared) if declared else Path("~/.cache").expanduser()) / "guard"
     try:
+        folder = (Path(declared) if declared else Path.home() / ".cache") / "guard"
         claim_folder(folder)
-    except UsageError as error:
+    # In a container the user may have no home: Path.home() says so by RuntimeError.
+    except (UsageError, RuntimeError) as error:
         typer.echo(f"scores are not kept, and calibrations on this data not counted: {error}", err=True)
         return None
     return Memory(folder)

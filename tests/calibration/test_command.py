@@ -127,6 +127,22 @@ def test_cache_that_cannot_be_written_is_said_once_and_gone_without(
     assert done.stderr == said
 
 
+def test_user_without_a_home_calibrates_without_a_cache(
+    bundle: Bundle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+    done = guard("--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.05, "--out", tmp_path / "o")
+
+    assert done.exit_code == 0, done.output
+    assert "calibrations on this data not counted: Could not determine home directory" in done.stderr
+
+
 def test_names_may_look_like_markup(bundle: Bundle, data: Path, tmp_path: Path) -> None:
     named, out = data.rename(tmp_path / "[bold]d.jsonl"), tmp_path / "[" / "red]o"
 
