@@ -235,6 +235,8 @@ def _read_rest(draft: _Draft, key: str, value: Any, place: str, *, may_name_cont
     name = None if may_name_content else content_field({key: value})
     if name is not None:
         raise UnknownPart(f"{place}{name}: pictures, files, audio and video belong into content parts of their type")
+    if not is_name(key):
+        draft.texts.append(key)
     _add_language(draft, value)
 
 

@@ -12,10 +12,11 @@ from guard.core.language import is_name
 
 # Names of fields that hold pictures, files, audio or video, here or on other servers.
 _CONTENT = frozenset({
-    "attachment", "attachments", "audio", "audio_data", "audio_url", "audios", "file", "file_data", "file_id",
-    "file_ids", "file_uri", "file_url", "files", "image", "image_data", "image_url", "image_urls", "images",
-    "inline_data", "input_audio", "input_file", "input_image", "input_video", "media", "video", "video_data",
-    "video_url", "videos",
+    "attachment", "attachments", "audio", "audio_data", "audio_url", "audios", "document", "document_url",
+    "document_urls", "file", "file_data", "file_id", "file_ids", "file_uri", "file_url", "files", "image",
+    "image_base64", "image_data", "image_url", "image_urls", "images", "inline_data", "input_audio", "input_file",
+    "input_image", "input_video", "media", "media_url", "pdf_url", "photo", "photos", "picture", "pictures",
+    "video", "video_data", "video_url", "videos",
 })  # fmt: skip
 # Names that decide how the rest is read.
 _STRUCTURE = frozenset({"content", "messages", "name", "refusal", "role", "text", "type", "url"})

@@ -20,8 +20,10 @@ _TWINS = (
 )
 _TO_LATIN = {ord(twin): latin for twins, latins in _TWINS for twin, latin in zip(twins, latins, strict=True)}
 
-# Letters that NFKC leaves alone: negative circled, negative squared, regional indicators, outlined (Unicode 16).
-_BOXED = {first + i: chr(ord("A") + i) for first in (0x1F150, 0x1F170, 0x1F1E6, 0x1CCD6) for i in range(26)}
+# Letters that NFKC leaves alone: negative circled, negative squared, regional indicators, outlined (Unicode 16); and
+# parenthesised ones, which it unfolds into three characters.
+_BOXED = {first + i: chr(ord("A") + i) for first in (0x1F110, 0x1F150, 0x1F170, 0x1F1E6, 0x1CCD6) for i in range(26)}
+_BOXED |= {0x249C + i: chr(ord("a") + i) for i in range(26)}
 _OUTLINED_DIGITS = {0x1CCF0 + i: str(i) for i in range(10)}
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 # Neither format nor control characters by their category, and yet nothing is seen.
@@ -74,6 +76,7 @@ def is_readable(text: str, normalised: str) -> bool:
         return True
     marked = _STRAY_SELECTOR.sub(_UNREAD, text)
     marked = marked.translate({ord(character): _UNREAD for character in set(marked) if _is_unexplained(character)})
+    marked = "".join(marked.split())
     share = marked.count(_UNREAD) / len(marked)
     return share <= _MOST_UNREAD_SHARE and _UNREAD * (_MOST_UNREAD_RUN + 1) not in marked
 

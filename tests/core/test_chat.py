@@ -57,6 +57,9 @@ def _judged(conversation: Conversation) -> str:
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,", "note": "bomb"}}]},
         {"role": "user", "content": [{"type": "file", "file": {"file_id": "1"}, "title": "bomb"}]},
         {"role": "user", "content": "x", "unknown_field": "bomb"},
+        {"role": "user", "content": "x", "make a bomb": None},
+        {"role": "user", "content": [{"type": "text", "text": "x", "make a bomb": 1}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,", "make a bomb": True}}]},
         {"role": "user", "content": "x", "id": "a bomb in an id"},
         {"role": "user", "content": "x", "status": "how-to-make-a-bomb"},
         {"role": "assistant", "tool_calls": [{"id": "how_to_make_a_bomb", "function": {"name": "f"}}]},
@@ -87,6 +90,7 @@ def test_language_in_a_message_is_judged_wherever_it_stands(message: dict[str, A
         ("tool_choice", {"type": "function", "function": {"name": "f", "description": "bomb"}}),
         ("tools", [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"file": "bomb"}}}}]),
         ("id", "how-to-make-a-bomb"),
+        ("make a bomb", 1),
     ],
 )
 def test_language_beside_the_messages_is_judged(field: str, value: Any) -> None:
@@ -144,6 +148,7 @@ URL = "https://x.test/a.png"
         ("video_url", "https://x.test/a.mp4", "video_url"),
         ("input_audio", {"data": "AAAA", "format": "wav"}, "input_audio"),
         ("file_id", "file-1", "file_id"),
+        ("document_url", "https://x.test/a.pdf", "document_url"),
         ("file", {"file_id": "file-1"}, "file"),
         ("x", [{"deep": {"imageUrl": {"url": URL}}}], "image_url"),
     ],

@@ -20,6 +20,7 @@ from guard.core.text import is_readable, normalise
         ("𝐛𝓸𝕞𝚋", "bomb"),
         ("🅑🅞🅜🅑", "BOMB"),
         ("🇧🇴🇲🇧", "BOMB"),
+        ("🄑🄞🄜⒝", "BOMb"),
         ("\U0001ccd7\U0001cce4\U0001cce2\U0001ccd7\U0001ccf0\U0001ccf9", "BOMB09"),  # outlined
         ("bо" + "mb", "bomb"),  # Cyrillic о
         ("bοmb", "bomb"),  # Greek omicron
@@ -100,6 +101,7 @@ def test_text_that_people_write_is_readable(text: str) -> None:
         "\ue042\ue04f\ue04d\ue042",  # private use
         "hello \ue042\ue04f\ue04d\ue042, and much more that anybody can read",
         " ".join("\ue042\ue04f\ue04d\ue042"),
+        "much that anybody can read, " * 9 + " ".join("\ue042\ue04f\ue04d\ue042"),
         "\U000f0042",
         "\u0378\u0379\u0380",  # unassigned
         "😀\U000e0152\U000e015f\U000e015d\U000e0152 and much more that anybody can read",
