@@ -76,8 +76,11 @@ def export(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Write a finished run as a bundle: graphs, thresholds, figures, card."""
+    from rich.console import Console
+
     from guard.train.export import export as write_bundle
 
-    bundle = write_bundle(checkpoint, out, precision=precision.value)
+    with Console(stderr=True, quiet=quiet).status("loading") as status:
+        bundle = write_bundle(checkpoint, out, precision=precision.value, say=status.update)
     if not quiet:
         typer.echo(f"{bundle.label} {bundle.digest} in {out}")

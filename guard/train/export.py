@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,11 +47,18 @@ class _Model:
     fusion: Fusion
 
 
-def export(checkpoint: Path, out: Path, *, precision: Precision = "int8", threads: int = 2) -> Bundle:
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    precision: Precision = "int8",
+    threads: int = 2,
+    say: Callable[[str], None] = lambda step: None,
+) -> Bundle:
     """Write the finished run in `checkpoint` as a bundle into a new or empty folder, and return it.
 
     "int8" stores the text tower's weights as int8 and all others as float16, "fp16" all as float16; arithmetic is
-    float32 but for int8 products.
+    float32 but for int8 products. `say` is told what is being done.
 
     Raises:
         UsageError: a part of the run is not finished, or `out` is not empty.
@@ -63,15 +71,19 @@ def export(checkpoint: Path, out: Path, *, precision: Precision = "int8", thread
     model = _load(checkpoint, backbone)
     probes = load_probes(checkpoint / "probes")
     with tempfile.TemporaryDirectory() as scratch:
+        say("writing graphs in full precision")
         exact = _write_graphs(model, backbone, Path(scratch) / "fp32", "fp32")
         parity = _parity(model, exact, backbone, probes)
+        say(f"storing weights as {precision}")
         small = exact if precision == "fp32" else _write_graphs(model, backbone, Path(scratch) / "small", precision)
+        say(f"scoring {len(probes.probes):,} labelled pairs")
         scored = score(small, probes, probes.probes, threads=threads)
         calibration = calibrate(probes.probes, scored.unsafe)
         probability = to_probability(calibration, scored.unsafe)
         points = operating_points(probes.probes, probability)
         compared = sorted(range(len(probes.probes)), key=lambda i: share("compared", str(i)))[:_COMPARED]
         chosen = [probes.probes[i] for i in compared]
+        say(f"comparing {len(chosen)} of them with full precision")
         unrounded = score(exact, probes, chosen, threads=threads)
         report: dict[str, Any] = {
             "run": run,

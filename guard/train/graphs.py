@@ -1,6 +1,9 @@
 """The three graphs of a bundle: PyTorch modules with named inputs and outputs, written as ONNX and kept small."""
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,17 +70,18 @@ def write_fusion(fusion: Fusion, path: Path) -> None:
 def _write(
     module: Any, example: Mapping[str, Any], shapes: Mapping[str, Any], outputs: tuple[str, ...], path: Path
 ) -> None:
-    program = torch.onnx.export(
-        module.eval(),
-        kwargs=dict(example),
-        input_names=list(example),
-        output_names=list(outputs),
-        dynamic_shapes=dict(shapes),
-        opset_version=_OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    program.optimize()
+    with _undisturbed():
+        program = torch.onnx.export(
+            module.eval(),
+            kwargs=dict(example),
+            input_names=list(example),
+            output_names=list(outputs),
+            dynamic_shapes=dict(shapes),
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        program.optimize()
     model = program.model_proto
     # Shapes of inner values are for the example; quantisation would fail on them, and files name the exporter's paths.
     del model.graph.value_info[:]
@@ -93,9 +97,10 @@ def quantise_text(path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target = path.with_suffix(".int8")
-    quantize_dynamic(
-        path, target, op_types_to_quantize=list(_QUANTISED_OPS), weight_type=QuantType.QInt8, per_channel=True
-    )
+    with _undisturbed():
+        quantize_dynamic(
+            path, target, op_types_to_quantize=list(_QUANTISED_OPS), weight_type=QuantType.QInt8, per_channel=True
+        )
     target.replace(path)
 
 
@@ -125,6 +130,17 @@ def save(model: onnx.ModelProto, path: Path) -> None:
     """Write a model into one file, the same bytes for the same model."""
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep to themselves what exporter and quantiser say about themselves: torchvision is absent, an API will change."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _fits_half(values: NDArray[Any]) -> bool:

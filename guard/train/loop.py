@@ -1,8 +1,8 @@
 """One training loop for all three parts: it stops on time, goes on where it stopped, and repeats itself by seed."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from guard.train.checkpoint import load_state, save_state
 
 Batches = Sequence[NDArray[np.int64]]
+
+_LINE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,14 @@ def run(job: Job, folder: Path, budget: Budget, *, seed: int) -> bool:
     """Train until done (True) or the time is up (False, and a later call goes on from the same step).
 
     The learning rate rises linearly, then falls as a half cosine over the whole run. State lies in
-    `folder`/state.pt; one with another fingerprint is not used.
+    `folder`/state.pt; one with another fingerprint is not used, and that is said.
     """
     plan = [len(job.batches(epoch)) for epoch in range(job.epochs)]
     total = sum(plan)
     optimiser = torch.optim.AdamW(job.groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / max(1, total), job.warmup))
     torch.manual_seed(seed)
-    done = _resume(job, folder, optimiser, schedule)
+    done = _resume(job, folder, optimiser, schedule, budget)
     if done >= total:
         return True
     with _shown(job.name, total, done, budget) as show:
@@ -111,51 +113,50 @@ def _save(job: Job, folder: Path, optimiser: Any, schedule: Any, done: int) -> N
             "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all(),
         },
     )
 
 
-def _resume(job: Job, folder: Path, optimiser: Any, schedule: Any) -> int:
+def _resume(job: Job, folder: Path, optimiser: Any, schedule: Any, budget: Budget) -> int:
     path = folder / "state.pt"
     if not path.is_file():
         return 0
     state = load_state(path)
     if state["fingerprint"] != job.fingerprint:
+        if not budget.quiet:
+            Console(stderr=True).print(f"{job.name}: {path} was made from other data or settings; it starts anew")
         return 0
     job.module.load_state_dict(state["module"])
     optimiser.load_state_dict(state["optimiser"])
     schedule.load_state_dict(state["schedule"])
     job.losses[:] = state["losses"]
     torch.set_rng_state(state["random"])
+    torch.cuda.set_rng_state_all(state["random_cuda"])
     return int(state["done"])
 
 
-class _shown:  # noqa: N801 - used as a function: `with _shown(...) as show`
-    """A progress bar on a terminal, one line a minute elsewhere, nothing with `--quiet`."""
-
-    def __init__(self, name: str, total: int, done: int, budget: Budget) -> None:
-        console = Console(stderr=True)
-        self._name, self._total, self._done, self._last = name, total, done, time.monotonic()
-        self._lines = None if budget.quiet or console.is_terminal else console
+@contextmanager
+def _shown(name: str, total: int, done: int, budget: Budget) -> Iterator[Callable[[int, float], None]]:
+    """Give a function to call after each step: a bar on a terminal, one line a minute elsewhere, nothing if quiet."""
+    console = Console(stderr=True)
+    if budget.quiet:
+        yield lambda step, loss: None
+    elif console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console) if console.is_terminal and not budget.quiet else None
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(name, total=total, completed=done)
+            yield lambda step, loss: bar.update(task, completed=step, description=f"{name} loss {loss:.3f}")
+    else:
+        last = time.monotonic()
 
-    def __enter__(self) -> Callable[[int, float], None]:
-        if self._bar is not None:
-            self._bar.start()
-            self._task = self._bar.add_task(self._name, total=self._total, completed=self._done)
-        return self._show
+        def line(step: int, loss: float) -> None:
+            nonlocal last
+            if time.monotonic() - last > _LINE_EVERY_S or step == total:
+                last = time.monotonic()
+                console.print(f"{name}: step {step}/{total}, loss {loss:.3f}")
 
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _show(self, done: int, loss: float) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=f"{self._name} loss {loss:.3f}")
-        elif self._lines is not None and (time.monotonic() - self._last > 60 or done == self._total):
-            self._last = time.monotonic()
-            self._lines.print(f"{self._name}: step {done}/{self._total}, loss {loss:.3f}")
+        yield line
 
 
 def autocast(device: str) -> Any:
@@ -165,7 +166,7 @@ def autocast(device: str) -> Any:
     """
     if device == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
-    has_amx = "amx_bf16" in torch.cpu.get_capabilities() and torch.cpu.get_capabilities()["amx_bf16"]
+    has_amx = torch.cpu.get_capabilities().get("amx_bf16", False)
     return torch.autocast("cpu", dtype=torch.bfloat16) if has_amx else nullcontext()
 
 

@@ -18,8 +18,6 @@ from guard.train.images import SIZE
 from guard.train.text_tower import TextTower
 from guard.train.vision_tower import VisionTower
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-
 WIDTH = 32
 
 

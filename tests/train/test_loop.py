@@ -82,6 +82,15 @@ def test_state_of_other_data_is_not_gone_on_from(tmp_path: Path) -> None:
     assert len(other.losses) == 3
 
 
+def test_it_is_said_that_other_state_is_left_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(job(), tmp_path, _Stops(7), seed=1)
+    run(job(fingerprint="other"), tmp_path, Budget(), seed=1)
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "it starts anew" in said
+    assert "step 40/40" in said
+
+
 def test_quiet_training_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run(job(), tmp_path, Budget(quiet=True), seed=1)
 

@@ -18,11 +18,7 @@ from guard.train.recipe import Recipe, Scale
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
-pytestmark = [
-    pytest.mark.slow,
-    # torch's exporter and onnxruntime's quantiser warn about themselves.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.slow
 
 SCALE = Scale(text_epochs=2, text_rows=900, vision_epochs=6, drawn=150, fusion_steps=150, probe_squares=15)
 COPIES = 40
