@@ -134,7 +134,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep to themselves what exporter and quantiser say about themselves: torchvision is absent, an API will change."""
+    """Keep to themselves what exporter and quantiser say of themselves: torchvision is absent, an API will change."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
