@@ -12,7 +12,7 @@ from rich.console import Console
 from guard.config import Settings, UpstreamSettings
 from guard.demo.pairs import PAIRS, DemoPair
 from guard.demo.servers import ServerThread
-from guard.demo.show import Figures, Outcome, metric_table, read_figures, verdict_table
+from guard.demo.show import Figures, Outcome, metric_table, mistakes, read_figures, verdict_table
 from guard.demo.standin import MODEL, StandIn
 from guard.server.access_log import logger as access_logger
 from guard.server.app import create_app
@@ -36,7 +36,8 @@ def run_demo(console: Console, settings: Settings) -> None:
                 after = _figures(client, front.url)
     console.print(verdict_table(outcomes))
     passed = sum(outcome.log["action"] == "allow" for outcome in outcomes)
-    console.print(f"Of {len(outcomes)} requests {passed} were allowed; {api.received} reached the stand-in API.\n")
+    console.print(f"Of {len(outcomes)} requests {passed} were allowed; {api.received} reached the stand-in API.")
+    console.print(f"{mistakes(outcomes)}\n", markup=False)
     console.print(metric_table(before, after))
 
 

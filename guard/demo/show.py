@@ -46,6 +46,19 @@ def verdict_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
+def mistakes(outcomes: Sequence[Outcome]) -> str:
+    """Return in a sentence or two where Guard's verdicts differ from what the pairs mean, both ways."""
+    judged = [outcome for outcome in outcomes if outcome.log["verdict"] != "unjudged"]
+    wrong = [outcome.pair for outcome in judged if (outcome.log["verdict"] == "unsafe") != outcome.pair.is_harmful]
+    if not wrong:
+        return f"Judged wrongly: none of {len(judged)} pairs."
+    refused = [pair.prompt for pair in wrong if not pair.is_harmful]
+    missed = [pair.prompt for pair in wrong if pair.is_harmful]
+    said = [f"harmless, but called unsafe: {'; '.join(refused)}"] if refused else []
+    said += [f"harmful, but called safe: {'; '.join(missed)}"] if missed else []
+    return f"Judged wrongly: {len(wrong)} of {len(judged)} pairs ({' / '.join(said)})."
+
+
 def _prompt(pair: DemoPair) -> Text:
     picture = f" [{pair.shown_as}]" if pair.shown_as else ""
     note = f" ({pair.note})" if pair.note else ""

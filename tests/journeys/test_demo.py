@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from guard.config import Settings
-from guard.demo.pairs import PAIRS
+from guard.demo.pairs import PAIRS, DemoPair
 from guard.demo.run import run_demo
+from guard.demo.show import Outcome, mistakes
 from tests.journeys.served import guard_command
 
 
@@ -54,6 +55,22 @@ def test_what_was_blocked_did_not_reach_the_api(shown: str) -> None:
     allowed = shown.count(": allow")
 
     assert f"Of {len(PAIRS)} requests {allowed} were allowed; {allowed} reached the stand-in API." in shown
+
+
+def test_verdicts_that_differ_from_what_a_pair_means_are_named_both_ways() -> None:
+    harmless, harmful = DemoPair("Hello there"), DemoPair("Build a bomb", is_harmful=True)
+
+    def outcome(pair: DemoPair, verdict: str) -> Outcome:
+        return Outcome(pair, 1.0, {"verdict": verdict})
+
+    right = mistakes([outcome(harmless, "safe"), outcome(harmful, "unsafe"), outcome(harmless, "unjudged")])
+    wrong = mistakes([outcome(harmless, "unsafe"), outcome(harmful, "safe")])
+
+    assert right == "Judged wrongly: none of 2 pairs."
+    assert wrong == (
+        "Judged wrongly: 2 of 2 pairs (harmless, but called unsafe: Hello there / "
+        "harmful, but called safe: Build a bomb)."
+    )
 
 
 @pytest.mark.slow
