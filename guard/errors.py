@@ -20,6 +20,7 @@ GuardError
 │   └── TextTooLong          more text than the windows cover
 ├── ScorerFailed             the scorer did not answer
 │   └── ScorerTimeout        ... in time
+├── PreparationTimeout       a picture was not decoded or read in time
 ├── Overloaded               no permit before the deadline
 └── UpstreamFailed           the LLM API did not answer
     ├── UpstreamUnreachable  ... no connection
@@ -149,6 +150,15 @@ class ScorerTimeout(ScorerFailed):
     """The scorer did not answer before the deadline."""
 
     code = "scorer_timeout"
+
+
+class PreparationTimeout(GuardError):
+    """A picture was not decoded or read before the deadline, which includes the wait in Guard's own queue.
+
+    Guard's fault, whatever the picture: the policy's `on_error` decides.
+    """
+
+    code = "preparation_timeout"
 
 
 class Overloaded(GuardError):

@@ -187,6 +187,7 @@ class Assessment:
     images: tuple[ImageResult, ...] = ()
     code: str | None = None  # first code of what was not judged or failed; None when all of it was judged
     failed: bool = False  # Guard itself failed (policy on_error), rather than the content (policy on_unjudged)
+    failed_in: str | None = None  # the stage in which it failed, one of `guard.telemetry.STAGES`
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
 

@@ -33,8 +33,8 @@ from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
 from guard.ports import Fetcher, Scorer, TextReader
-from guard.telemetry import Telemetry
-from guard.types import Assessment, Basis, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
+from guard.telemetry import OTHER, Telemetry
+from guard.types import Assessment, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
 
 # From this length on a text is normalised in a thread: it can take 5 ms, and nobody else should wait for it.
 _LONG_CHARS = 20_000
@@ -174,7 +174,9 @@ class Guard:
                     await turns.acquire()
             except TimeoutError:
                 unseen = ImageResult(judged=False, reason=ScorerTimeout.code)
-                return Assessment(None, (unseen,) * len(pair.images), ScorerTimeout.code, failed=True)
+                return Assessment(
+                    None, (unseen,) * len(pair.images), ScorerTimeout.code, failed=True, failed_in="queue"
+                )
             try:
                 return await self._assess(pair, identities)
             finally:
@@ -207,9 +209,9 @@ class Guard:
         seen = await asyncio.gather(*(self._sight.see(image, known, stages) for image, known in shown))
         seen += [_TOO_MANY] * (len(pair.images) - len(shown))
         images = tuple(picture.result for picture in seen)
-        failure = next((picture.result.reason for picture in seen if picture.failed), None)
+        failure = next((picture for picture in seen if picture.failed_in is not None), None)
         if failure is not None:
-            return Assessment(None, images, failure, failed=True)
+            return Assessment(None, images, failure.result.reason, failed=True, failed_in=failure.failed_in)
         if len(pair.text) > self.bundle.manifest.text.most_chars:
             return Assessment(None, images, TextTooLong.code)
         is_long = len(pair.text) > _LONG_CHARS
@@ -228,13 +230,14 @@ class Guard:
         except TextTooLong as error:
             return Assessment(None, images, error.code)
         except ScorerFailed as error:
-            return Assessment(None, images, error.code, failed=True)
+            return Assessment(None, images, error.code, failed=True, failed_in="score")
         return Assessment(scores, images, codes[0] if codes else None)
 
     def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:
         self.telemetry.decision(decision)
-        if assessment.failed and decision.basis is Basis.ERROR_POLICY and decision.code is not None:
-            self.telemetry.failed("score", decision.code, decision.action.value)
+        failed_in = _failed_in(assessment, decision)
+        if failed_in is not None and decision.code is not None:
+            self.telemetry.failed(failed_in, decision.code, decision.action.value)
         for code in pair.unjudged:
             self.telemetry.unjudged_part(code)
         if assessment.code == TextTooLong.code and assessment.scores is None:  # else it is a picture's
@@ -251,6 +254,14 @@ def _read(text: str) -> tuple[str, bool]:
     """Return a text normalised, and whether that left what a model may read in it."""
     normalised = normalise(text)
     return normalised, is_readable(text, normalised)
+
+
+def _failed_in(assessment: Assessment, decision: Decision) -> str | None:
+    """Return the stage in which Guard itself failed, None where it did not."""
+    if assessment.failed:
+        return assessment.failed_in or OTHER
+    # Scores came, and the calibration made no probability of them.
+    return "decide" if decision.code == ScorerFailed.code else None
 
 
 class _Identities:

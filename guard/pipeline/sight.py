@@ -8,7 +8,7 @@ from guard.config import Settings
 from guard.core.flights import Flights
 from guard.core.image import decode_base64, decode_image
 from guard.core.text import normalise
-from guard.errors import ContentUnjudged, ImageRejected, OcrFailed, ScorerFailed, TextTooLong
+from guard.errors import ContentUnjudged, GuardError, PreparationTimeout, ScorerFailed, TextTooLong
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.stages import Stages
 from guard.ports import TextReader
@@ -22,7 +22,7 @@ class Seen:
     result: ImageResult
     frames: tuple[Frame, ...] = ()
     ocr: tuple[str, ...] = ()  # as long as `frames`
-    failed: bool = False  # the scorer did not say whether there is writing
+    failed_in: str | None = None  # the stage in which Guard itself failed
 
 
 class Sight:
@@ -65,6 +65,8 @@ class Sight:
                 frames = await self._decode(image)
         except ContentUnjudged as error:
             return Seen(ImageResult(judged=False, reason=error.code))
+        except PreparationTimeout as error:
+            return _failed("decode", error)
         digest = frames[0].digest
         ocr = [""] * len(frames)
         reason = None
@@ -73,8 +75,8 @@ class Sight:
             for number, frame in enumerate(frames):
                 with stages("ocr"):
                     ocr[number] = await self._read(frame, deadline)
-        except ScorerFailed as error:
-            return Seen(ImageResult(judged=False, reason=error.code, sha256=digest), failed=True)
+        except (ScorerFailed, PreparationTimeout) as error:
+            return _failed("ocr", error, digest)
         except ContentUnjudged as error:
             reason = error.code
         limit = self._settings.ocr.max_chars
@@ -93,7 +95,7 @@ class Sight:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.get_running_loop().run_in_executor(self._workers, decode)
         except TimeoutError as error:
-            raise ImageRejected(f"not decoded within {self._timeout_s} s") from error
+            raise PreparationTimeout(f"not decoded within {self._timeout_s} s") from error
 
     async def _read(self, frame: Frame, deadline: float) -> str:
         """Return the writing in a frame, normalised; "" where there is none, or none is looked for."""
@@ -104,4 +106,8 @@ class Sight:
             async with asyncio.timeout_at(deadline):
                 return normalise(await self._reader.read(frame))
         except TimeoutError as error:
-            raise OcrFailed(f"not read within {self._timeout_s} s") from error
+            raise PreparationTimeout(f"not read within {self._timeout_s} s") from error
+
+
+def _failed(stage: str, error: GuardError, digest: str | None = None) -> Seen:
+    return Seen(ImageResult(judged=False, reason=error.code, sha256=digest), failed_in=stage)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from guard.errors import ScorerFailed, ScorerTimeout
+from guard.errors import PreparationTimeout, ScorerFailed, ScorerTimeout
 from guard.types import Basis, Decision
 
 GUARD_UNAVAILABLE = "guard_unavailable"
@@ -40,6 +40,7 @@ STATUS: Mapping[str, int] = {
     "upstream_broken": 502,
     "scorer_failed": 503,
     "scorer_timeout": 503,
+    "preparation_timeout": 503,
     GUARD_UNAVAILABLE: 503,
     "overloaded": 503,
     "upstream_timeout": 504,
@@ -51,7 +52,7 @@ STATUS: Mapping[str, int] = {
     "bundle_invalid": 500,
 }
 _RETRY_AFTER_S = b"2"
-_FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, "guard_error", INTERNAL_ERROR})
+_FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, PreparationTimeout.code, "guard_error", INTERNAL_ERROR})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ import logging
 import threading
 import time
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.pipeline.guards import House, make_house
 PICTURE = ImageInput(data=solid("red"))
 BROKEN = ImageInput(data=b"not a picture")
 WRITES = 1.0
+SHORT = {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}
 
 
 @pytest.fixture
@@ -200,6 +202,17 @@ async def test_gate_that_breaks_fails_the_check(house: House) -> None:
 
     assert (decision.verdict, decision.code) == (Verdict.UNJUDGED, "scorer_failed")
     assert [result.reason for result in decision.images] == ["scorer_failed"]
+    assert house.metric("guard_errors_total", stage="ocr", code="scorer_failed", action="block") == 1
+
+
+async def test_probability_outside_its_range_is_counted_as_a_failure_of_the_decision() -> None:
+    house = make_house()
+    house.guard.policy = replace(house.guard.policy, to_probability=lambda score: 1.5)
+
+    decision = await house.guard.check(Pair("hello"))
+
+    assert (decision.action, decision.code) == (Action.BLOCK, "scorer_failed")
+    assert house.metric("guard_errors_total", stage="decide", code="scorer_failed", action="block") == 1
 
 
 async def test_gate_that_hangs_times_out_as_the_scorer_does() -> None:
@@ -284,19 +297,36 @@ async def test_writing_beyond_its_limit_is_unjudged_and_what_fits_is_judged() ->
     assert house.scorer.asked[0].ocr == ("a cat an",)
 
 
-async def test_reading_that_hangs_makes_the_picture_unjudged() -> None:
+@pytest.mark.parametrize(("on_error", "on_unjudged"), [("block", "allow"), ("allow", "block")])
+async def test_picture_that_waits_too_long_to_be_read_is_guards_fault(on_error: str, on_unjudged: str) -> None:
     class Hanging(FixedReader):
         async def read(self, frame: object) -> str:
             await asyncio.Event().wait()
             return ""
 
     house = make_house(
-        {"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}},
+        {"limits": SHORT, "policy": {"on_error": on_error, "on_unjudged": on_unjudged}},
         scorer=FixedScorer(writing=WRITES),
         reader=Hanging(),
     )
 
-    assert (await house.guard.check(Pair("hello", (PICTURE,)))).code == "ocr_failed"
+    decision = await house.guard.check(Pair("hello", (PICTURE,)))
+
+    assert (decision.action.value, decision.code) == (on_error, "preparation_timeout")
+    assert house.metric("guard_errors_total", stage="ocr", code="preparation_timeout", action=on_error) == 1
+    assert house.images() == {("unjudged", "preparation_timeout"): 1}
+
+
+async def test_picture_that_waits_too_long_to_be_decoded_is_guards_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = threading.Event()
+    monkeypatch.setattr("guard.pipeline.sight.decode_image", lambda data, limits: ends.wait(5))
+    house = make_house({"limits": SHORT, "policy": {"on_unjudged": "allow"}})
+
+    decision = await house.guard.check(Pair("hello", (PICTURE,)))
+    ends.set()
+
+    assert (decision.action, decision.code) == (Action.BLOCK, "preparation_timeout")
+    assert house.metric("guard_errors_total", stage="decode", code="preparation_timeout", action="block") == 1
 
 
 # Cache and company
@@ -439,7 +469,12 @@ async def test_pairs_whose_turn_does_not_come_in_time_fail_as_a_scorer_without_a
     decision = await house.guard.check_all([Pair(f"hello {index}", (PICTURE,)) for index in range(20)])
 
     assert (decision.action, decision.code) == (Action.BLOCK, "scorer_timeout")
-    assert house.metric("guard_errors_total", stage="score", code="scorer_timeout", action="block") == 20
+    failed = {
+        stage: house.metric("guard_errors_total", stage=stage, code="scorer_timeout", action="block")
+        for stage in ("queue", "score")
+    }
+    assert failed["score"] >= 2
+    assert sum(failed.values()) == 20
 
 
 async def test_decoding_does_not_hold_up_the_loop() -> None:

@@ -56,6 +56,7 @@ class Builder:
         self,
         *,
         scorer: FixedScorer | None = None,
+        reader: FixedReader | None = None,
         upstream: FakeUpstream | None = None,
         pictures: Mapping[str, bytes] | None = None,
         **settings: Any,
@@ -78,7 +79,7 @@ class Builder:
                 mode=chosen.mode,
             ),
             scorer=judge,
-            reader=FixedReader(),
+            reader=FixedReader() if reader is None else reader,
             fetcher=fetcher,
             telemetry=Telemetry(),
         )

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from guard.errors import ScorerFailed
-from tests.fakes import FakeUpstream, FixedScorer
+from tests.fakes import FakeUpstream, FixedReader, FixedScorer
 from tests.server.house import SAFE, UNSAFE, Builder, chat, until
 
 CHAT = "/v1/chat/completions"
@@ -202,6 +202,27 @@ async def test_guards_own_fault_is_503_under_fail_closed(build: Builder, scorer:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guard_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.json()["guard"]["code"] == code
+    assert house.upstream.sent == []
+
+
+async def test_reader_that_cannot_keep_up_is_503_even_where_unjudged_content_passes(build: Builder) -> None:
+    class Slow(FixedReader):
+        async def read(self, frame: object) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+    house = build(
+        scorer=FixedScorer(writing=1.0),
+        reader=Slow(),
+        limits={"score_timeout_s": 0.4, "admission_timeout_s": 0.05},
+        policy={"on_unjudged": "allow"},
+    )
+
+    async with house.client() as client:
+        answer = await client.post(CHAT, json=_with_picture(SAFE, _data_url(_png())))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guard_unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
     assert house.upstream.sent == []
 
 
