@@ -4,8 +4,9 @@ One object a line: `{"id", "text", "image": path | null or "images": [path], "la
 "category", "source", "split", "sampling_probability"}`. Paths are relative to the file. `id` and `label` are required,
 and a text or a picture. Other keys are ignored.
 
-Rows without a `group` are grouped by what they share: the same picture or the same text. A row with a picture that is
-not there is left out and named; a row that never had one is a text row.
+Rows with the same `group` or the same picture are in one group, and so are rows linked through others: a declared group
+may grow, never split. Rows that declare none are joined by the same text too. A row with a picture that is not there is
+left out and named; a row that never had one is a text row.
 """
 
 from codecs import BOM_UTF8
@@ -127,14 +128,20 @@ def _pair(record: _Record, pictures: tuple[StoredPicture, ...]) -> LabelledPair:
 
 
 def _grouped(rows: list[_Row]) -> tuple[LabelledPair, ...]:
+    """Return the pairs with their groups, each named after its first declared group, or else its first row."""
+
     def keys(row: _Row) -> list[Hashable]:
-        if row.declared is not None:
-            return [("group", row.declared)]
         shared: list[Hashable] = [("picture", picture.sha256) for picture in row.pair.pictures]
+        if row.declared is not None:
+            return [*shared, ("group", row.declared)]
         return [*shared, ("text", row.pair.text)] if row.pair.text else shared
 
     roots = connected([keys(row) for row in rows])
+    names: dict[int, str] = {}
+    for row, root in zip(rows, roots, strict=True):
+        if row.declared is not None:
+            names.setdefault(root, row.declared)
     return tuple(
-        replace(row.pair, group=row.declared if row.declared is not None else f"like {rows[root].pair.id}")
+        replace(row.pair, group=names.get(root, f"like {rows[root].pair.id}"))
         for row, root in zip(rows, roots, strict=True)
     )

@@ -89,14 +89,37 @@ def test_rows_without_a_group_are_joined_by_picture_and_by_text(tmp_path: Path) 
             row("two", image="same.png"),
             row("three", text="text of two"),
             row("four", image="b.png"),
-            row("five", group="declared", image="a.png"),
+            row("five", image="b.png"),
         ],
     )
     draw_picture(folder / "a.png", "red")
     draw_picture(folder / "same.png", "red")
     draw_picture(folder / "b.png", "blue")
 
-    assert groups(load_suite(folder)) == ["like one", "like one", "like one", "like four", "declared"]
+    assert groups(load_suite(folder)) == ["like one", "like one", "like one", "like four", "like four"]
+
+
+def test_declared_groups_that_share_a_picture_are_one(tmp_path: Path) -> None:
+    folder = write_pack(
+        tmp_path,
+        [
+            row("one", image="a.png"),
+            row("two", group="first", image="same.png"),
+            row("three", group="second", image="b.png"),
+            row("four", group="second", image="a.png"),
+            row("five", group="third", image="c.png"),
+        ],
+    )
+    for name, colour in (("a", "red"), ("same", "red"), ("b", "blue"), ("c", "green")):
+        draw_picture(folder / f"{name}.png", colour)
+
+    assert groups(load_suite(folder)) == ["first", "first", "first", "first", "third"]
+
+
+def test_equal_texts_do_not_join_declared_groups(tmp_path: Path) -> None:
+    rows = [row("one", group="first", text="What is this?"), row("two", group="second", text="What is this?")]
+
+    assert groups(load_suite(write_pack(tmp_path, rows))) == ["first", "second"]
 
 
 def test_digest_follows_the_content_and_not_the_place(tmp_path: Path) -> None:
