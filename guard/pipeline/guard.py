@@ -20,6 +20,7 @@ from guard.core.cache import LruCache, fingerprint, identity
 from guard.core.flights import Flights
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
 from guard.core.text import is_readable, normalise
+from guard.core.together import together
 from guard.errors import (
     ContentUnjudged,
     GuardError,
@@ -132,7 +133,7 @@ class Guard:
         if not urls:
             return tuple(images)
         start = time.perf_counter()
-        outcomes = dict(zip(urls, await asyncio.gather(*map(self._fetch, urls)), strict=True))
+        outcomes = dict(zip(urls, await together(map(self._fetch, urls)), strict=True))
         self.telemetry.stage("fetch", time.perf_counter() - start)
         return tuple(
             image if image.url is None else replace(outcomes[image.url], place=image.place) for image in images
@@ -182,7 +183,7 @@ class Guard:
             finally:
                 turns.release()
 
-        return await asyncio.gather(*map(assess, pairs))
+        return await together(map(assess, pairs))
 
     async def _assess(self, pair: Pair, identities: "_Identities") -> Assessment:
         if any(image.url is not None for image in pair.images):
@@ -206,7 +207,7 @@ class Guard:
 
     async def _assess_now(self, pair: Pair, pictures: Sequence[bytes], stages: Stages) -> Assessment:
         shown = list(zip(pair.images, pictures, strict=True))[: self.settings.images.max_per_request]
-        seen = await asyncio.gather(*(self._sight.see(image, known, stages) for image, known in shown))
+        seen = await together(self._sight.see(image, known, stages) for image, known in shown)
         seen += [_TOO_MANY] * (len(pair.images) - len(shown))
         images = tuple(picture.result for picture in seen)
         failure = next((picture for picture in seen if picture.failed_in is not None), None)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from guard.config import Settings
 from guard.core.chat import image_input
 from guard.core.document import read_json
+from guard.core.together import together
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.pipeline import Guard
 from guard.server.admission import Admission
@@ -57,7 +58,7 @@ class Classify:
                 hold(max(len(plain) - len(body), 0))
                 given = read_json(plain)
                 turns = asyncio.Semaphore(_AT_ONCE)
-                decisions = await asyncio.gather(*(self._classify(item, turns) for item in self._items(given)))
+                decisions = await together(self._classify(item, turns) for item in self._items(given))
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))
