@@ -23,7 +23,6 @@ from guard.core.text import is_readable, normalise
 from guard.core.together import together
 from guard.errors import (
     ContentUnjudged,
-    GuardError,
     ImageRejected,
     ScorerFailed,
     ScorerTimeout,
@@ -140,12 +139,8 @@ class Guard:
         )
 
     async def ready(self) -> bool:
-        """Return whether the scorer answers, in time."""
-        try:
-            await self._scorer.score(PreparedPair("ready"), Stages())
-        except GuardError:
-            return False
-        return True
+        """Return whether the scorer answers: it did lately, or does now, in time."""
+        return await self._scorer.answers()
 
     async def aclose(self) -> None:
         """Give up models, threads and connections; idempotent."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ class BoundedScorer:
         self._scorer = scorer
         self._slots = asyncio.Semaphore(threads)
         self._timeout_s = timeout_s
+        self._answered_at = float("-inf")
 
     async def score(self, pair: PreparedPair, stages: Stages) -> Scores:
         """Return the scores of a pair; the deadline includes the wait for a slot.
@@ -38,23 +40,48 @@ class BoundedScorer:
                         (scores,) = await self._scorer.score([pair])
                 finally:
                     self._slots.release()
+        self._answered_at = time.monotonic()
         return scores
 
-    async def writing_likelihood(self, frame: Frame) -> float:
-        """Return how likely a frame holds writing, in [0, 1]. Raises ScorerTimeout, ScorerFailed."""
+    async def writing_likelihood(self, frame: Frame, deadline: float) -> float:
+        """Return how likely a frame holds writing, in [0, 1]; `deadline` is in the time of the event loop.
+
+        Raises:
+            ScorerTimeout: no answer by then.
+            ScorerFailed: the scorer raised.
+        """
         with self._boundary():
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout_at(deadline):
                 return await self._scorer.text_likelihood(frame)
+
+    async def answers(self) -> bool:
+        """Return whether the scorer gives scores: it did for a pair within the last `timeout_s`, or does now.
+
+        Waits for no slot: else a crowd of requests would make every replica look broken at once.
+        """
+        if time.monotonic() - self._answered_at < self._timeout_s:
+            return True
+        try:
+            with self._boundary():
+                async with asyncio.timeout(self._timeout_s):
+                    (_,) = await self._scorer.score([PreparedPair("ready")])
+        except GuardError:
+            return False
+        return True
 
     @contextmanager
     def _boundary(self) -> Iterator[None]:
         try:
             yield
+        except ScorerFailed:
+            self._answered_at = float("-inf")
+            raise
         except GuardError:
             raise
         except TimeoutError as error:
             raise ScorerTimeout(f"no scores within {self._timeout_s} s") from error
         except Exception as error:
+            self._answered_at = float("-inf")
             # The message may quote content; its type does not.
             _log.error("the scorer raised %s", type(error).__name__)
             raise ScorerFailed(f"the scorer raised {type(error).__name__}") from error

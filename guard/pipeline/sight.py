@@ -100,7 +100,7 @@ class Sight:
     async def _read(self, frame: Frame, deadline: float) -> str:
         """Return the writing in a frame, normalised; "" where there is none, or none is looked for."""
         mode = self._settings.ocr.mode
-        if mode == "off" or (mode == "auto" and await self._scorer.writing_likelihood(frame) < self._gate):
+        if mode == "off" or (mode == "auto" and await self._scorer.writing_likelihood(frame, deadline) < self._gate):
             return ""
         try:
             async with asyncio.timeout_at(deadline):

@@ -228,6 +228,20 @@ async def test_gate_that_hangs_times_out_as_the_scorer_does() -> None:
     assert (decision.code, decision.images[0].reason) == ("scorer_timeout", "scorer_timeout")
 
 
+async def test_frames_of_a_picture_share_one_deadline_of_the_gate() -> None:
+    class Slow(FixedScorer):
+        async def text_likelihood(self, frame: object) -> float:
+            await asyncio.sleep(0.15)
+            return 0.0
+
+    house = make_house({"limits": SHORT}, scorer=Slow())
+    picture = ImageInput(data=animated(["red", "lime", "blue", "white"], "GIF"))
+
+    decision = await house.guard.check(Pair("hello", (picture,)))
+
+    assert decision.code == "scorer_timeout"
+
+
 async def test_score_count_that_does_not_fit_is_a_failed_scorer(house: House) -> None:
     async def none(pairs: object) -> list[Scores]:
         return []
@@ -560,6 +574,50 @@ async def test_readiness_asks_the_scorer(house: House, failure: Exception | None
     house.scorer.failure = failure
 
     assert await house.guard.ready() is is_ready
+
+
+async def test_overload_that_scores_as_fast_as_it_can_is_ready() -> None:
+    house = make_house({"limits": SHORT}, scorer=FixedScorer(delay_s=0.05))
+    crowd = asyncio.gather(*(house.guard.check(Pair(f"hello {index}")) for index in range(40)))
+    await asyncio.sleep(0.2)
+
+    start = time.perf_counter()
+    is_ready = await house.guard.ready()
+
+    assert (is_ready, time.perf_counter() - start < 0.05) == (True, True)
+    await crowd
+
+
+async def test_scorer_that_hangs_after_a_success_is_not_ready_for_long() -> None:
+    house = make_house({"limits": SHORT})
+    await house.guard.check(Pair("hello"))
+    house.scorer.hang = True
+
+    await asyncio.sleep(0.5)
+
+    assert not await house.guard.ready()
+
+
+async def test_scorer_that_breaks_after_a_success_is_not_ready() -> None:
+    house = make_house()
+    await house.guard.check(Pair("hello"))
+    house.scorer.failure = ScorerFailed("x")
+    await house.guard.check(Pair("hello again"))
+
+    assert not await house.guard.ready()
+
+
+async def test_fault_in_one_pair_ends_the_work_on_the_others() -> None:
+    class Faulty(FixedReader):
+        async def read(self, frame: object) -> str:
+            raise ZeroDivisionError
+
+    house = make_house(scorer=FixedScorer(writing=WRITES, hang=True), reader=Faulty())
+
+    with pytest.raises(ZeroDivisionError):
+        await house.guard.check_all([Pair("hello"), Pair("hello", (PICTURE,))])
+
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
 async def test_stages_are_timed_in_the_decision_and_in_the_metrics() -> None:
