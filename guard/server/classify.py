@@ -19,6 +19,7 @@ from guard.errors import RequestInvalid, UnknownRoute
 from guard.pipeline import Guard
 from guard.server.admission import Admission
 from guard.server.body import inflate
+from guard.server.client import until_client_leaves
 from guard.server.exchange import Exchange
 from guard.server.gateway import read_request_body
 from guard.server.wire import json_answer
@@ -53,7 +54,7 @@ class Classify:
         self._admission.check()
         with self._admission.account() as hold:
             body = await read_request_body(exchange, self._settings, hold)
-            async with self._admission.permit():
+            async with until_client_leaves(exchange), self._admission.permit():
                 plain = inflate(body, exchange.header(b"content-encoding"), self._settings.limits)
                 hold(max(len(plain) - len(body), 0))
                 given = read_json(plain)

@@ -165,17 +165,21 @@ async def test_requests_behind_one_another_are_all_read_where_each_wishes_for_ht
     assert [orjson.loads(sent.body) for sent in house.upstream.sent] == [orjson.loads(body) for body in bodies]
 
 
-async def test_scoring_ends_when_the_client_leaves(build: Builder) -> None:
+@pytest.mark.parametrize(
+    ("path", "document"), [("/v1/chat/completions", chat(SAFE)), ("/guard/classify", [{"text": SAFE}])]
+)
+async def test_scoring_ends_when_the_client_leaves(build: Builder, path: str, document: object) -> None:
     house = build(scorer=FixedScorer(hang=True))
-    body = orjson.dumps(chat(SAFE))
+    body = orjson.dumps(document)
 
     async with live(house.app) as url:
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-        writer.write(_POST + b"content-length: %d\r\n\r\n" % len(body) + body)
+        head = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (path.encode(), len(body))
+        writer.write(head + body)
         await until(lambda: bool(house.scorer.asked))
         writer.close()
         await until(lambda: not house.metric("guard_inflight_requests"))
 
-    labels = {"route": "/v1/chat/completions", "policy": "balanced", "mode": "enforce"}
+    labels = {"route": path, "policy": "balanced", "mode": "enforce"}
     assert house.metric("guard_requests_total", **labels, action="left") == 1
     assert house.upstream.sent == []
