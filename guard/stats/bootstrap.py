@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.stats.bounds import lower_bound, upper_bound
-from guard.stats.measures import Share, ratio
+from guard.stats.bounds import upper_bound
+from guard.stats.measures import Mean, Share, ratio
 
 _SEED = 20_250_211  # fixed: repeating a run repeats its intervals
 _CHUNK_CELLS = 2_000_000
@@ -42,10 +42,12 @@ def estimate(
         resamples: number of draws, at least 100.
         confidence: share of the draws inside the interval, in (0, 1).
 
-    A share that is exactly 0 or 1 would get an interval without width. It gets the exact binomial interval over the
-    groups that it was counted in (Clopper and Pearson, 1934).
+    A share that is exactly 0 or 1 is the same in every draw, and would get an interval without width. It gets the exact
+    binomial interval over the groups that it was counted in. A mean with such parts is widened by theirs: the error is
+    divided among those parts and what varies, which is valid however they depend on each other, and rather wide.
 
-    Source: Davison and Hinkley (1997), section 3.8: the cluster bootstrap.
+    Source: Davison and Hinkley (1997), section 3.8: the cluster bootstrap; Clopper and Pearson (1934): the exact
+    interval; Dunn (1961): the division of the error (Bonferroni).
     """
     codes, n_groups = _encode(groups)
     # Shares need sums over groups only, all of them in one matrix product; the others need a weight for each row.
@@ -105,12 +107,34 @@ def _interval(
 ) -> Estimate:
     if np.isnan(value):
         return Estimate(None, None, None)
-    tail = (1.0 - confidence) / 2
-    if isinstance(measure, Share) and value in (0.0, 1.0):
-        n = len(np.unique(codes[measure.counted_rows]))
-        hits = n if value == 1.0 else 0
-        low = float(lower_bound(hits, n, confidence=1 - tail))
-        high = float(upper_bound(hits, n, confidence=1 - tail))
-        return Estimate(value, low, high)
+    parts = _parts(measure)
+    fixed = [part for part in parts if _is_fixed(part)]
+    terms = len(fixed) + (len(fixed) < len(parts))
+    tail = (1.0 - confidence) / 2 / max(terms, 1)
     low, high = np.nanquantile(drawn, [tail, 1.0 - tail])
+    for part in fixed:
+        below, above = _exact_margins(part, codes, tail)
+        low, high = low - below / len(parts), high + above / len(parts)
     return Estimate(value, float(low), float(high))
+
+
+def _parts(measure: Measure) -> tuple[Share, ...]:
+    """Return the shares that a measure is the mean of; none where it is something else."""
+    match measure:
+        case Share():
+            return (measure,)
+        case Mean(parts):
+            return parts
+    return ()
+
+
+def _is_fixed(share: Share) -> bool:
+    """Return whether a share is exactly 0 or 1."""
+    return len(np.unique(share.hits[share.counted_rows])) == 1
+
+
+def _exact_margins(share: Share, codes: NDArray[np.intp], tail: float) -> tuple[float, float]:
+    """Return how far below and above a share of 0 or 1 its exact bounds lie, each exceeded with probability `tail`."""
+    n = len(np.unique(codes[share.counted_rows]))
+    margin = float(upper_bound(0, n, confidence=1 - tail))
+    return (margin, 0.0) if share.hits[share.counted_rows][0] else (0.0, margin)

@@ -71,6 +71,50 @@ def test_total_is_the_unweighted_mean_of_its_parts() -> None:
     assert estimate({"total": total}, [str(row) for row in range(60)])["total"].value == pytest.approx(0.625)
 
 
+def test_total_whose_parts_are_all_zero_or_one_gets_their_exact_bounds_at_a_shared_error() -> None:
+    hits = np.array([True] * 40 + [False] * 20 + [True] * 30)
+    parts = [np.arange(90) < 40, (np.arange(90) >= 40) & (np.arange(90) < 60), np.arange(90) >= 60]
+
+    found = estimate({"total": Mean(tuple(Share(hits, part) for part in parts))}, [str(row) for row in range(90)])
+
+    exact = [binomtest(k, n).proportion_ci(1 - 0.05 / 3, method="exact") for k, n in ((40, 40), (0, 20), (30, 30))]
+    assert found["total"].value == pytest.approx(2 / 3)
+    assert found["total"].low == pytest.approx(np.mean([bounds.low for bounds in exact]), abs=1e-6)
+    assert found["total"].high == pytest.approx(np.mean([bounds.high for bounds in exact]), abs=1e-6)
+
+
+def test_part_of_zero_or_one_widens_the_interval_of_a_total_whose_other_part_varies() -> None:
+    hits = np.array([True, False] * 200 + [True] * 10)
+    first = np.arange(410) < 400
+    groups = [str(row) for row in range(410)]
+
+    found = estimate({"total": Mean((Share(hits, first), Share(hits, ~first))), "part": Share(hits, first)}, groups)
+
+    exact = binomtest(10, 10).proportion_ci(1 - 0.05 / 2, method="exact")
+    assert found["part"].low is not None
+    assert found["total"].low is not None
+    assert found["total"].low < (found["part"].low + exact.low) / 2
+    assert found["total"].high is not None
+    assert found["total"].high < 1
+
+
+def test_interval_of_a_total_near_its_end_covers_the_truth() -> None:
+    random = np.random.default_rng(5)
+    rates, size = np.array([0.99, 0.98, 0.01]), 40
+    parts = [np.arange(3 * size) // size == part for part in range(3)]
+    groups = [str(row) for row in range(3 * size)]
+
+    covered = 0
+    for _ in range(300):
+        hits = random.random(3 * size) < rates.repeat(size)
+        found = estimate({"total": Mean(tuple(Share(hits, part) for part in parts))}, groups, resamples=200)["total"]
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= rates.mean() <= found.high
+
+    assert covered >= 0.95 * 300
+
+
 def test_ten_thousand_resamples_of_ten_thousand_groups_take_under_five_seconds() -> None:
     random = np.random.default_rng(4)
     unsafe = random.random(10_000) < 0.5
