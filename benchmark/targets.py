@@ -1,6 +1,5 @@
 """The targets of this version: Guard in this process, Guard over HTTP, and constant controls."""
 
-import base64
 from collections.abc import Mapping
 from typing import Self
 
@@ -11,6 +10,7 @@ from benchmark.constant import ALWAYS, ConstantTarget
 from benchmark.judgement import UNREACHABLE, Judgement, Target, TargetInfo
 from guard import Decision, Guard, Pair, Settings, open_guard
 from guard.errors import UsageError
+from guard.suites import data_url
 from guard.types import Verdict
 
 BUNDLE_CHANGED = "bundle_changed"  # the running Guard was given another bundle during the run
@@ -158,7 +158,7 @@ def _from_wire(verdict: Mapping[str, object]) -> Judgement:
 
 async def _classify(session: aiohttp.ClientSession, url: str, pair: Pair) -> Mapping[str, object] | str:
     """Return the verdict object, or a stable code of why there is none."""
-    images = [_data_url(image.data) for image in pair.images if image.data is not None]
+    images = [data_url(image.data) for image in pair.images if image.data is not None]
     body = orjson.dumps({"text": pair.text, "images": images})
     try:
         async with session.post(url, data=body, headers={"content-type": "application/json"}) as answer:
@@ -172,16 +172,6 @@ async def _classify(session: aiohttp.ClientSession, url: str, pair: Pair) -> Map
     if answer.status == 200 and isinstance(document, dict) and "verdict" in document:
         return document
     return f"http_{answer.status}"
-
-
-def _data_url(data: bytes) -> str:
-    return f"data:{_media_type(data)};base64,{base64.b64encode(data).decode()}"
-
-
-def _media_type(data: bytes) -> str:
-    if data.startswith(b"\xff\xd8"):
-        return "image/jpeg"
-    return "image/webp" if data[8:12] == b"WEBP" else "image/png"
 
 
 def _number(value: object) -> float | None:

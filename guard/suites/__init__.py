@@ -2,7 +2,7 @@
 
 from guard.suites.controls import CONTROLS
 from guard.suites.load import load_suite
-from guard.suites.pictures import GreyPicture, Picture, StoredPicture
+from guard.suites.pictures import GreyPicture, Picture, StoredPicture, data_url
 from guard.suites.suite import Label, LabelledPair, Suite, digest_pairs
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Picture",
     "StoredPicture",
     "Suite",
+    "data_url",
     "digest_pairs",
     "load_suite",
 ]

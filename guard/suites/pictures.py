@@ -1,10 +1,17 @@
-"""Pictures of labelled pairs: bytes are read when they are needed, so a suite of thousands stays small in memory."""
+"""Pictures of labelled pairs: bytes are read when they are needed, so a suite of thousands stays small in memory.
+
+`data_url` is how a picture is sent to a target: the media type is the one that Guard itself sees in the bytes.
+"""
 
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
+
+from guard.core.image import data_url
+
+__all__ = ["GreyPicture", "Picture", "StoredPicture", "data_url"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from benchmark.judgement import UNREACHABLE
 from benchmark.runner import run_suite
@@ -17,6 +19,7 @@ from guard.server.run import address_of, bind, make_server
 from guard.suites import load_suite
 from guard.types import ImageInput
 from tests.benchmark.drawn_suites import GREEN, draw_mmsafeaware, draw_picture, write_pack
+from tests.pictures import solid
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -88,6 +91,24 @@ async def test_guard_over_http_says_what_the_bundle_says(bundle: Bundle, tmp_pat
     assert remote.info.bundle == bundle.digest
     assert (outside.total, outside.auc, outside.splits) == (inside.total, inside.auc, inside.splits)
     assert (broken.unsafe, broken.code, broken.failed) == (None, "image_rejected", False)
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "png", "gif", "webp", "bmp", "avif"])
+async def test_picture_goes_over_http_under_its_own_media_type(format_: str) -> None:
+    received: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        received.extend((await request.json()).get("images", []))
+        return web.json_response({"verdict": "safe", "bundle": "0", "policy": "balanced", "threshold": 0.5})
+
+    app = web.Application()
+    app.router.add_post("/guard/classify", answer)
+    async with TestServer(app) as server:
+        target = await open_target(f"http:{server.make_url('/')}")
+        await target.judge(Pair("hello", (ImageInput(data=solid("red", format_=format_)),)))
+        await target.close()
+
+    assert [url.partition(";")[0] for url in received] == [f"data:image/{format_}"]
 
 
 async def test_tiny_guard_needs_both_halves_of_the_drawn_suite(bundle: Bundle, tmp_path: Path) -> None:
