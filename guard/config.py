@@ -175,7 +175,8 @@ class Settings(_Section):
     provider: Literal["cpu", "cuda"] = "cpu"
     """cuda that cannot load stops the start"""
     unknown_routes: Literal["deny", "forward"] = "deny"
-    """paths that Guard does not know, in mode enforce; the other modes forward and count them"""
+    """paths that Guard does not know, in mode enforce, which never forwards prompts that it does not judge (a POST to
+    /v1/responses); the other modes forward and count them all"""
     access_log: bool = True
     """one JSON line per request on stderr, without any content"""
     refusal: Literal["error", "message"] = "error"

@@ -42,8 +42,11 @@ class Gateway:
     def _check_door(self, method: str, target: Target) -> None:
         if target.door is Door.NOWHERE:
             raise UnknownRoute("this path is Guard's own, or servers read it in two ways: it is never forwarded")
-        is_open = self._settings.mode is not Mode.ENFORCE or self._settings.unknown_routes == "forward"
-        if target.door is Door.UNKNOWN and not is_open:
+        if self._settings.mode is not Mode.ENFORCE:
+            return
+        if target.door is Door.UNJUDGED:
+            raise UnknownRoute("this path takes prompts that Guard does not judge: mode enforce never forwards it")
+        if target.door is Door.UNKNOWN and self._settings.unknown_routes == "deny":
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
     async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder, hold: Hold) -> None:

@@ -17,6 +17,7 @@ class Door(Enum):
 
     CHAT = "chat"  # judged, then forwarded
     FORWARD = "forward"  # a listed request without a body
+    UNJUDGED = "unjudged"  # takes prompts that Guard does not judge: never forwarded in mode enforce
     UNKNOWN = "unknown"  # the configuration decides
     NOWHERE = "nowhere"  # never forwarded: Guard's own paths, and paths with two readings
 
@@ -35,9 +36,20 @@ _FREQUENT = {("POST", CHAT): Target(Door.CHAT, CHAT, CHAT), ("GET", MODELS): Tar
 _AMBIGUOUS = re.compile(r"[;%\\\x00-\x1f\x7f]")
 _OWN = re.compile(r"/(?:guard|beta|healthz|readyz|metrics)(?:/|$)", re.IGNORECASE)
 # Without regard to case: IIS, which Azure's gateways are made of, has none.
-_CHAT = re.compile(r"/v1/chat/completions", re.IGNORECASE)
+_CHAT = re.compile(r"(?:/v1)?/chat/completions", re.IGNORECASE)
 _AZURE_CHAT = re.compile(r"/openai/deployments/([^/]+)/chat/completions", re.IGNORECASE)
 _MODEL = re.compile(r"/v1/models/.+")
+# Last words, in lower case, of the paths under which LLM APIs take prompts. Upstreams differ in what stands before them
+# (`/engines/{m}/chat/completions`), so that is not looked at; a word too many costs a 404, one too few a way around.
+_TAKES_PROMPTS = frozenset({
+    "completions", "completion", "responses", "messages", "batches", "runs", "submit_tool_outputs", "sessions",
+    "calls", "chat", "complete", "edits", "edit", "generations", "variations", "videos", "remix", "speech",
+    "transcriptions", "translations", "generate", "generate_stream", "infill", "invocations", "invoke",
+    "invoke-with-response-stream", "invoke-async", "converse", "converse-stream", "predict", "rawpredict",
+    "streamrawpredict", "serverstreamingpredict", "generatecontent", "streamgeneratecontent", "batchgeneratecontent",
+    "generatemessage", "generatetext", "generateanswer"
+})  # fmt: skip
+_WITHOUT_PROMPT = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _UNQUOTED = "/:@!$&'()*+,=~"
 
 
@@ -61,6 +73,8 @@ def resolve(method: str, path: str) -> Target:
         return Target(Door.FORWARD, MODELS, MODELS)
     if method == "GET" and _MODEL.fullmatch(normal):
         return Target(Door.FORWARD, MODEL, encoded)
+    if method not in _WITHOUT_PROMPT and re.split("[/:]", normal)[-1].lower() in _TAKES_PROMPTS:
+        return Target(Door.UNJUDGED, OTHER, encoded)
     return Target(Door.UNKNOWN, OTHER, encoded)
 
 

@@ -74,7 +74,31 @@ async def test_unknown_routes_are_forwarded_and_counted_elsewhere(build: Builder
     assert house.metric("guard_requests_total", route="other", policy="balanced", mode=mode, action="forward") == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/CHAT/completions", "/v1//chat/completions", "/v1/x/../chat/completions"])
+@pytest.mark.parametrize("path", ["/v1/responses", "/engines/m/chat/completions", "/v1/completions", "/V1/Messages/"])
+async def test_unjudged_prompts_are_denied_in_enforce_whatever_the_setting(build: Builder, path: str) -> None:
+    house = build(unknown_routes="forward")
+
+    async with house.client() as client:
+        answer = await client.post(path, content=b'{"input":"bomb"}')
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")
+    assert house.upstream.sent == []
+
+
+@pytest.mark.parametrize("mode", ["shadow", "off"])
+async def test_unjudged_prompts_are_forwarded_where_nothing_is_enforced(build: Builder, mode: str) -> None:
+    house = build(mode=mode)
+
+    async with house.client() as client:
+        answer = await client.post("/v1/responses", content=b'{"input":"hello"}')
+
+    assert answer.status_code == 200
+    assert [sent.path for sent in house.upstream.sent] == ["/v1/responses"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/CHAT/completions", "/v1//chat/completions", "/v1/x/../chat/completions", "/chat/completions"]
+)
 async def test_forwarding_unknown_routes_opens_no_way_around_the_chat_door(build: Builder, path: str) -> None:
     house = build(unknown_routes="forward")
 

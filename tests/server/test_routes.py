@@ -12,6 +12,8 @@ from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Door, normalise
         "/v1/./chat/completions",
         "/v1/models/../chat/completions",
         "/V1/Chat/Completions",
+        "/chat/completions",
+        "//Chat/completions/",
     ],
 )
 def test_every_spelling_of_the_chat_path_is_judged_and_sent_as_one(path: str) -> None:
@@ -41,14 +43,46 @@ def test_models_are_listed_requests_without_a_body(path: str, label: str) -> Non
     [
         ("GET", "/v1/chat/completions"),
         ("POST", "/v1/models"),
-        ("POST", "/v1/responses"),
-        ("POST", "/openai/deployments/a/b/chat/completions"),
+        ("POST", "/v1/embeddings"),
         ("POST", "/v1/chat/completionsx"),
-        ("POST", "/x/v1/chat/completions"),
+        ("GET", "/v1/responses"),
+        ("GET", "/v1/responses/resp_1"),
+        ("DELETE", "/v1/chat/completions"),
     ],
 )
 def test_everything_else_is_unknown(method: str, path: str) -> None:
     assert resolve(method, path).door is Door.UNKNOWN
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x/v1/chat/completions",
+        "/engines/m/chat/completions",
+        "/openai/deployments/a/b/chat/completions",
+        "/v1/completions",
+        "/v1/Responses/",
+        "/v1/messages",
+        "/v1/messages/batches",
+        "/v1/threads/t/messages",
+        "/v1/threads/t/runs",
+        "/v1/threads/t/runs/r/submit_tool_outputs",
+        "/v1/batches",
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/audio/speech",
+        "/v1beta/models/gemini:streamGenerateContent",
+        "/model/anthropic.claude/converse-stream",
+        "/api/generate",
+        "/api/chat",
+        "/invocations",
+    ],
+)
+def test_doors_that_take_prompts_and_are_not_judged_are_told_apart(method: str, path: str) -> None:
+    target = resolve(method, path)
+
+    assert (target.door, target.label) == (Door.UNJUDGED, "other")
 
 
 @pytest.mark.parametrize(
