@@ -83,7 +83,7 @@ class PolicySettings(_Section):
     name: str = "balanced"
     """operating point of the bundle: strict, balanced, permissive"""
     threshold: Probability | None = None
-    """own threshold on the probability; replaces the operating point and is not certified"""
+    """own threshold on the probability; replaces the operating point, is called "custom", and is not certified"""
     unsafe_action: Action = Action.BLOCK
     """what happens to unsafe content; flag and review let it through, with headers that say so"""
     on_error: Literal[Action.BLOCK, Action.ALLOW] = Action.BLOCK

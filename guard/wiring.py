@@ -20,6 +20,9 @@ from guard.upstreams.passthrough import Passthrough
 
 _log = logging.getLogger(__name__)
 
+# What a threshold of the configuration is called: nobody shall take it for an operating point of the bundle.
+_CUSTOM = "custom"
+
 
 def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None = None) -> Guard:
     """Return a guard with its bundle loaded and verified.
@@ -68,7 +71,7 @@ def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, Operating
     else:
         raise ConfigInvalid(f"policy.name: {bundle.label} has {', '.join(points)}, not {chosen.name!r}")
     policy = Policy(
-        name=chosen.name,
+        name=_CUSTOM if chosen.threshold is not None else chosen.name,
         threshold=point.threshold,
         bundle=bundle.digest,
         to_probability=partial(_probability, bundle),

@@ -51,6 +51,23 @@ def test_own_threshold_replaces_that_of_the_bundle(bundle: Bundle) -> None:
     assert open_guard(_settings(bundle, policy={"threshold": 0.9})).policy.threshold == 0.9
 
 
+async def test_own_threshold_never_bears_the_name_of_an_operating_point(bundle: Bundle) -> None:
+    telemetry = Telemetry()
+    guard = open_guard(_settings(bundle, policy={"name": "strict", "threshold": 0.9}), telemetry=telemetry)
+
+    decision = await guard.check(Pair("hello"))
+
+    assert decision.policy == "custom"
+    thresholds = {
+        sample.labels["policy"]: sample.value
+        for metric in telemetry.registry.collect()
+        for sample in metric.samples
+        if sample.name == "guard_threshold_ratio"
+    }
+    assert thresholds == {"custom": 0.9}
+    await guard.aclose()
+
+
 def test_policy_that_the_bundle_does_not_have_stops_the_start(bundle: Bundle) -> None:
     with pytest.raises(ConfigInvalid, match=r"^policy\.name: tiny-0\.0 has balanced, permissive, strict, not 'lax'$"):
         open_guard(_settings(bundle, policy={"name": "lax"}))
