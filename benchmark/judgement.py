@@ -37,10 +37,17 @@ class TargetInfo:
     bundle: str | None = None  # digest
     policy: str | None = None
     threshold: float | None = None  # on the probability: at or above it a pair is unsafe
+    reader: str | None = None  # of writing in pictures: its release, or "none"; None where it is not known here
 
     def identity(self) -> dict[str, str | float | None]:
         """Return what must be equal for a run to be continued: a bundle is known by its digest, not by its place."""
-        return {"kind": self.kind, "bundle": self.bundle, "policy": self.policy, "threshold": self.threshold}
+        return {
+            "kind": self.kind,
+            "bundle": self.bundle,
+            "policy": self.policy,
+            "threshold": self.threshold,
+            "reader": self.reader,
+        }
 
 
 class Target(Protocol):

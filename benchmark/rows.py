@@ -119,10 +119,8 @@ class Ledger:
         if is_run(self.folder):
             found = read_header(self.folder)
             for part in ("suite", "target"):
-                if found[part] != orjson.loads(orjson.dumps(self._header[part])):
-                    raise UsageError(
-                        f"{self.folder} holds a run of another {part}: {_name(found[part])}; choose another --out"
-                    )
+                if difference := _difference(found[part], orjson.loads(orjson.dumps(self._header[part]))):
+                    raise UsageError(f"{self.folder} holds a run of another {part}: {difference}; choose another --out")
         else:
             (self.folder / HEADER).write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
         # A line cut short by a kill ends the file; its pair is judged again.
@@ -173,5 +171,9 @@ def _parse(folder: Path, raw: bytes) -> list[Row]:
     return rows
 
 
-def _name(part: object) -> str:
-    return ", ".join(f"{key} {value}" for key, value in part.items()) if isinstance(part, dict) else str(part)
+def _difference(found: object, now: Mapping[str, object]) -> str:
+    """Return in words what a run that is there has otherwise; empty where both are equal."""
+    if not isinstance(found, dict):
+        return repr(found)
+    keys = dict.fromkeys([*found, *now])
+    return ", ".join(f"{key} {found.get(key)}, now {now.get(key)}" for key in keys if found.get(key) != now.get(key))

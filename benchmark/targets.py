@@ -1,6 +1,7 @@
 """The targets of this version: Guard in this process, Guard over HTTP, and constant controls."""
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 
 import aiohttp
@@ -80,7 +81,7 @@ class GuardTarget:
         if probe.verdict is Verdict.UNJUDGED:
             await guard.aclose()
             raise UsageError(f"target {spec}: the scorer does not answer ({probe.code})")
-        return cls(guard, TargetInfo(spec, kind, probe.bundle, probe.policy, probe.threshold))
+        return cls(guard, TargetInfo(spec, kind, probe.bundle, probe.policy, probe.threshold, _reader()))
 
     async def judge(self, pair: Pair) -> Judgement:
         """Return what Guard's policy makes of the pair's scores."""
@@ -137,6 +138,14 @@ class HttpTarget:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def _reader() -> str:
+    """Return what reads the writing in pictures here. Without it they are unjudged, so figures depend on it."""
+    try:
+        return f"rapidocr {version('rapidocr')}"
+    except PackageNotFoundError:
+        return "none"
 
 
 def _from_decision(decision: Decision, *, failed: bool) -> Judgement:

@@ -81,6 +81,19 @@ async def test_another_suite_or_target_is_refused(tmp_path: Path) -> None:
         await run_suite(suite, FakeTarget(spec="someone else"), tmp_path / "run")
 
 
+async def test_run_is_not_continued_with_another_reader_of_writing(tmp_path: Path) -> None:
+    suite = load_suite(str(text_pack(tmp_path / "pack")))
+    blind, reading = FakeTarget(), FakeTarget()
+    blind.info = replace(blind.info, reader="none")
+    reading.info = replace(reading.info, reader="rapidocr 3.4.0")
+    await run_suite(suite, blind, tmp_path / "run")
+
+    with pytest.raises(
+        UsageError, match=r"run holds a run of another target: reader none, now rapidocr 3\.4\.0; choose another --out$"
+    ):
+        await run_suite(suite, reading, tmp_path / "run")
+
+
 async def test_run_that_is_being_written_is_refused(tmp_path: Path) -> None:
     suite = load_suite(str(text_pack(tmp_path / "pack")))
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,21 @@ async def test_bundle_is_named_by_its_digest_and_judges_by_its_policy(bundle: Bu
         assert (together.unsafe, together.cause) == (True, "together")
     finally:
         await target.close()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_target_says_by_what_writing_is_read(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    def release(package: str) -> str:
+        if not installed:
+            raise PackageNotFoundError(package)
+        return "9.9"
+
+    monkeypatch.setattr("benchmark.targets.version", release)
+    target = await open_target(f"bundle:{bundle.path}")
+    await target.close()
+    assert target.info.identity()["reader"] == ("rapidocr 9.9" if installed else "none")
 
 
 async def test_policy_of_the_command_line_moves_the_threshold(bundle: Bundle) -> None:
