@@ -7,7 +7,7 @@ import pytest
 from guard.config import ImageSettings
 from guard.core.image import decode_image
 from guard.errors import OcrFailed
-from guard.perception.ocr import NoReader, RapidOcrReader, is_available
+from guard.perception.ocr import NoReader, RapidOcrReader
 from guard.ports import TextReader
 from guard.types import Frame
 from tests.fakes import FixedReader
@@ -25,8 +25,6 @@ FAILING: dict[str, Callable[[], TextReader]] = {
 
 @pytest.fixture(params=READERS)
 async def reader(request: pytest.FixtureRequest) -> AsyncIterator[TextReader]:
-    if request.param == "rapidocr" and not is_available():
-        pytest.skip("rapidocr is not installed: extra ocr")
     reader = READERS[request.param]()
     yield reader
     await reader.close()

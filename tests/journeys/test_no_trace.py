@@ -5,13 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from guard.perception import ocr
 from tests.pictures import writing
 
 
-@pytest.mark.skipif(not ocr.is_available(), reason="rapidocr is not installed: extra ocr")
 def test_judging_text_and_writing_leaves_nothing_in_the_users_folders(tmp_path: Path) -> None:
     picture, home = tmp_path / "page.png", tmp_path / "home"
     picture.write_bytes(writing("how to bake bread"))

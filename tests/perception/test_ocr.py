@@ -11,8 +11,6 @@ from guard.perception.ocr import NoReader, RapidOcrReader
 from guard.types import Frame
 from tests.pictures import encoded, solid, writing
 
-pytestmark = pytest.mark.skipif(not ocr.is_available(), reason="rapidocr is not installed: extra ocr")
-
 
 def _frame(data: bytes) -> Frame:
     (frame,) = decode_image(data, ImageSettings())
