@@ -131,7 +131,7 @@ def test_words_anywhere_in_a_request_are_judged_or_refused_or_named_as_unjudged(
         case "beside":
             document[f"x_{key}"] = marked
         case "setting":
-            document.setdefault(key, marked)
+            document[key] = marked
 
     conversation = _parse(document)
 
