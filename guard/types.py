@@ -190,6 +190,7 @@ class Assessment:
     failed_in: str | None = None  # the stage in which it failed, one of `guard.telemetry.STAGES`
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
+    also_unjudged: bool = False  # beside the failure, a part that no scorer would have judged: `on_unjudged` counts too
 
     def __post_init__(self) -> None:
         if self.scores is None and self.code is None:

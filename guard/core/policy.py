@@ -71,6 +71,8 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
         basis, code = Basis.ALLOW_LIST, None
     elif code is not None:
         fallback = policy.on_error if assessment.failed else policy.on_unjudged
+        if assessment.failed and assessment.also_unjudged:
+            fallback = max(policy.on_error, policy.on_unjudged, key=lambda action: action.strictness)
         if not is_unsafe or fallback.strictness > intended.strictness:
             basis, intended = Basis.ERROR_POLICY, fallback
         verdict = Verdict.UNSAFE if is_unsafe else Verdict.UNJUDGED

@@ -205,9 +205,11 @@ class Guard:
         seen = await together(self._sight.see(image, known, stages) for image, known in shown)
         seen += [_TOO_MANY] * (len(pair.images) - len(shown))
         images = tuple(picture.result for picture in seen)
+        unjudged = bool(pair.unjudged) or any(p.result.reason is not None and p.failed_in is None for p in seen)
         failure = next((picture for picture in seen if picture.failed_in is not None), None)
         if failure is not None:
-            return Assessment(None, images, failure.result.reason, failed=True, failed_in=failure.failed_in)
+            reason, stage = failure.result.reason, failure.failed_in
+            return Assessment(None, images, reason, failed=True, failed_in=stage, also_unjudged=unjudged)
         if len(pair.text) > self.bundle.manifest.text.most_chars:
             return Assessment(None, images, TextTooLong.code)
         is_long = len(pair.text) > _LONG_CHARS
@@ -226,7 +228,7 @@ class Guard:
         except TextTooLong as error:
             return Assessment(None, images, error.code)
         except ScorerFailed as error:
-            return Assessment(None, images, error.code, failed=True, failed_in="score")
+            return Assessment(None, images, error.code, failed=True, failed_in="score", also_unjudged=bool(codes))
         return Assessment(scores, images, codes[0] if codes else None)
 
     def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:

@@ -178,6 +178,15 @@ async def test_scorer_that_breaks_follows_on_error_and_is_counted(
     assert "quotes" not in caplog.text
 
 
+async def test_scorer_that_breaks_lets_no_unjudged_part_through() -> None:
+    policy = {"on_error": "allow", "on_unjudged": "block"}
+    house = make_house({"policy": policy}, scorer=FixedScorer(failure=ScorerFailed("broken")))
+
+    decision = await house.guard.check(Pair("hello", unjudged=("audio_part",)))
+
+    assert (decision.action, decision.basis) == (Action.BLOCK, Basis.ERROR_POLICY)
+
+
 async def test_scorer_that_hangs_times_out() -> None:
     house = make_house({"limits": {"score_timeout_s": 0.4, "admission_timeout_s": 0.01}}, scorer=FixedScorer(hang=True))
 
