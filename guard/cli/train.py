@@ -12,7 +12,6 @@ class Part(StrEnum):
 
     TEXT = "text"
     VISION = "vision"
-    FUSION = "fusion"
     ALL = "all"
 
 

@@ -6,7 +6,9 @@ They come in squares. Two acts that disagree about two kinds of things, in oppos
     "drink up and drive"    unsafe           safe            (act a)
     "feed it to the ducks"  safe             unsafe          (act b)
 
-A judge that sees the text alone, or the picture alone, is at chance on every square by construction.
+A judge that sees the text alone, or the picture alone, is at chance on every square by construction. Beside squares
+stand meetings: each wording of an act with as many things on which it is harmful as on which it is not, with pictures
+of the pack or in words alone.
 """
 
 from collections import defaultdict
@@ -24,6 +26,7 @@ Side = Literal["train", "held_out"]
 _T = TypeVar("_T")
 
 _HELD_OUT_SHARE = 0.2
+_PACK_SHARE = 0.5  # of meetings with things that the pack has pictures of, where an act has both
 # Icons and emoji carry loose topics, made from keywords.
 _KINDS = (*PHOTO_KINDS, "painting", "cartoon", "sketch")
 # They stand in where the pack has (almost) no photographs.
@@ -92,6 +95,57 @@ def make_squares(
             )
         )
     return squares
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """What an act says beside a thing in words; `category` of the harm, None when safe."""
+
+    text: str
+    thing: str
+    category: str | None
+    act: str
+
+
+def make_meetings(acts: Sequence[Act], pictures: Sequence[Picture], each: int, *, seed: int) -> list[Meeting]:
+    """Return meetings of the training side: every wording `each` times on either side, with things by name.
+
+    A thing that is named like a label held out is left out, and so is an act that lost all things of a side.
+    """
+    random = np.random.default_rng([seed, 5])
+    kinds = sorted({(picture.label, picture.hazard) for picture in pictures if picture.label})
+    labels = [kind for kind in kinds if is_open(kind[0])]
+    held = [set(label.lower().split()) for label, _ in kinds if not is_open(label)]
+    found = []
+    for act in acts:
+        if _side("act", act.id) != "train":
+            continue
+        sides = {}
+        for unsafe in (True, False):
+            shown = [kind for kind in labels if act.verdict(label=kind[0], hazard=kind[1]) is unsafe]
+            by_hazard: dict[str, list[str]] = defaultdict(list)
+            for label, hazard in shown:
+                by_hazard[hazard].append(label)
+            things = [t for t in act.things(unsafe=unsafe) if not any(h <= set(t.lower().split()) for h in held)]
+            sides[unsafe] = things, dict(by_hazard)
+        if not all(things or hazards for things, hazards in sides.values()):
+            continue
+        for wording in act.wordings:
+            for unsafe, (things, by_hazard) in sides.items():
+                for _ in range(each):
+                    from_pack = by_hazard and (not things or random.random() < _PACK_SHARE)
+                    thing = (
+                        _pick(by_hazard[_pick(sorted(by_hazard), random)], random)
+                        if from_pack
+                        else _pick(things, random)
+                    )
+                    found.append(Meeting(wording, thing, act.category if unsafe else None, act.id))
+    return found
+
+
+def is_open(label: str) -> bool:
+    """True for labels whose pictures may meet texts in training."""
+    return _side("class", label) == "train"
 
 
 Kind = tuple[str, str]  # label, hazard

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from guard.bundle import Bundle, digest_file, write_manifest
+from guard.core.naming import UNKNOWN, beside_prompt
 from guard.errors import BundleInvalid, UsageError
 from guard.manifest import Calibration, Manifest, OperatingPoint, TextSpec
 from guard.runtime import import_onnxruntime
@@ -20,31 +21,31 @@ from guard.stats.calibrators import to_probability
 from guard.train.backbone import load_backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, save_json
-from guard.train.fusion import Fusion, load_fusion
-from guard.train.graphs import FusionGraph, Precision, quantise_text, store_half, write_fusion, write_text, write_vision
+from guard.train.graphs import Precision, TextGraph, VisionGraph, quantise_text, store_half, write_text, write_vision
 from guard.train.images import SPEC
+from guard.train.labels import load_labels
 from guard.train.measure import calibrate, figures, flips, operating_points, score
 from guard.train.probes import Probe, Probes, load_probes
 from guard.train.rows import share
-from guard.train.text_tower import TextTower, load_text
+from guard.train.text_tower import Judge, load_text
 from guard.train.tokens import encode
 from guard.train.vision import load_vision
-from guard.train.vision_tower import VisionTower, pixel_tensor
+from guard.train.vision_tower import pixel_tensor
 
 MOST_BYTES = 40_000_000
 _PARITY = 1e-4
 _LOST_AUC = 0.01  # what int8 may cost against full precision, on the held-out rows compared
 _COMPARED = 600
-_VERSION = "0.1.0"
+_VERSION = "0.2.0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
-    """The three finished parts, in evaluation mode on the CPU."""
+    """The finished parts, in evaluation mode on the CPU, and the bare name of each output of naming."""
 
-    text: TextTower
-    vision: VisionTower
-    fusion: Fusion
+    judge: Judge
+    vision: VisionGraph
+    names: tuple[str, ...]
 
 
 def export(
@@ -103,7 +104,7 @@ def export(
         }
         _check(report["parity"]["auc"], precision)
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("text.onnx", "vision.onnx", "fusion.onnx", "tokenizer.json"):
+        for name in ("text.onnx", "vision.onnx", "names.txt", "tokenizer.json"):
             shutil.copyfile(small.path / name, out / name)
     weights = sum(path.stat().st_size for path in out.glob("*.onnx"))
     if weights > MOST_BYTES:
@@ -112,37 +113,35 @@ def export(
     save_json(out / "report.json", report)
     write_card(out / "card.md", report)
     gate = float(report["vision"]["writing"]["gate"])
-    return write_manifest(out, _manifest(out, backbone.width, precision, calibration, points, gate))
+    return write_manifest(out, _manifest(out, precision, calibration, points, gate))
 
 
 def _load(checkpoint: Path, backbone: Any) -> _Model:
-    text = load_text(backbone, checkpoint / "text").tower
-    vision = load_vision(checkpoint / "vision", backbone.width).tower
-    return _Model(text.eval(), vision.eval(), load_fusion(checkpoint / "fusion", backbone.width))
+    naming = load_labels(checkpoint / "vision")
+    tower = load_vision(checkpoint / "vision", backbone.width).tower
+    vision = VisionGraph(tower, naming.labels.anchors, naming.sharpness)
+    return _Model(load_text(backbone, checkpoint / "text").eval(), vision.eval(), naming.labels.names)
 
 
 def _write_graphs(model: _Model, backbone: Any, folder: Path, precision: Precision) -> Bundle:
     """Write graphs and tokenizer with a manifest that only serves to score."""
     folder.mkdir(parents=True)
-    write_text(model.text, folder / "text.onnx")
-    write_vision(model.vision, folder / "vision.onnx")
-    write_fusion(model.fusion, folder / "fusion.onnx")
+    write_text(model.judge, folder / "text.onnx")
+    write_vision(model.vision, SPEC.size, folder / "vision.onnx")
+    (folder / "names.txt").write_text("\n".join(model.names) + "\n", encoding="utf-8")
     if precision == "int8":
         quantise_text(folder / "text.onnx")
     if precision != "fp32":
-        for name in ("text.onnx", "vision.onnx", "fusion.onnx"):
+        for name in ("text.onnx", "vision.onnx"):
             store_half(folder / name)
     backbone.tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "card.md").write_text("In the making.\n", encoding="utf-8")
     point = {"balanced": OperatingPoint(threshold=0.5, chosen_on="nothing yet")}
-    return write_manifest(
-        folder, _manifest(folder, backbone.width, precision, Calibration(kind="temperature"), point, 0.5)
-    )
+    return write_manifest(folder, _manifest(folder, precision, Calibration(kind="temperature"), point, 0.5))
 
 
 def _manifest(
     folder: Path,
-    width: int,
     precision: Precision,
     calibration: Calibration,
     points: dict[str, OperatingPoint],
@@ -153,7 +152,6 @@ def _manifest(
         version=_VERSION,
         created=datetime.now(UTC).date().isoformat(),
         precision=precision,
-        width=width,
         text=TextSpec(),
         image=SPEC,
         writing_gate=gate,
@@ -166,20 +164,15 @@ def _manifest(
 def _parity(model: _Model, bundle: Bundle, backbone: Any, probes: Probes) -> dict[str, float]:
     """Return the largest difference of each graph's outputs from PyTorch's. Raises BundleInvalid above 1e-4."""
     some = probes.probes[:: max(1, len(probes.probes) // 24)]
-    tokens = encode(backbone.tokenizer, [probe.text for probe in some], [probe.ocr for probe in some])
-    words = tokens.padded(np.arange(len(some)))
+    second = [beside_prompt(UNKNOWN, probe.ocr) if probe.picture is not None else "" for probe in some]
+    words = encode(backbone.tokenizer, [probe.text for probe in some], second).padded(np.arange(len(some)))
     pixels = pixel_tensor(np.array(probes.pixels[:16])).contiguous().numpy()
     with torch.inference_mode():
-        text = model.text(**{name: torch.from_numpy(values) for name, values in words.items()}).numpy()
-        seen = [part.numpy() for part in model.vision(torch.from_numpy(pixels))]
-        image = np.resize(seen[0], text.shape).astype(np.float32)
-        has_image = (np.arange(len(text)) % 2).astype(np.float32)
-        pairs = {"text": text, "image": image, "has_image": has_image}
-        fused = FusionGraph(model.fusion)(**{name: torch.from_numpy(values) for name, values in pairs.items()})
+        read = TextGraph(model.judge)(**{name: torch.from_numpy(values) for name, values in words.items()})
+        seen = model.vision(torch.from_numpy(pixels))
     found = {
-        "text": _differences(bundle, "text", words, [text]),
-        "vision": _differences(bundle, "vision", {"pixels": pixels}, seen),
-        "fusion": _differences(bundle, "fusion", pairs, [part.numpy() for part in fused]),
+        "text": _differences(bundle, "text", words, [part.numpy() for part in read]),
+        "vision": _differences(bundle, "vision", {"pixels": pixels}, [part.numpy() for part in seen]),
     }
     for name, difference in found.items():
         if not difference <= _PARITY:

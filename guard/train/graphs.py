@@ -1,4 +1,4 @@
-"""The three graphs of a bundle: PyTorch modules with named inputs and outputs, written as ONNX and kept small."""
+"""The two graphs of a bundle: PyTorch modules with named inputs and outputs, written as ONNX and kept small."""
 
 import logging
 import warnings
@@ -15,10 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from guard.runtime import import_onnxruntime
-from guard.train.fusion import Fusion
-from guard.train.images import SIZE
-from guard.train.text_tower import TextTower
-from guard.train.vision_tower import VisionTower
+from guard.train.text_tower import Judge
 from guard.types import SCENARIOS
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -28,43 +25,56 @@ _LARGE = 512  # constants with fewer elements stay as they are
 _QUANTISED_OPS = ("MatMul", "Gemm", "Gather")
 
 
-class FusionGraph(nn.Module):
-    """The fusion with one output a kind of logit."""
+class TextGraph(nn.Module):
+    """The judge with one output a kind of logit."""
 
-    def __init__(self, fusion: Fusion) -> None:
+    def __init__(self, judge: Judge) -> None:
         super().__init__()
-        self.fusion = fusion
+        self.judge = judge
 
-    def forward(self, text: Any, image: Any, has_image: Any) -> tuple[Any, Any, Any]:
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> tuple[Any, Any, Any]:
         """Return unsafe (n,), scenarios (n, 14) and attacks (n, 5)."""
-        logits = self.fusion(text, image, has_image)
+        logits = self.judge(input_ids, attention_mask, token_type_ids)
         return logits[:, 0], logits[:, 1 : 1 + len(SCENARIOS)], logits[:, 1 + len(SCENARIOS) :]
 
 
-def write_text(tower: TextTower, path: Path) -> None:
+class VisionGraph(nn.Module):
+    """A tower that names: pixels to probabilities of names (n, k), and the logit of writing (n,).
+
+    Args:
+        tower: pixels to embeddings of length 1 and logits of writing.
+        anchors: where the names lie, float32 (k, width), length 1.
+        sharpness: factor on cosines before the softmax.
+    """
+
+    def __init__(self, tower: nn.Module, anchors: NDArray[np.float32], sharpness: float) -> None:
+        super().__init__()
+        self.tower = tower
+        self.sharpness = sharpness
+        self.register_buffer("anchors", torch.from_numpy(anchors.T.copy()))
+
+    def forward(self, pixels: Any) -> tuple[Any, Any]:
+        """Return names and writing."""
+        embedding, writing = self.tower(pixels)
+        return torch.softmax(self.sharpness * embedding @ self.anchors, dim=1), writing
+
+
+def write_text(judge: Judge, path: Path) -> None:
     """Write text.onnx in full precision; any number of rows and tokens."""
     sizes = {0: torch.export.Dim("n"), 1: torch.export.Dim("tokens", max=512)}
     names = ("input_ids", "attention_mask", "token_type_ids")
     # Three tensors, not one three times: the exporter takes an object that comes twice for one input.
     example = {name: torch.ones(2, 9, dtype=torch.int64) for name in names}
-    _write(tower, example, dict.fromkeys(names, sizes), ("embedding",), path)
+    _write(TextGraph(judge), example, dict.fromkeys(names, sizes), ("unsafe", "scenarios", "attacks"), path)
 
 
-def write_vision(tower: VisionTower, path: Path) -> None:
-    """Write vision.onnx in full precision; any number of pictures."""
-    pixels = torch.zeros(2, 3, SIZE, SIZE)
+def write_vision(graph: VisionGraph, size: int, path: Path) -> None:
+    """Write vision.onnx in full precision; any number of pictures of `size` pixels a side."""
+    pixels = torch.zeros(2, 3, size, size)
     shapes = {"pixels": {0: torch.export.Dim("n")}}
     # Channels last is an order in memory that the graph does not know.
-    tower = tower.to(memory_format=torch.contiguous_format)
-    _write(tower, {"pixels": pixels}, shapes, ("embedding", "writing"), path)
-
-
-def write_fusion(fusion: Fusion, path: Path) -> None:
-    """Write fusion.onnx in full precision; any number of pairs."""
-    width = fusion.meaning.in_features
-    example = {"text": torch.zeros(2, width), "image": torch.zeros(2, width), "has_image": torch.ones(2)}
-    shapes = {name: {0: torch.export.Dim("n")} for name in example}
-    _write(FusionGraph(fusion), example, shapes, ("unsafe", "scenarios", "attacks"), path)
+    graph = graph.to(memory_format=torch.contiguous_format)
+    _write(graph, {"pixels": pixels}, shapes, ("names", "writing"), path)
 
 
 def _write(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from guard.core.text import normalise
@@ -17,7 +18,8 @@ _EVERYDAY_KINDS = ("everyday", "picture_question")
 class Act:
     """Something to do with what a picture shows: harmful with some things and harmless with others, by topic.
 
-    A topic is "hazard:NAME" or "label:NAME" of the image pack; a label counts before its hazard.
+    A topic is "hazard:NAME" or "label:NAME" of the image pack, where a label counts before its hazard, or "thing:WORDS"
+    of something that the pack has no pictures of.
     """
 
     id: str
@@ -35,6 +37,23 @@ class Act:
                 return False
         return None
 
+    def things(self, *, unsafe: bool) -> tuple[str, ...]:
+        """Return the things without pictures on one side, sorted, in words: "a sand castle"."""
+        topics = self.unsafe_with if unsafe else self.safe_with
+        return tuple(sorted(topic.removeprefix("thing:") for topic in topics if topic.startswith("thing:")))
+
+
+@dataclass(frozen=True, slots=True)
+class HandPair:
+    """A pair of the hand-made test: a text beside a picture of `shows`, a label of the image pack. Never trained on."""
+
+    id: str
+    group: str
+    text: str
+    unsafe: bool
+    shows: str
+    scenario: str | None
+
 
 def own_rows() -> list[TextRow]:
     """Return the project's own prompts as rows; the group is their set of contrasting partners."""
@@ -49,8 +68,9 @@ def own_rows() -> list[TextRow]:
             attack=record["attack"],
             everyday=record["kind"] in _EVERYDAY_KINDS,
             picture_question=record["kind"] == "picture_question",
+            language=record["language"],
         )
-        for record in _records("prompts.jsonl")
+        for record in _records("prompts")
     ]
 
 
@@ -64,16 +84,39 @@ def own_acts() -> tuple[Act, ...]:
             safe_with=frozenset(record["safe_with"]),
             category=record["category"],
         )
-        for record in _records("acts.jsonl")
+        for record in _records("acts")
+    )
+
+
+def hand_pairs() -> tuple[HandPair, ...]:
+    """Return the hand-made test of pairs over pictures of held-out things."""
+    return tuple(
+        HandPair(
+            id=f"own:{record['id']}",
+            group=f"own:{record['set']}",
+            text=normalise(record["text"]),
+            unsafe=record["label"] == "unsafe",
+            shows=record["shows"],
+            scenario=record["category"],
+        )
+        for record in _records("pairs")
     )
 
 
 def own_digests() -> dict[str, str]:
-    """Return the SHA-256 of each of the project's own files of texts."""
-    folder = files("guard.train.own")
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("prompts.jsonl", "acts.jsonl")}
+    """Return the SHA-256 of each of the project's own files of texts, by folder and name."""
+    return {
+        f"{folder}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("acts", "pairs", "prompts")
+        for path in _files(folder)
+    }
 
 
-def _records(name: str) -> list[Mapping[str, Any]]:
-    text = (files("guard.train.own") / name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
+def _records(folder: str) -> list[Mapping[str, Any]]:
+    lines = [line for path in _files(folder) for line in path.read_text(encoding="utf-8").split("\n")]
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _files(folder: str) -> list[Traversable]:
+    found = (path for path in (files("guard.train.own") / folder).iterdir() if path.name.endswith(".jsonl"))
+    return sorted(found, key=lambda path: path.name)

@@ -1,20 +1,18 @@
-"""What the fusion learns from: texts met with pictures, as embeddings of the finished towers."""
+"""What the judge learns beside pictures: texts with what a picture may show, in words. No picture is looked at here."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guard.train.backbone import Backbone
-from guard.train.compositional import make_squares
-from guard.train.fusion import FusionData
+from guard.train.compositional import is_open, make_meetings, make_squares
 from guard.train.images import PHOTO_KINDS, Picture, chosen
-from guard.train.loop import autocast
+from guard.train.labels import bare_name, imagined_names, phrase_embeddings, read_labels
 from guard.train.own_data import Act
-from guard.train.rows import TextRow, targets
-from guard.train.text_tower import embed
-from guard.train.tokens import encode
+from guard.train.rows import TextRow
 
 # Pictures of these say nothing for sure beside a harmless text; beside a question about the picture they do.
 HAZARDS = frozenset(
@@ -24,82 +22,104 @@ HAZARDS = frozenset(
         "tobacco", "weapon",
     )
 )  # fmt: skip
-_SHARES = (0.2, 0.15, 0.5, 0.15)  # of a batch: plain texts, writing, squares, pictures alone
-_SQUARES = 20_000
-_MEETINGS = 3  # pictures that each text meets
+_OFTEN = 5  # pictures of a label, for it to be a likely mistake
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Gallery:
-    """Pictures with what the vision tower sees in them: `embedding` float32 (n, width)."""
+@dataclass(frozen=True, slots=True)
+class Plenty:
+    """How many rows of each kind. The default is what ships; tests run less."""
 
-    pictures: tuple[Picture, ...]
-    embedding: NDArray[np.float32]
-
-    def harmless(self, *, held_out: bool) -> NDArray[np.int64]:
-        """Return positions of photographs of nothing dangerous, on one side of the split."""
-        return chosen(
-            self.pictures,
-            lambda p: p.is_held_out == held_out and p.kind in PHOTO_KINDS and p.hazard not in HAZARDS,
-        )
-
-    def written(self, *, held_out: bool) -> NDArray[np.int64]:
-        """Return positions of pictures with writing, on one side of the split."""
-        return chosen(self.pictures, lambda p: p.is_held_out == held_out and p.written is True)
+    squares: int = 4000
+    meetings: int = 3  # of each wording, on either side
+    plain: float = 0.35  # of the plain texts meet a harmless picture as well
+    alone: int = 1500  # pictures under an empty prompt
 
 
-def fusion_data(
-    backbone: Backbone, tower: object, rows: Sequence[TextRow], acts: Sequence[Act], gallery: Gallery, *, seed: int
-) -> FusionData:
-    """Return the pairs to learn from.
+def harmless(pictures: Sequence[Picture], *, held_out: bool) -> NDArray[np.int64]:
+    """Return positions of photographs of nothing dangerous, on one side of the split."""
+    return chosen(pictures, lambda p: p.is_held_out == held_out and p.kind in PHOTO_KINDS and p.hazard not in HAZARDS)
+
+
+def with_writing(pictures: Sequence[Picture], *, held_out: bool) -> NDArray[np.int64]:
+    """Return positions of pictures with writing, on one side of the split."""
+    return chosen(pictures, lambda p: p.is_held_out == held_out and p.written is True)
+
+
+def rows_beside_pictures(
+    backbone: Backbone,
+    rows: Sequence[TextRow],
+    acts: Sequence[Act],
+    pictures: Sequence[Picture],
+    *,
+    seed: int,
+    plenty: Plenty,
+) -> list[TextRow]:
+    """Return `rows`, those with writing now beside something seen, and the rows in which a picture takes part.
 
     Args:
-        backbone: for its tokenizer.
-        tower: the finished text tower.
+        backbone: its frozen encoder says which names are near in meaning.
         rows: texts to train on, plain and with writing.
-        acts: of which squares are made, from their training side.
-        gallery: pictures; those held out are left alone.
+        acts: their training side meets labels of the training side.
+        pictures: for their labels; empty where there are none.
         seed: of every draw.
+        plenty: how many rows.
     """
-    random = np.random.default_rng(seed)
-    squares = make_squares(acts, gallery.pictures, _SQUARES, texts="train", classes="train", seed=seed)
-    plain = [row for row in rows if not row.ocr]
-    written = [row for row in rows if row.ocr]
-    alone = [TextRow("alone", "own:empty", "own:empty", "", unsafe=False), *(r for r in plain if _asks_only(r))]
-    harmless = gallery.harmless(held_out=False)
-    papers = gallery.written(held_out=False)
-    photos = chosen(gallery.pictures, lambda p: not p.is_held_out and p.kind in PHOTO_KINDS)
-    papers = papers if len(papers) else harmless
-
+    random = np.random.default_rng([seed, 3])
+    plain, written = [row for row in rows if not row.ocr], [row for row in rows if row.ocr]
+    shown = [picture for picture in pictures if not picture.is_held_out and picture.label]
+    if not shown:
+        return list(rows)
+    safe = [shown[i].label for i in harmless(shown, held_out=False)] or [picture.label for picture in shown]
+    photos = [picture.label for picture in shown if picture.kind in PHOTO_KINDS] or safe
+    papers = [shown[i].label for i in with_writing(shown, held_out=False)] or safe
+    squares = make_squares(acts, shown, plenty.squares, texts="train", classes="train", seed=seed)
     acting = [
-        TextRow("square", "own:act", pair.act, pair.text, unsafe=pair.category is not None, scenario=pair.category)
+        (_act_row(pair.text, pair.act, pair.category), shown[pair.picture].label)
         for square in squares
         for pair in square.pairs()
     ]
-    shown = np.array([pair.picture for square in squares for pair in square.pairs()], np.int64)
-    kinds: list[tuple[Sequence[TextRow], NDArray[np.int64]]] = [
-        (plain * _MEETINGS, random.choice(harmless, len(plain) * _MEETINGS)),
-        (written * _MEETINGS, random.choice(papers, len(written) * _MEETINGS)),
-        (acting, shown),
-        # An empty prompt as often as all questions together: it is how a picture alone is judged.
-        ([*alone, *alone[:1] * len(alone)], random.choice(photos, 2 * len(alone))),
+    acting += [
+        (_act_row(meeting.text, meeting.act, meeting.category), meeting.thing)
+        for meeting in make_meetings(acts, shown, plenty.meetings, seed=seed)
     ]
-    everything = [row for part, _ in kinds for row in part]
-    texts: dict[tuple[str, str], int] = {}
-    number = np.array([texts.setdefault((row.text, row.ocr), len(texts)) for row in everything], np.int64)
-    tokens = encode(backbone.tokenizer, [text for text, _ in texts], [ocr for _, ocr in texts])
-    with autocast("cpu"):
-        embedded = embed(tower, tokens)
-    return FusionData(
-        texts=embedded,
-        images=gallery.embedding,
-        text=number,
-        image=np.concatenate([pictures for _, pictures in kinds]),
-        goals=targets(everything).stacked(),
-        kind=np.concatenate([np.full(len(part), kind, np.int64) for kind, (part, _) in enumerate(kinds)]),
-        shares=_SHARES,
+    asking = [row for row in plain if row.picture_question and not row.unsafe]
+    some = [plain[i] for i in np.flatnonzero(random.random(len(plain)) < plenty.plain)]
+    empty = TextRow("alone", "own:empty", "own:empty", "", unsafe=False)
+    beside = [
+        *acting,
+        *((row, _pick(photos, random)) for row in asking),
+        *((row, _pick(safe, random)) for row in some),
+        *((row, _pick(papers if random.random() < 0.5 else photos, random)) for row in written),
+        *((empty, _pick(photos, random)) for _ in range(plenty.alone)),
+    ]
+    seen = _named(backbone, shown, [thing for _, thing in beside], random)
+    return [*plain, *(replace(row, seen=words) for (row, _), words in zip(beside, seen, strict=True))]
+
+
+def _act_row(text: str, act: str, category: str | None) -> TextRow:
+    return TextRow(f"act:{act}", "own:act", f"act:{act}", text, unsafe=category is not None, scenario=category)
+
+
+def _named(
+    backbone: Backbone, pictures: Sequence[Picture], things: Sequence[str], random: np.random.Generator
+) -> list[str]:
+    """Return what pictures of `things` might be named, never like a label that is held out from meeting texts."""
+    labels = read_labels(backbone, pictures)
+    hidden = {bare_name(label) for label in labels.labels if not is_open(label)}
+    distinct = sorted(set(things))
+    places = phrase_embeddings(backbone, [bare_name(thing) for thing in distinct])
+    row = {thing: index for index, thing in enumerate(distinct)}
+    often = Counter(picture.text for picture in pictures if picture.kind in PHOTO_KINDS)
+    common = [index for index, text in enumerate(labels.texts) if often[text] >= _OFTEN]
+    return imagined_names(
+        labels,
+        things,
+        places[[row[thing] for thing in things]],
+        np.array([name in hidden for name in labels.names], bool),
+        np.array(common or range(len(labels.texts)), np.int64),
+        random,
     )
 
 
-def _asks_only(row: TextRow) -> bool:
-    return row.picture_question and not row.unsafe
+def _pick(options: Sequence[str], random: np.random.Generator) -> str:
+    return options[int(random.integers(len(options)))]

@@ -1,5 +1,6 @@
 """Labelled pairs that a finished bundle is measured and calibrated on, kept beside the run: export needs no data."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ from numpy.typing import NDArray
 
 from guard.train.checkpoint import load_json, save_arrays, save_json
 from guard.train.compositional import Side, make_squares
-from guard.train.own_data import Act
-from guard.train.pairs import Gallery
-from guard.train.rows import TextRow, capped
+from guard.train.images import PHOTO_KINDS, Picture
+from guard.train.own_data import Act, HandPair, hand_pairs
+from guard.train.pairs import harmless, with_writing
+from guard.train.rows import TextRow, capped, share
 from guard.train.text_data import TextData
 from guard.types import Frame, PreparedPair
 
 EVERYDAY = "everyday"
+HAND_PAIRS = "pairs_by_hand"
 _ROWS_A_PACK = 1000
 
 
@@ -48,31 +51,40 @@ class Probes:
 
 
 def make_probes(
-    texts: TextData, acts: Sequence[Act], gallery: Gallery, pixels: NDArray[np.uint8], *, squares: int, seed: int
+    texts: TextData,
+    acts: Sequence[Act],
+    pictures: Sequence[Picture],
+    pixels: NDArray[np.uint8],
+    *,
+    squares: int,
+    seed: int,
 ) -> Probes:
     """Return what a run is measured on; no group of it was trained on.
 
     Everyday rows come twice: alone, and with a harmless picture. Rows with writing get a picture that shows writing.
     """
     random = np.random.default_rng([seed, 11])
-    harmless, papers = gallery.harmless(held_out=True), gallery.written(held_out=True)
-    papers = papers if len(papers) else harmless
+    plain, papers = harmless(pictures, held_out=True), with_writing(pictures, held_out=True)
+    papers = papers if len(papers) else plain
     found: list[Probe] = []
     for row in texts.held_out:
         kind = "held_out_writing" if row.ocr else "held_out_text"
         found.append(_probe(row, kind, int(random.choice(papers)) if row.ocr else None))
+        if not row.ocr and row.language != "en":
+            found.append(_probe(row, f"language:{row.language}", None))
     for row in texts.everyday:
         found.append(_probe(row, EVERYDAY, None))
-        found.append(_probe(row, EVERYDAY, int(random.choice(harmless))))
+        found.append(_probe(row, EVERYDAY, int(random.choice(plain))))
     for name, rows in texts.validation.items():
         found += [_probe(row, f"validation:{name}", None) for row in capped(rows, _ROWS_A_PACK, key="probe")]
     for name, (speaking, shown) in _CELLS.items():
-        made = make_squares(acts, gallery.pictures, squares, texts=speaking, classes=shown, seed=seed + 1)
+        made = make_squares(acts, pictures, squares, texts=speaking, classes=shown, seed=seed + 1)
         found += [
             Probe(name, p.text, p.category is not None, f"act:{p.act}", picture=p.picture, scenario=p.category)
             for square in made
             for p in square.pairs()
         ]
+    found += _by_hand(hand_pairs(), pictures)
     kept = sorted({probe.picture for probe in found if probe.picture is not None})
     place = {picture: index for index, picture in enumerate(kept)}
     renumbered = (
@@ -88,6 +100,26 @@ _CELLS: dict[str, tuple[Side, Side]] = {
     "pairs_new_things": ("train", "held_out"),
     "pairs_all_new": ("held_out", "held_out"),
 }
+
+
+def _by_hand(pairs: Sequence[HandPair], pictures: Sequence[Picture]) -> list[Probe]:
+    """Return the hand-made pairs, each beside a picture held out from the vision tower too; its id says which one."""
+    shown: dict[str, list[int]] = defaultdict(list)
+    for index, picture in enumerate(pictures):
+        if picture.is_held_out and picture.kind in PHOTO_KINDS:
+            shown[picture.label].append(index)
+    return [
+        Probe(
+            HAND_PAIRS,
+            pair.text,
+            pair.unsafe,
+            pair.group,
+            picture=shown[pair.shows][int(share("hand", pair.id) * len(shown[pair.shows]))],
+            scenario=pair.scenario,
+        )
+        for pair in pairs
+        if shown[pair.shows]
+    ]
 
 
 def save_probes(folder: Path, probes: Probes) -> None:

@@ -1,7 +1,7 @@
-"""The whole recipe in order: text tower, vision tower, fusion, and the probes that a finished bundle is measured on."""
+"""The whole recipe in order: judge, vision tower, and the probes that a finished bundle is measured on."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.errors import UsageError
-from guard.train.backbone import DEFAULT, Backbone, load_backbone
-from guard.train.checkpoint import save_arrays, save_json
+from guard.train.backbone import DEFAULT, load_backbone
+from guard.train.checkpoint import save_json
 from guard.train.drawing import draw_unwritten, draw_written, system_fonts
-from guard.train.fusion import train_fusion
 from guard.train.images import SIZE, Picture, chosen, load_pixels, pack_pictures, read_pictures
+from guard.train.labels import read_labels, save_labels
 from guard.train.loop import Budget
 from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
-from guard.train.pairs import Gallery, fusion_data
+from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
 from guard.train.rows import TextRow
 from guard.train.text_data import TextData, read_text_data
-from guard.train.text_tower import load_text, train_text
-from guard.train.vision import label_embeddings, load_vision, train_vision, vision_data
-from guard.train.vision_figures import naming, writing_gate
+from guard.train.text_tower import train_text
+from guard.train.vision import load_vision, train_vision, vision_data
+from guard.train.vision_figures import best_sharpness, hazard_recall, naming, writing_gate
 from guard.train.vision_tower import look
 
-Part = Literal["text", "vision", "fusion", "all"]
+Part = Literal["text", "vision", "all"]
 
 _SIGN_CHARS = 220
 
@@ -37,9 +37,9 @@ class Scale:
 
     text_epochs: int = 2
     text_rows: int | None = None  # at most so many rows; None is all
-    vision_epochs: int = 8
-    drawn: int = 5000  # pictures with writing; a third as many without
-    fusion_steps: int = 3000
+    vision_epochs: int = 48
+    drawn: int = 6000  # pictures with writing; a third as many without
+    plenty: Plenty = field(default_factory=Plenty)
     probe_squares: int = 400  # of each kind of novelty
 
 
@@ -69,16 +69,25 @@ class Recipe:
             return False
         if part in ("vision", "all") and not self._train_vision(texts, budget):
             return False
-        return part not in ("fusion", "all") or self._train_fusion(texts, budget)
+        if (self.out / "vision" / "vision.json").is_file():
+            pictures, pixels = self._pictures()
+            probes = make_probes(texts, own_acts(), pictures, pixels, squares=self.scale.probe_squares, seed=self.seed)
+            save_probes(self.out / "probes", probes)
+        return True
 
     def _texts(self) -> TextData:
         texts = read_text_data(self.data, profile=self.profile, seed=self.seed)
         return texts if self.scale.text_rows is None else texts.thinned(self.scale.text_rows)
 
     def _train_text(self, texts: TextData, budget: Budget) -> bool:
+        backbone = load_backbone(self.backbone)
+        pictures = read_pictures(self.data)
+        rows = rows_beside_pictures(
+            backbone, texts.train, own_acts(), pictures, seed=self.seed, plenty=self.scale.plenty
+        )
         return train_text(
-            load_backbone(self.backbone),
-            texts.train,
+            backbone,
+            rows,
             self.out / "text",
             budget=budget,
             seed=self.seed,
@@ -93,26 +102,35 @@ class Recipe:
         written = self._drawn(texts.train, pictures, pixels, self.scale.drawn, held_out=False)
         unwritten = draw_unwritten(self.scale.drawn // 3, seed=self.seed)
         data = vision_data([pictures[i] for i in train], pixels[train], written, unwritten)
+        labels = read_labels(backbone, [pictures[i] for i in train])
         folder = self.out / "vision"
         finished = train_vision(
-            backbone, data, folder, budget=budget, seed=self.seed, device=self.device, epochs=self.scale.vision_epochs
+            backbone,
+            labels,
+            data,
+            folder,
+            budget=budget,
+            seed=self.seed,
+            device=self.device,
+            epochs=self.scale.vision_epochs,
         )
         if not finished:
             return False
         model = load_vision(folder, backbone.width)
         seen = look(model.tower, pixels)
-        save_arrays(folder / "gallery.npz", {"embedding": seen.embedding})
         drawn = look(
             model.tower, self._drawn(texts.held_out, pictures, pixels, max(50, self.scale.drawn // 4), held_out=True)
         )
         typographic = chosen(pictures, lambda p: p.is_held_out and p.kind == "pack")
         photos = chosen(pictures, lambda p: p.is_held_out and p.written is False)
-        anchors = label_embeddings(backbone, data.texts, data.names)
+        sharpness = best_sharpness(pictures, seen.embedding, labels)
+        save_labels(folder, labels, sharpness)
         save_json(
             folder / "figures.json",
             {
                 "parameters": sum(p.numel() for p in model.tower.parameters()),
-                "naming": naming(pictures, seen.embedding, data.texts, anchors),
+                "naming": naming(pictures, seen.embedding, labels),
+                "hazards": hazard_recall(pictures, seen.embedding, labels, sharpness),
                 "writing": writing_gate(
                     drawn.writing,
                     (seen.writing[typographic], [pictures[i].group for i in typographic]),
@@ -121,28 +139,6 @@ class Recipe:
             },
         )
         return True
-
-    def _train_fusion(self, texts: TextData, budget: Budget) -> bool:
-        backbone = load_backbone(self.backbone)
-        heads = load_text(backbone, self.out / "text")
-        pictures, pixels = self._pictures()
-        gallery = Gallery(tuple(pictures), self._embeddings(backbone, pixels))
-        data = fusion_data(backbone, heads.tower, texts.train, own_acts(), gallery, seed=self.seed)
-        finished = train_fusion(
-            data, heads, self.out / "fusion", budget=budget, seed=self.seed, steps=self.scale.fusion_steps
-        )
-        if finished:
-            probes = make_probes(texts, own_acts(), gallery, pixels, squares=self.scale.probe_squares, seed=self.seed)
-            save_probes(self.out / "probes", probes)
-        return finished
-
-    def _embeddings(self, backbone: Backbone, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        path = self.out / "vision" / "gallery.npz"
-        if path.is_file():
-            with np.load(path) as saved:
-                if len(saved["embedding"]) == len(pixels):
-                    return np.asarray(saved["embedding"], np.float32)
-        return look(load_vision(self.out / "vision", backbone.width).tower, pixels).embedding
 
     def _pictures(self) -> tuple[list[Picture], NDArray[np.uint8]]:
         packs = read_packs(self.data, profile=self.profile)
@@ -159,6 +155,8 @@ class Recipe:
         held_out: bool,
     ) -> NDArray[np.uint8]:
         photos = chosen(pictures, lambda p: p.is_held_out == held_out and p.kind == "photo")
+        # What the packs say, so that the vision tower need not be trained anew when the project's own prompts grow.
+        rows = tuple(row for row in rows if not row.source.startswith("own:")) or rows
         return draw_written(
             count,
             texts=[row.text for row in rows if row.text.strip() and len(row.text) <= _SIGN_CHARS],

@@ -1,4 +1,4 @@
-"""What the towers learn from: one row is a prompt, the writing beside it, and what is known about the two."""
+"""What the towers learn from: one row is a prompt, the picture beside it in words, and what is known about the two."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.core.naming import UNKNOWN, beside_prompt
 from guard.types import ATTACKS, SCENARIOS
 
 HELD_OUT_SHARE = 0.1
@@ -15,7 +16,8 @@ EVERYDAY_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """A labelled text: `text` is the prompt (segment 0), `ocr` the writing of a picture (segment 1).
+    """A labelled text, alone or beside a picture: `text` is the prompt (segment 0); `seen` what the picture shows, in
+    words, and `ocr` what is written in it (segment 1).
 
     `scenario` None on an unsafe row means unknown, on a safe one none. `attack_known` False hides the attack outputs
     from the loss. `everyday` rows are ordinary use: a fixed part of them chooses the shipped thresholds.
@@ -26,18 +28,25 @@ class TextRow:
     group: str
     text: str
     unsafe: bool
+    seen: str = ""
     ocr: str = ""
     scenario: str | None = None
     attack: str | None = None
     attack_known: bool = True
     everyday: bool = False
     picture_question: bool = False
+    language: str = "en"
 
     def __post_init__(self) -> None:
         if self.scenario is not None and (not self.unsafe or self.scenario not in SCENARIOS):
             raise ValueError(f"{self.id}: scenario {self.scenario!r} on a row with unsafe={self.unsafe}")
         if self.attack is not None and self.attack not in ATTACKS:
             raise ValueError(f"{self.id}: unknown attack {self.attack!r}")
+
+    @property
+    def second(self) -> str:
+        """The second segment, "" where there is no picture."""
+        return beside_prompt(self.seen or UNKNOWN, self.ocr) if self.seen or self.ocr else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +90,10 @@ def share(key: str, group: str) -> float:
 
 
 def is_held_out(row: TextRow) -> bool:
-    """True for the groups that are never trained on: a fifth of everyday use, a tenth of all else."""
+    """True for the groups that are never trained on: a fifth of everyday use and of other languages, else a tenth."""
     if row.everyday:
         return share("guard-everyday-1", row.group) < EVERYDAY_SHARE
-    return share("guard-held-out-1", row.group) < HELD_OUT_SHARE
+    return share("guard-held-out-1", row.group) < (HELD_OUT_SHARE if row.language == "en" else 2 * HELD_OUT_SHARE)
 
 
 def capped(rows: Iterable[TextRow], limit: int, *, key: str) -> list[TextRow]:

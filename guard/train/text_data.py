@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from guard.train.own_data import own_rows
 from guard.train.packs import VALIDATION, Pack, Profile, read_packs, text_rows, without_texts
 from guard.train.passages import passages
 from guard.train.rows import TextRow, capped, is_held_out
+from guard.train.varied import varied
 from guard.train.writing import word_rows, writing_rows
 
 # Packs with more rows than they have to teach; kinds of our own that have more to teach than rows.
 _CAPS = {"davidson_tweets": 3000, "olid_tweets": 3000, "alpaca_benign": 4000}
-_REPEATED = {"own:contrast": 3, "own:hate_contrast": 2, "own:attack": 3, "own:attack_lookalike": 3, "own:everyday": 2}
+_REPEATED = {"own:contrast": 2, "own:hate_contrast": 2, "own:attack": 2, "own:attack_lookalike": 2, "own:everyday": 2}
 _NEUTRAL = "own:neutral_picture_prompt"
 
 
@@ -62,7 +65,7 @@ def read_text_data(data: Path | None, *, profile: Profile, seed: int) -> TextDat
     words = _hades_words(packs)
     trained = _with_writing(train, words, seed=seed)
     return TextData(
-        train=tuple(row for row in trained for _ in range(_REPEATED.get(row.source, 1) if not row.ocr else 1)),
+        train=(*trained, *_again(trained, seed=seed)),
         held_out=tuple(_with_writing(held, words, seed=seed)),
         everyday=everyday,
         validation=validation,
@@ -76,6 +79,17 @@ def _with_writing(rows: Sequence[TextRow], words: Sequence[tuple[str, str]], *, 
     plain = [row for row in passages(rows) if row.source != _NEUTRAL]
     empty = [TextRow(f"empty:{i}", "own:empty", "own:empty", "", unsafe=False) for i in range(20)]
     return [*plain, *empty, *neutral, *writing_rows(rows, neutral, seed=seed), *word_rows(hades, words, seed=seed)]
+
+
+def _again(rows: Sequence[TextRow], *, seed: int) -> list[TextRow]:
+    """Return what is said more than once, as another hand would type it."""
+    random = np.random.default_rng([seed, 1])
+    return [
+        replace(row, text=varied(row.text, random))
+        for row in rows
+        if not row.ocr and row.text
+        for _ in range(_REPEATED.get(row.source, 1) - 1)
+    ]
 
 
 def _hades_words(packs: Sequence[Pack]) -> list[tuple[str, str]]:

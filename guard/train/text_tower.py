@@ -1,7 +1,5 @@
-"""The text tower: a pretrained encoder, mean pooling, and the heads that it is fine-tuned under.
+"""The judge: a pretrained encoder, mean pooling and heads. It reads a prompt and, beside it, a picture in words.
 
-The embedding has two duties: to tell harm, and to keep saying what the text is about, for the fusion to combine with a
-picture. The second is held by a term that asks a linear view of the embedding to stay near the original encoder's.
 Word embeddings stay frozen: fewer words drift apart that the packs happen to hold, and a step costs half.
 """
 
@@ -17,17 +15,16 @@ from torch import nn
 from torch.nn import functional
 
 from guard.train.backbone import Backbone
-from guard.train.checkpoint import load_weights, save_arrays, save_weights
+from guard.train.checkpoint import load_weights, save_weights
 from guard.train.loop import Budget, Job, autocast, run, shuffled_batches
 from guard.train.rows import TextRow, targets
 from guard.train.tokens import Tokens, encode
 from guard.types import ATTACKS, SCENARIOS
 
 OUTPUTS = 1 + len(SCENARIOS) + len(ATTACKS)
-BATCH = 32
-_ENCODER_RATE = 6e-5
+BATCH = 40
+_ENCODER_RATE = 8e-5
 _HEAD_RATE = 1e-3
-_KEEP_MEANING = 0.5
 
 
 class TextTower(nn.Module):
@@ -46,22 +43,18 @@ class TextTower(nn.Module):
         return (hidden * weights).sum(1) / weights.sum(1)
 
 
-class TextModel(nn.Module):
-    """The tower with what it is trained under: 20 logits, and the view that keeps the meaning."""
+class Judge(nn.Module):
+    """The tower with its heads: token numbers to 20 logits: unsafe, scenarios, attacks."""
 
     def __init__(self, tower: TextTower, width: int) -> None:
         super().__init__()
         self.tower = tower
         self.dropout = nn.Dropout(0.1)
         self.heads = nn.Linear(width, OUTPUTS)
-        self.meaning = nn.Linear(width, width)
-        nn.init.eye_(self.meaning.weight)
-        nn.init.zeros_(self.meaning.bias)
 
-    def forward(self, tokens: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the logits (n, 20), and the view of the meaning (n, width)."""
-        embedding = self.tower(**tokens)
-        return self.heads(self.dropout(embedding)), self.meaning(embedding)
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
+        """Return float32 (n, 20)."""
+        return self.heads(self.dropout(self.tower(input_ids, attention_mask, token_type_ids)))
 
 
 def train_text(
@@ -76,25 +69,22 @@ def train_text(
 ) -> bool:
     """Fine-tune the text tower on `rows`; weights go to `folder`/text.safetensors. False when the time was up first."""
     torch.manual_seed(seed)
-    tokens = encode(backbone.tokenizer, [row.text for row in rows], [row.ocr for row in rows])
+    tokens = encode(backbone.tokenizer, [row.text for row in rows], [row.second for row in rows])
     goals = torch.from_numpy(targets(rows).stacked()).to(device)
     fingerprint = _fingerprint(backbone, tokens, goals, seed, epochs)
-    meanings = torch.from_numpy(_meanings(backbone, tokens, folder, fingerprint, device)).to(device)
-    model = TextModel(TextTower(backbone.encoder), backbone.width).to(device)
+    model = Judge(TextTower(backbone.encoder), backbone.width).to(device)
     model.tower.encoder.embeddings.requires_grad_(requires_grad=False)
 
     def loss(index: NDArray[np.int64]) -> Any:
         with autocast(device):
-            logits, view = model(_tensors(tokens, index, device))
-        kept = 1 - functional.cosine_similarity(view.float(), meanings[index]).mean()
-        return masked_loss(logits.float(), goals[index]) + _KEEP_MEANING * kept
+            logits = model(**_tensors(tokens, index, device))
+        return masked_loss(logits.float(), goals[index])
 
     encoder = [p for p in model.tower.parameters() if p.requires_grad]
-    heads = [*model.heads.parameters(), *model.meaning.parameters()]
     job = Job(
         name="text tower",
         module=model,
-        groups=[{"params": encoder, "lr": _ENCODER_RATE}, {"params": heads, "lr": _HEAD_RATE}],
+        groups=[{"params": encoder, "lr": _ENCODER_RATE}, {"params": list(model.heads.parameters()), "lr": _HEAD_RATE}],
         epochs=epochs,
         batches=lambda epoch: shuffled_batches(tokens.lengths, size=BATCH, seed=seed, epoch=epoch),
         loss=loss,
@@ -106,9 +96,9 @@ def train_text(
     return True
 
 
-def load_text(backbone: Backbone, folder: Path) -> TextModel:
+def load_text(backbone: Backbone, folder: Path) -> Judge:
     """Return the trained model, in evaluation mode. Raises UsageError where there is none."""
-    model = TextModel(TextTower(backbone.encoder), backbone.width)
+    model = Judge(TextTower(backbone.encoder), backbone.width)
     load_weights(folder / "text.safetensors", model)
     model.eval()
     return model
@@ -133,25 +123,12 @@ def masked_loss(logits: Any, goals: Any) -> Any:
     return parts[0] + 2 * parts[1] + parts[2]
 
 
-def _meanings(backbone: Backbone, tokens: Tokens, folder: Path, key: str, device: str) -> NDArray[np.float32]:
-    """What the original encoder says about each text; kept beside the state, since a resumed run needs it again."""
-    path = folder / "meanings.npz"
-    if path.is_file():
-        with np.load(path) as saved:
-            if str(saved["key"]) == key:
-                return np.asarray(saved["values"], np.float32)
-    with autocast(device):
-        values = embed(TextTower(backbone.encoder).eval().to(device), tokens, device=device)
-    save_arrays(path, {"key": np.array(key), "values": values})
-    return values
-
-
 def _tensors(tokens: Tokens, index: NDArray[np.int64], device: str) -> dict[str, Any]:
     return {name: torch.from_numpy(array).to(device) for name, array in tokens.padded(index).items()}
 
 
 def _fingerprint(backbone: Backbone, tokens: Tokens, goals: Any, seed: int, epochs: int) -> str:
-    digest = hashlib.sha256(f"text-1 {backbone.digest} {seed} {epochs}".encode())
+    digest = hashlib.sha256(f"judge-1 {backbone.digest} {seed} {epochs}".encode())
     for ids, segments in zip(tokens.ids, tokens.segments, strict=True):
         digest.update(ids.tobytes() + segments.tobytes())
     digest.update(goals.cpu().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Texts as token numbers: a prompt, and the writing of its picture as a second segment."""
+"""Texts as token numbers: a prompt, and what is known of its picture as a second segment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Tokens:
         return arrays
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], writing: Sequence[str], *, limit: int = MAX_TOKENS) -> Tokens:
-    """Return `[CLS] text [SEP]`, or `[CLS] text [SEP] writing [SEP]` where there is writing, cut to `limit` tokens."""
+def encode(tokenizer: Tokenizer, texts: Sequence[str], second: Sequence[str], *, limit: int = MAX_TOKENS) -> Tokens:
+    """Return `[CLS] text [SEP]`, or `[CLS] text [SEP] second [SEP]` where there is a second, cut to `limit` tokens."""
     # A copy: truncation is a setting of the tokenizer, and what a bundle ships must have none.
     own = Tokenizer.from_str(tokenizer.to_str())
     own.enable_truncation(limit)
-    pairs = [(text, found) if found else text for text, found in zip(texts, writing, strict=True)]
+    pairs = [(text, found) if found else text for text, found in zip(texts, second, strict=True)]
     encodings = own.encode_batch(pairs)
     return Tokens(
         ids=tuple(np.array(encoding.ids, np.int64) for encoding in encodings),

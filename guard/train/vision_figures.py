@@ -9,26 +9,27 @@ from numpy.typing import NDArray
 from guard.stats.bootstrap import estimate
 from guard.stats.measures import Share
 from guard.train.images import PHOTO_KINDS, Picture, chosen
+from guard.train.labels import Labels
 from guard.train.measure import as_list
+from guard.train.rows import share
 from guard.train.vision import ranks, zero_shot_classes
 
 MOST_MISSED = 0.02  # of pictures with writing
+_SHARPNESSES = tuple(range(10, 121, 2))
 MOST_FIRED = 0.15  # of photographs without: each costs an OCR of half a second
 
 
-def naming(
-    pictures: Sequence[Picture], embedding: NDArray[np.float32], texts: Sequence[str], anchors: NDArray[np.float32]
-) -> dict[str, Any]:
+def naming(pictures: Sequence[Picture], embedding: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
     """Return top-1 and top-5 on held-out groups of the 150 commonest photo classes, by kind of photograph.
 
     Args:
         pictures: all pictures, with their `embedding` (n, width).
-        texts: labels in words, with their `anchors` (k, width) in the text space.
+        labels: the names that there are.
     """
     classes = zero_shot_classes(pictures)
     place = {text: index for index, text in enumerate(classes)}
-    known = {text: index for index, text in enumerate(texts)}
-    own = anchors[[known[text] for text in classes]]
+    known = {text: index for index, text in enumerate(labels.texts)}
+    own = labels.anchors[[known[text] for text in classes]]
     result: dict[str, Any] = {"classes": len(classes)}
     for kind in PHOTO_KINDS:
         rows = chosen(pictures, lambda p, kind=kind: p.is_held_out and p.kind == kind and p.text in place)  # type: ignore[misc]
@@ -40,6 +41,51 @@ def naming(
         groups = [pictures[i].group for i in rows]
         estimates = estimate(shares, groups, resamples=1000)
         result[kind] = {"n": len(rows), "n_groups": len(set(groups)), **{k: as_list(v) for k, v in estimates.items()}}
+    return result
+
+
+def best_sharpness(pictures: Sequence[Picture], embedding: NDArray[np.float32], labels: Labels) -> float:
+    """Return the factor on cosines with which names of held-out photographs are likeliest: half of their groups say."""
+    known = {text: index for index, text in enumerate(labels.texts)}
+    rows = chosen(
+        pictures,
+        lambda p: p.is_held_out and p.kind in PHOTO_KINDS and p.text in known and share("sharp", p.group) < 0.5,
+    )
+    if not len(rows):
+        return _SHARPNESSES[0]
+    own = np.array([known[pictures[i].text] for i in rows], np.int64)
+    cosines = embedding[rows] @ labels.anchors.T
+
+    def cost(sharpness: float) -> float:
+        logits = sharpness * cosines
+        peak = logits.max(axis=1)
+        total = peak + np.log(np.exp(logits - peak[:, None]).sum(axis=1))
+        return float((total - logits[np.arange(len(own)), own]).mean())
+
+    return min(_SHARPNESSES, key=cost)
+
+
+def hazard_recall(
+    pictures: Sequence[Picture], embedding: NDArray[np.float32], labels: Labels, sharpness: float
+) -> dict[str, Any]:
+    """Return by hazard how many held-out photographs of it are named like something of that hazard, with `n`."""
+    tags = {picture.text: picture.hazard for picture in pictures if picture.text}
+    tag_of = np.array([tags[text] for text in labels.texts])
+    rows = chosen(pictures, lambda p: p.is_held_out and p.kind in PHOTO_KINDS)
+    if not len(rows):
+        return {}
+    logits = sharpness * embedding[rows] @ labels.anchors.T
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    named = sorted(set(tag_of))
+    sums = np.stack([shares[:, tag_of == tag].sum(axis=1) for tag in named], axis=1)
+    guessed = np.array(named)[sums.argmax(axis=1)]
+    result = {}
+    for tag in named:
+        own = np.array([pictures[i].hazard == tag for i in rows], bool)
+        if own.any():
+            groups = [pictures[i].group for i in rows[own]]
+            recall = estimate({"recall": Share(guessed[own] == tag, np.ones(own.sum(), bool))}, groups, resamples=500)
+            result[tag] = {"n": int(own.sum()), "n_groups": len(set(groups)), "recall": as_list(recall["recall"])}
     return result
 
 

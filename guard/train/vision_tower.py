@@ -18,11 +18,13 @@ from torch.nn import functional
 
 from guard.train.images import SIZE, SPEC
 
-WIDTHS = (48, 96, 160, 288)
+WIDTHS = (64, 128, 224, 384)
 _PATCH = 4
 # Side of the crops while a run goes on: (until this share of the steps, pixels). Small first: most is learned there at
 # a third of the cost; at last as in serving.
-_SIDES = ((0.5, 64), (0.8, 80), (1.0, SIZE))
+_SIDES = ((0.6, 64), (0.88, 96), (1.0, SIZE))
+_MIXED_UNTIL = 0.88  # share of the steps in which half of the batches are mixed
+_GREY_SHARE = 0.1
 
 
 class _Block(nn.Module):
@@ -113,11 +115,12 @@ def augmented(pixels: NDArray[np.uint8], smallest: NDArray[np.float32], side: in
     """Return random crops of pictures as the training input, float32 (n, 3, side, side).
 
     Each picture is cropped to an area share between its `smallest` and 1, stretched by up to a quarter, mirrored half
-    the time, and changed in brightness and contrast.
+    the time, changed in brightness, contrast and tint, and now and then drained of colour.
     """
     values = pixel_tensor(pixels)
     n = len(values)
-    uniform = torch.rand(7, n)
+    uniform = torch.rand(8, n)
+    tint = 0.25 * torch.randn(n, 3, 1, 1)
     low = torch.from_numpy(smallest)
     kept = (low + (1 - low) * uniform[0]).sqrt()
     stretch = torch.exp((uniform[1] - 0.5) * 0.45)
@@ -129,8 +132,44 @@ def augmented(pixels: NDArray[np.uint8], smallest: NDArray[np.float32], side: in
     grid = functional.affine_grid(theta, [n, 3, side, side], align_corners=False)
     crops = functional.grid_sample(values, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     contrast, brightness = 0.7 + 0.6 * uniform[5], 0.8 * (uniform[6] - 0.5)
-    crops = crops * contrast[:, None, None, None] + brightness[:, None, None, None]
+    crops = crops * contrast[:, None, None, None] + brightness[:, None, None, None] + tint
+    grey = (uniform[7] < _GREY_SHARE)[:, None, None, None]
+    crops = torch.where(grey, crops.mean(1, keepdim=True), crops)
     return crops.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """Another picture of the batch pasted over a part of each (CutMix, arXiv 1905.04899).
+
+    `other` (n,) says which one, `share` in [0, 1] how much of each picture is still its own.
+    """
+
+    other: Any
+    share: float
+
+    @property
+    def parts(self) -> tuple[tuple[float, Any], ...]:
+        """How much of each picture comes from where: shares with positions in the batch (n,)."""
+        own = torch.arange(len(self.other))
+        return ((1.0, own),) if self.share == 1 else ((self.share, own), (1 - self.share, self.other))
+
+
+def mixed(crops: Any, progress: float) -> tuple[Any, Mix]:
+    """Return crops (n, 3, side, side), half of the time with a rectangle of another one, and what was mixed.
+
+    Never in the last steps, when a share `progress` of them is done: at last pictures look as they do in serving.
+    """
+    n, side = len(crops), crops.shape[-1]
+    uniform = torch.rand(4).tolist()
+    other = torch.randperm(n)
+    if progress >= _MIXED_UNTIL or uniform[0] < 0.5:
+        return crops, Mix(other, 1.0)
+    length = round(side * (0.2 + 0.6 * uniform[1]))
+    top, left = int((side - length) * uniform[2]), int((side - length) * uniform[3])
+    source, crops = crops, crops.clone(memory_format=torch.channels_last)
+    crops[:, :, top : top + length, left : left + length] = source[other, :, top : top + length, left : left + length]
+    return crops, Mix(other, 1 - length**2 / side**2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
