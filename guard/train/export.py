@@ -21,6 +21,7 @@ from guard.stats.calibrators import to_probability
 from guard.train.backbone import load_backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, save_json
+from guard.train.findings import failures, languages
 from guard.train.graphs import Precision, TextGraph, VisionGraph, quantise_text, store_half, write_text, write_vision
 from guard.train.images import SPEC
 from guard.train.labels import load_labels
@@ -86,13 +87,16 @@ def export(
         chosen = [probes.probes[i] for i in compared]
         say(f"comparing {len(chosen)} of them with full precision")
         unrounded = score(exact, probes, chosen, threads=threads)
+        measured = figures(probes.probes, scored, calibration, points["balanced"].threshold)
         report: dict[str, Any] = {
             "run": run,
             "precision": precision,
             "calibration": calibration.model_dump(mode="json"),
             "operating_points": {name: point.model_dump(mode="json") for name, point in points.items()},
             "figures_at": "balanced",
-            "figures": figures(probes.probes, scored, calibration, points["balanced"].threshold),
+            "figures": measured,
+            "languages": languages(backbone.tokenizer, measured),
+            "failures": failures(probes.probes, probability, points["balanced"].threshold),
             "vision": load_json(checkpoint / "vision" / "figures.json"),
             "parity": {
                 "pytorch_to_onnx_fp32": parity,

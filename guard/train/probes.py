@@ -33,6 +33,7 @@ class Probe:
     ocr: str = ""
     picture: int | None = None
     scenario: str | None = None
+    shows: str = ""  # the label of its picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ def make_probes(
     for row in texts.held_out:
         kind = "held_out_writing" if row.ocr else "held_out_text"
         found.append(_probe(row, kind, int(random.choice(papers)) if row.ocr else None))
-        if not row.ocr and row.language != "en":
+        if not row.ocr and row.source.startswith("own:"):
             found.append(_probe(row, f"language:{row.language}", None))
     for row in texts.everyday:
         found.append(_probe(row, EVERYDAY, None))
@@ -80,7 +81,15 @@ def make_probes(
     for name, (speaking, shown) in _CELLS.items():
         made = make_squares(acts, pictures, squares, texts=speaking, classes=shown, seed=seed + 1)
         found += [
-            Probe(name, p.text, p.category is not None, f"act:{p.act}", picture=p.picture, scenario=p.category)
+            Probe(
+                name,
+                p.text,
+                p.category is not None,
+                f"act:{p.act}",
+                picture=p.picture,
+                scenario=p.category,
+                shows=pictures[p.picture].label,
+            )
             for square in made
             for p in square.pairs()
         ]
@@ -116,6 +125,7 @@ def _by_hand(pairs: Sequence[HandPair], pictures: Sequence[Picture]) -> list[Pro
             pair.group,
             picture=shown[pair.shows][int(share("hand", pair.id) * len(shown[pair.shows]))],
             scenario=pair.scenario,
+            shows=pair.shows,
         )
         for pair in pairs
         if shown[pair.shows]
