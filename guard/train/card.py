@@ -28,8 +28,8 @@ def write_card(path: Path, report: Mapping[str, Any]) -> None:
     parts = [
         "# Guard's embedded model\n",
         "Judges picture-prompt pairs sent to a multimodal LLM: raw scores for unsafe, 14 scenarios and 5 ways of "
-        "wrapping a request. A vision tower names what a picture shows; a judge reads the prompt beside these names and "
-        "the writing in the picture. Licence of the weights: Apache-2.0.\n",
+        "wrapping a request. A vision tower names what a picture shows; a judge reads the prompt beside these names "
+        "and the writing in the picture. Licence of the weights: Apache-2.0.\n",
         _made_of(run),
         _how(run, report),
         _figures(report),
@@ -75,12 +75,12 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {scale['text_epochs']} epochs of fine-tuning with mean pooling. The picture is a second segment: "
-            "names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it to combine: "
-            "every text and every thing stands on both sides of the label.",
+            f"- Judge: {scale['text_epochs']} epochs of fine-tuning with mean pooling. The picture is a second "
+            "segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it "
+            "to combine: every text and every thing stands on both sides of the label.",
             f"- Vision tower: {report['vision']['parameters'] / 1e6:.1f} M parameters from scratch, "
-            f"{scale['vision_epochs']} epochs on CPU, {run['image_size']} pixels, drawn to the frozen text embeddings of "
-            "its labels (LiT); a second output tells writing, taught on drawn pictures.",
+            f"{scale['vision_epochs']} epochs on CPU, {run['image_size']} pixels, drawn to the frozen text embeddings "
+            "of its labels (LiT); a second output tells writing, taught on drawn pictures.",
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
             "",
         ]
@@ -138,10 +138,8 @@ def _languages(languages: Mapping[str, Mapping[str, Any]]) -> str:
     words = {True: "yes", False: "**no**", None: "not measured"}
     for name, row in languages.items():
         measured = " | ".join(_shown(row.get(key)) for key in ("recall", "false_alarms"))
-        lines.append(
-            f"| {name} | {row['prompts']:,} | {row['unknown_tokens']:.1%} | {row.get('n', 0)} | {row.get('n_groups', 0)} "
-            f"| {measured} | {words[row['supported']]} |"
-        )
+        counts = f"{row['prompts']:,} | {row['unknown_tokens']:.1%} | {row.get('n', 0)} | {row.get('n_groups', 0)}"
+        lines.append(f"| {name} | {counts} | {measured} | {words[row['supported']]} |")
     return "\n".join([*lines, ""])
 
 
