@@ -1,12 +1,15 @@
 """A bundle: one folder with everything a verdict depends on, and a manifest that holds every file's digest.
 
     manifest.json    what is in the folder, how inputs are prepared, calibration, thresholds, certificates
-    text.onnx        input_ids, attention_mask, token_type_ids: int64 (n, tokens) -> embedding: float32 (n, width)
-    vision.onnx      pixels: float32 (n, 3, size, size) -> embedding: float32 (n, width), writing: float32 (n,) logit
-    fusion.onnx      text: float32 (n, width), image: float32 (n, width), has_image: float32 (n,)
+    text.onnx        input_ids, attention_mask, token_type_ids: int64 (n, tokens)
                      -> unsafe: float32 (n,), scenarios: float32 (n, 14), attacks: float32 (n, 5), all logits
+    vision.onnx      pixels: float32 (n, 3, size, size)
+                     -> names: float32 (n, k) probabilities that sum up to 1, writing: float32 (n,) logit
+    names.txt        k lines of UTF-8: what a picture shows, by column of `names`; several may be of one name
     tokenizer.json   for the `tokenizers` library
     card.md          model card
+
+A picture enters the text graph in words: its likeliest names and its writing (`guard.core.naming`), in segment 1.
 
 The bundle's digest is the SHA-256 of its manifest, which quotes every other file's digest. Records of release gates
 lie in `records/`, outside the manifest.
@@ -25,6 +28,9 @@ from guard.errors import BundleInvalid
 from guard.manifest import FileEntry, Manifest
 
 MANIFEST = "manifest.json"
+_NAMES = "names.txt"
+_MOST_NAMES_BYTES = 4_000_000
+_MOST_NAME_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,27 @@ class Bundle:
         for name, entry in manifest.files.items():
             _verify_file(folder / name, entry)
         return cls(path=folder, manifest=manifest, digest=hashlib.sha256(raw).hexdigest())
+
+    def read_names(self) -> tuple[str, ...]:
+        """Return what pictures may show, by column of the vision graph's output.
+
+        Raises:
+            BundleInvalid: the file is too large, is not UTF-8, or has a line that is no name.
+        """
+        path = self.path / _NAMES
+        size_bytes = self.manifest.files[_NAMES].size_bytes
+        if size_bytes > _MOST_NAMES_BYTES:
+            raise BundleInvalid(f"{path}: {size_bytes:,} bytes, limit is {_MOST_NAMES_BYTES:,}")
+        try:
+            names = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleInvalid(f"{path}: not readable as UTF-8") from error
+        for number, name in enumerate(names, 1):
+            if not 0 < len(name) <= _MOST_NAME_CHARS or name != name.strip() or not name.isprintable():
+                raise BundleInvalid(
+                    f"{path}: line {number} is not a name of 1 to {_MOST_NAME_CHARS} printed characters"
+                )
+        return names
 
 
 def embedded_path() -> Path:

@@ -156,7 +156,7 @@ class CacheSettings(_Section):
     verdicts: Annotated[int, Field(ge=0)] = 20_000
     """assessments of pairs"""
     pictures: Annotated[int, Field(ge=0)] = 2_000
-    """embeddings of pictures, and the writing found in them"""
+    """what pictures show, and the writing found in them"""
 
 
 class Settings(_Section):

@@ -135,7 +135,7 @@ class TextUnreadable(ContentUnjudged):
 
 
 class TextTooLong(ContentUnjudged):
-    """A text needs more token windows than the scorer judges."""
+    """A text, alone or beside its pictures, needs more token windows than the scorer judges."""
 
     code = "text_too_long"
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from guard.types import ATTACKS, SCENARIOS
 
-REQUIRED_FILES = ("text.onnx", "vision.onnx", "fusion.onnx", "tokenizer.json", "card.md")
+REQUIRED_FILES = ("text.onnx", "vision.onnx", "tokenizer.json", "names.txt", "card.md")
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,12 +99,11 @@ class OperatingPoint(_Part):
 class Manifest(_Part):
     """Everything about a bundle but the files themselves."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str
     version: str
     created: str  # ISO date
     precision: Literal["fp32", "fp16", "int8"]
-    width: PositiveInt  # of both embeddings
     text: TextSpec
     image: ImageSpec
     writing_gate: Probability = 0.2  # recommended likelihood of writing from which OCR runs
@@ -112,6 +112,14 @@ class Manifest(_Part):
     calibration: Calibration
     operating_points: Mapping[str, OperatingPoint]
     files: Mapping[str, FileEntry]
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _graphs_still_fit(cls, value: object) -> object:
+        if value == 1:
+            wording = "1 is of an earlier Guard: export the bundle again, or calibrate one of format 2"
+            raise PydanticCustomError("old_format", wording)
+        return value
 
     @model_validator(mode="after")
     def _outputs_are_known(self) -> "Manifest":

@@ -3,7 +3,8 @@
     text     a word of HARMFUL_WORDS makes a pair unsafe; a word of ACT_WORDS only beside a green picture ("together")
     picture  a red picture is unsafe alone; a green one only beside an act; black on white raises the writing logit
 
-Same arguments, same bytes: the digest is stable. Another seed changes the weak random part of every score.
+Pictures are named by their colour, and it is the name beside the prompt that the text graph reacts to. Same arguments,
+same bytes: the digest is stable. Another seed changes the weak random part of every score.
 """
 
 import string
@@ -24,9 +25,11 @@ from guard.types import ATTACKS, SCENARIOS
 
 HARMFUL_WORDS = ("bomb", "kill", "poison", "steal", "hack", "murder", "weapon", "attack")
 ACT_WORDS = ("eat", "drink", "taste", "touch", "swallow")
+NAMES = ("green thing", "red thing", "thing")
 HARMLESS_WORDS = ("hello", "the", "a", "how", "to", "is", "what", "picture", "please", "weather", "cat", "make", "i")
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_PICTURE_WORDS = ("of", "perhaps", "green", "red", "thing", "it", "says")
 _CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation
 _OPSET = 20
 
@@ -39,7 +42,7 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int 
     Args:
         folder: new or empty.
         seed: of the random weights; equal seeds give equal digests.
-        width: of both embeddings, at least 4.
+        width: of the inside of the text graph, at least 4.
         size: side of the vision graph's input in pixels.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,8 +50,8 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int 
     vocabulary = _vocabulary()
     _tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
     _save(_text_graph(vocabulary, width, random), folder / "text.onnx")
-    _save(_vision_graph(width, size, random), folder / "vision.onnx")
-    _save(_fusion_graph(width, random), folder / "fusion.onnx")
+    _save(_vision_graph(size), folder / "vision.onnx")
+    (folder / "names.txt").write_text("".join(f"{name}\n" for name in NAMES))
     (folder / "card.md").write_text("# tiny\n\nA bundle for tests. It knows a handful of words and three colours.\n")
     chosen_on = "nothing: fixed by hand"
     manifest = Manifest(
@@ -56,7 +59,6 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int 
         version=f"0.{seed}",
         created="2026-01-01",
         precision="fp32",
-        width=width,
         text=TextSpec(window_tokens=32, overlap_tokens=8, max_windows=16),
         image=ImageSpec(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         writing_gate=0.5,
@@ -72,7 +74,7 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, width: int = 16, size: int 
 
 
 def _vocabulary() -> dict[str, int]:
-    pieces = [*_SPECIAL, *HARMFUL_WORDS, *ACT_WORDS, *HARMLESS_WORDS]
+    pieces = [*_SPECIAL, *HARMFUL_WORDS, *ACT_WORDS, *HARMLESS_WORDS, *_PICTURE_WORDS]
     pieces += [piece for character in _CHARACTERS for piece in (character, f"##{character}")]
     return {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
 
@@ -90,48 +92,71 @@ def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
 
 
 def _text_graph(vocabulary: dict[str, int], width: int, random: np.random.Generator) -> onnx.ModelProto:
-    """Embedding 0 counts harmful words, 1 counts acts, the rest is a weak random trace of every other piece."""
+    """unsafe = 8·harm + 8·red + 10·act·green + weak random part − 4, each a tanh of how often its words occur.
+
+    The names of colours count in segment 1 alone, where a picture's words stand, and the other words anywhere.
+    """
     table = random.normal(0, 0.05, (len(vocabulary), width)).astype(np.float32)
-    table[:, :2] = 0
+    table[:, :4] = 0
     table[: len(_SPECIAL)] = 0
-    table[[vocabulary[word] for word in HARMFUL_WORDS], 0] = 2
-    table[[vocabulary[word] for word in ACT_WORDS], 1] = 2
+    for column, words in enumerate((HARMFUL_WORDS, ACT_WORDS, ("red",), ("green",))):
+        table[[vocabulary[word] for word in words], column] = 2
+    alone = random.normal(0, 0.2, (width, 1)).astype(np.float32)
+    alone[:4, 0] = [8, 0, 8, 0]
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["pieces"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
-        helper.make_node("Mul", ["pieces", "mask3"], ["masked"]),
-        helper.make_node("ReduceSum", ["masked", "middle"], ["sum"], keepdims=0),
-        # Segments are declared and fed, and weigh nothing here: writing in a picture counts like the prompt.
-        helper.make_node("Cast", ["token_type_ids"], ["segments"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["segments", "middle"], ["segment_sum"], keepdims=1),
-        helper.make_node("Mul", ["segment_sum", "zero"], ["nothing"]),
-        helper.make_node("Add", ["sum", "nothing"], ["total"]),
-        helper.make_node("Tanh", ["total"], ["embedding"]),
+        helper.make_node("Gather", ["table", "input_ids"], ["pieces"]),  # (n, tokens, width)
+        helper.make_node("Unsqueeze", ["token_type_ids", "last"], ["segments"]),
+        helper.make_node("Cast", ["segments"], ["is_second"], to=TensorProto.FLOAT),
+        helper.make_node("Max", ["is_second", "anywhere"], ["counts"]),
+        helper.make_node("Unsqueeze", ["attention_mask", "last"], ["attended"]),
+        helper.make_node("Cast", ["attended"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["pieces", "counts"], ["counted"]),
+        helper.make_node("Mul", ["counted", "mask"], ["masked"]),
+        helper.make_node("ReduceSum", ["masked", "tokens"], ["sum"], keepdims=0),
+        helper.make_node("Tanh", ["sum"], ["found"]),  # (n, width)
+        helper.make_node("Gather", ["found", "act"], ["acts"], axis=1),
+        helper.make_node("Gather", ["found", "green"], ["greens"], axis=1),
+        helper.make_node("Mul", ["acts", "greens"], ["both"]),
+        helper.make_node("Mul", ["both", "ten"], ["together"]),
+        helper.make_node("MatMul", ["found", "alone"], ["column"]),
+        helper.make_node("Squeeze", ["column", "width"], ["apart"]),
+        helper.make_node("Add", ["apart", "together"], ["evidence"]),
+        helper.make_node("Sub", ["evidence", "four"], ["unsafe"]),
+        helper.make_node("MatMul", ["found", "scenario_weights"], ["scenarios"]),
+        helper.make_node("MatMul", ["found", "attack_weights"], ["attacks"]),
     ]
     constants: dict[str, NDArray[Any]] = {
         "table": table,
+        "anywhere": np.array([1, 1, 0, 0] + [1] * (width - 4), np.float32),
         "last": np.array([2]),
-        "middle": np.array([1]),
-        "zero": np.zeros(1, np.float32),
+        "tokens": np.array([1]),
+        "width": np.array([1]),
+        "act": np.array(1),
+        "green": np.array(3),
+        "alone": alone,
+        "ten": np.array(10, np.float32),
+        "four": np.array(4, np.float32),
+        "scenario_weights": random.normal(0, 2, (width, len(SCENARIOS))).astype(np.float32),
+        "attack_weights": random.normal(0, 2, (width, len(ATTACKS))).astype(np.float32),
     }
     inputs: list[tuple[str, int, _Shape]] = [
         (name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
-    return _model("text", nodes, inputs, [("embedding", ["n", width])], constants)
+    outputs: list[tuple[str, _Shape]] = [
+        ("unsafe", ["n"]),
+        ("scenarios", ["n", len(SCENARIOS)]),
+        ("attacks", ["n", len(ATTACKS)]),
+    ]
+    return _model("text", nodes, inputs, outputs, constants)
 
 
-def _vision_graph(width: int, size: int, random: np.random.Generator) -> onnx.ModelProto:
-    """Embedding 0 is redness, 1 greenness, the rest a weak random trace; `writing` grows with the pixels' variance."""
-    colours = np.zeros((3, width), np.float32)
-    colours[:, 2:] = random.normal(0, 0.05, (3, width - 2))
-    colours[:, 0] = [1, -0.5, -0.5]
-    colours[:, 1] = [-0.5, 1, -0.5]
+def _vision_graph(size: int) -> onnx.ModelProto:
+    """The names are told by the mean colour, and `writing` grows with the pixels' variance."""
     nodes = [
         helper.make_node("ReduceMean", ["pixels", "plane"], ["mean"], keepdims=0),
         helper.make_node("MatMul", ["mean", "colours"], ["traces"]),
-        helper.make_node("Relu", ["traces"], ["present"]),
-        helper.make_node("Tanh", ["present"], ["embedding"]),
+        helper.make_node("Add", ["traces", "plain"], ["likely"]),
+        helper.make_node("Softmax", ["likely"], ["names"], axis=1),
         helper.make_node("Mul", ["pixels", "pixels"], ["squares"]),
         helper.make_node("ReduceMean", ["squares", "plane"], ["mean_square"], keepdims=0),
         helper.make_node("Mul", ["mean", "mean"], ["square_mean"]),
@@ -143,50 +168,14 @@ def _vision_graph(width: int, size: int, random: np.random.Generator) -> onnx.Mo
     constants: dict[str, NDArray[Any]] = {
         "plane": np.array([2, 3]),
         "channel": np.array([1]),
-        "colours": colours,
+        # One column a name: greenness, redness, and what is neither.
+        "colours": np.array([[-4, 8, 0], [8, -4, 0], [-4, -4, 0]], np.float32),
+        "plain": np.array([0, 0, 4], np.float32),
         "steepness": np.array(60, np.float32),
         "offset": np.array(3, np.float32),
     }
     inputs: list[tuple[str, int, _Shape]] = [("pixels", TensorProto.FLOAT, ["n", 3, size, size])]
-    return _model("vision", nodes, inputs, [("embedding", ["n", width]), ("writing", ["n"])], constants)
-
-
-def _fusion_graph(width: int, random: np.random.Generator) -> onnx.ModelProto:
-    """unsafe = 8·text₀ + 8·image₀ + 10·text₁·image₁ + weak random part − 4; without a picture its terms vanish."""
-    alone = np.zeros((width, 1), np.float32)
-    alone[2:, 0] = random.normal(0, 0.2, width - 2)
-    alone[0] = 8
-    both = np.zeros((width, 1), np.float32)
-    both[1] = 10
-    nodes = [
-        helper.make_node("Unsqueeze", ["has_image", "last"], ["switch"]),
-        helper.make_node("Mul", ["image", "switch"], ["seen"]),
-        helper.make_node("Mul", ["text", "seen"], ["product"]),
-        helper.make_node("Add", ["text", "seen"], ["sum"]),
-        helper.make_node("MatMul", ["sum", "alone"], ["apart"]),
-        helper.make_node("MatMul", ["product", "both"], ["together"]),
-        helper.make_node("Add", ["apart", "together"], ["evidence"]),
-        helper.make_node("Sub", ["evidence", "four"], ["column"]),
-        helper.make_node("Squeeze", ["column", "last"], ["unsafe"]),
-        helper.make_node("MatMul", ["sum", "scenario_weights"], ["scenarios"]),
-        helper.make_node("MatMul", ["sum", "attack_weights"], ["attacks"]),
-    ]
-    constants: dict[str, NDArray[Any]] = {
-        "last": np.array([1]),
-        "alone": alone,
-        "both": both,
-        "four": np.array(4, np.float32),
-        "scenario_weights": random.normal(0, 2, (width, len(SCENARIOS))).astype(np.float32),
-        "attack_weights": random.normal(0, 2, (width, len(ATTACKS))).astype(np.float32),
-    }
-    inputs: list[tuple[str, int, _Shape]] = [(name, TensorProto.FLOAT, ["n", width]) for name in ("text", "image")]
-    inputs.append(("has_image", TensorProto.FLOAT, ["n"]))
-    outputs: list[tuple[str, _Shape]] = [
-        ("unsafe", ["n"]),
-        ("scenarios", ["n", len(SCENARIOS)]),
-        ("attacks", ["n", len(ATTACKS)]),
-    ]
-    return _model("fusion", nodes, inputs, outputs, constants)
+    return _model("vision", nodes, inputs, [("names", ["n", len(NAMES)]), ("writing", ["n"])], constants)
 
 
 def _model(

@@ -27,7 +27,7 @@ class BoundedScorer:
         """Return the scores of a pair; the deadline includes the wait for a slot.
 
         Raises:
-            TextTooLong: a text needs more windows than the scorer judges.
+            TextTooLong: a text, alone or beside its pictures, needs more windows than the scorer judges.
             ScorerTimeout: no answer in time.
             ScorerFailed: the scorer raised, or gave another number of scores.
         """

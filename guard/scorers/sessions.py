@@ -13,12 +13,10 @@ HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or
 _INPUTS = {
     "text": {"input_ids", "attention_mask", "token_type_ids"},
     "vision": {"pixels"},
-    "fusion": {"text", "image", "has_image"},
 }
 _OUTPUTS = {
-    "text": {"embedding"},
-    "vision": {"embedding", "writing"},
-    "fusion": {"unsafe", "scenarios", "attacks"},
+    "text": {"unsafe", "scenarios", "attacks"},
+    "vision": {"names", "writing"},
 }
 
 
@@ -28,7 +26,6 @@ class Sessions:
 
     text: Any
     vision: Any
-    fusion: Any
     provider: str
 
 
@@ -50,8 +47,8 @@ def open_sessions(bundle: Bundle, *, provider: str) -> Sessions:
     wanted = PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
         raise ConfigInvalid(f"{wanted} cannot be loaded: this onnxruntime was built without it")
-    text, vision, fusion = (_open(onnxruntime, bundle, name, wanted) for name in ("text", "vision", "fusion"))
-    return Sessions(text, vision, fusion, wanted)
+    text, vision = (_open(onnxruntime, bundle, name, wanted) for name in ("text", "vision"))
+    return Sessions(text, vision, wanted)
 
 
 def _open(onnxruntime: Any, bundle: Bundle, name: str, provider: str) -> Any:

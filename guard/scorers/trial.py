@@ -1,4 +1,4 @@
-"""A bundle's graphs tried before they judge: the manifest, the tokenizer and the graphs must be of one bundle."""
+"""A bundle's graphs tried before they judge: manifest, tokenizer, names and graphs must be of one bundle."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,19 +13,25 @@ from guard.scorers.windows import Row
 
 Shape = tuple[int, ...]
 
+# What rounding may leave, in half precision too, of probabilities that sum up to 1.
+_MOST_OFF = 0.01
 
-def try_graphs(sessions: Sessions, manifest: Manifest, rows: Sequence[Row]) -> None:
+
+def try_graphs(sessions: Sessions, manifest: Manifest, rows: Sequence[Row], *, n_names: int) -> None:
     """Run each graph on the largest input that it will get, and check shape and values of what it gives.
 
     Args:
         rows: of tokens: the shortest that can occur, and the longest with the highest token that there is.
+        n_names: lines of names.txt.
 
     Raises:
-        BundleInvalid: a graph fails, or gives an output of another shape or values that are not finite.
+        BundleInvalid: a graph fails, or gives an output of another shape, values that are not finite, or names whose
+            probabilities are none.
     """
-    width, image = manifest.width, manifest.image
+    logits = {"unsafe": (1,), "scenarios": (1, len(manifest.scenarios)), "attacks": (1, len(manifest.attacks))}
     for row in rows:
-        _run(sessions.text, "text", row.feeds, {"embedding": (1, width)})
+        _run(sessions.text, "text", row.feeds, logits)
+    image = manifest.image
     # A graph of another size would else be found out after gigabytes were filled.
     declared = sessions.vision.get_inputs()[0].shape
     if declared[1:] != [3, image.size, image.size] and all(isinstance(side, int) for side in declared[1:]):
@@ -33,21 +39,21 @@ def try_graphs(sessions: Sessions, manifest: Manifest, rows: Sequence[Row]) -> N
             f"vision.onnx takes pictures of {declared[1:]}, the manifest says {image.size} x {image.size}"
         )
     pixels = np.zeros((1, 3, image.size, image.size), np.float32)
-    _run(sessions.vision, "vision", {"pixels": pixels}, {"embedding": (1, width), "writing": (1,)})
-    half = np.zeros((1, width), np.float32)
-    outputs = {"unsafe": (1,), "scenarios": (1, len(manifest.scenarios)), "attacks": (1, len(manifest.attacks))}
-    for has_image in (0, 1):
-        feeds = {"text": half, "image": half, "has_image": np.full(1, has_image, np.float32)}
-        _run(sessions.fusion, "fusion", feeds, outputs)
+    names, _ = _run(sessions.vision, "vision", {"pixels": pixels}, {"names": (1, n_names), "writing": (1,)})
+    if names.min() < 0 or abs(names.sum() - 1) > _MOST_OFF:
+        raise BundleInvalid("vision.onnx gives names whose probabilities do not sum up to 1")
 
 
-def _run(session: Any, name: str, feeds: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> None:
+def _run(session: Any, name: str, feeds: Mapping[str, NDArray[Any]], expected: Mapping[str, Shape]) -> list[Any]:
     try:
         found = session.run(list(expected), feeds)
     except Exception as error:
         raise BundleInvalid(f"{name}.onnx does not run as the manifest says: {type(error).__name__}") from error
     for (output, shape), values in zip(expected.items(), found, strict=True):
         if values.shape != shape:
-            raise BundleInvalid(f"{name}.onnx gives {output} of shape {values.shape}, the manifest says {shape}")
+            raise BundleInvalid(
+                f"{name}.onnx gives {output} of shape {values.shape}, manifest and names.txt say {shape}"
+            )
         if not np.isfinite(values).all():
             raise BundleInvalid(f"{name}.onnx gives {output} that is not finite")
+    return list(found)

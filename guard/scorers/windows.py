@@ -1,6 +1,6 @@
 """Text as rows of tokens: windows that overlap, so that nothing is cut off and nothing is lost at a seam.
 
-A row is [CLS] prompt [SEP], or [CLS] prompt [SEP] writing [SEP] where a picture holds writing, which is segment 1.
+A row is [CLS] prompt [SEP], or [CLS] prompt [SEP] seen [SEP] beside a picture, whose words are segment 1.
 """
 
 import re
@@ -53,18 +53,33 @@ class Windows:
         if (spec.window_tokens - 3) // 2 <= spec.overlap_tokens // 2:
             raise BundleInvalid(f"a window of {spec.window_tokens} tokens cannot overlap by {spec.overlap_tokens}")
 
-    def of_prompt(self, prompt: str) -> list[Row]:
+    def tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text; of one that is too long in any case, enough of them to tell.
+
+        Raises:
+            TextTooLong: it has so many characters that its tokens need not be counted.
+        """
+        if len(text) > self._spec.most_chars:
+            raise TextTooLong(f"{len(text):,} characters, at most {self._spec.most_chars:,} are judged")
+        most = self._spec.max_windows * self._spec.window_tokens
+        ids: list[int] = []
+        for part in _slices(_LONG_WORD.sub(r"\1 ", text)):
+            ids += self._tokenizer.encode(part, add_special_tokens=False).ids
+            if len(ids) > most:
+                break
+        return ids
+
+    def of_prompt(self, tokens: list[int]) -> list[Row]:
         """Return the windows of a prompt alone: at least one, for an empty prompt too. Raises TextTooLong."""
-        pieces = self._cut(self._tokens(prompt), self._spec.window_tokens - 2, self._spec.overlap_tokens)
+        pieces = self._cut(tokens, self._spec.window_tokens - 2, self._spec.overlap_tokens)
         return self._checked([self._row(piece, None) for piece in pieces])
 
-    def of_pair(self, prompt: str, writing: str) -> list[Row]:
-        """Return the windows of a prompt with the writing in a picture, which is not empty. Raises TextTooLong.
+    def of_pair(self, first: list[int], second: list[int]) -> list[Row]:
+        """Return the windows of a prompt, empty for none, with the words of a picture. Raises TextTooLong.
 
         Where one of them is short, every window holds all of it. Where both are long, each window of the prompt is
-        joined by the beginning of the writing, and each window of the writing by the end of the prompt.
+        joined by the beginning of the words, and each window of the words by the end of the prompt.
         """
-        first, second = self._tokens(prompt), self._tokens(writing)
         room, overlap = self._spec.window_tokens - 3, self._spec.overlap_tokens
         half = room // 2
         if len(first) <= half:
@@ -82,18 +97,6 @@ class Windows:
         highest = max(self._tokenizer.get_vocab(with_added_tokens=True).values())
         half, room = self._spec.window_tokens // 2, self._spec.window_tokens - 3
         return [self._row([], None), self._row([highest] * (room - half), [highest] * half)]
-
-    def _tokens(self, text: str) -> list[int]:
-        """Return the tokens of a text; of one that is too long in any case, enough of them to tell."""
-        if len(text) > self._spec.most_chars:
-            raise TextTooLong(f"{len(text):,} characters, at most {self._spec.most_chars:,} are judged")
-        most = self._spec.max_windows * self._spec.window_tokens
-        ids: list[int] = []
-        for part in _slices(_LONG_WORD.sub(r"\1 ", text)):
-            ids += self._tokenizer.encode(part, add_special_tokens=False).ids
-            if len(ids) > most:
-                break
-        return ids
 
     def _cut(self, tokens: list[int], size: int, overlap: int) -> list[list[int]]:
         starts = range(0, max(len(tokens) - overlap, 1), size - overlap)

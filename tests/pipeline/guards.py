@@ -20,7 +20,6 @@ BUNDLE = Bundle(
         version="1",
         created="2026-01-01",
         precision="fp32",
-        width=4,
         text=TextSpec(),
         image=ImageSpec(size=8, mean=(0, 0, 0), std=(1, 1, 1)),
         writing_gate=0.5,

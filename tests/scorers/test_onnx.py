@@ -1,5 +1,6 @@
+import string
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from guard.errors import BundleInvalid, ConfigInvalid, ScorerFailed, TextTooLong
 from guard.manifest import Manifest, TextSpec
 from guard.runtime import import_onnxruntime
 from guard.scorers.onnx import OnnxScorer
+from guard.scorers.windows import Row
 from guard.types import Frame, PreparedPair
 from tests.pictures import solid
 from tests.tiny_bundle import make_tiny_bundle
@@ -26,7 +28,7 @@ def _frame(data: bytes) -> Frame:
     return frame
 
 
-RED, GREEN, GREY = (_frame(solid(colour)) for colour in ("red", "lime", "grey"))
+RED, GREEN, BLUE, GREY = (_frame(solid(colour)) for colour in ("red", "lime", "blue", "grey"))
 
 
 @pytest.fixture(scope="module")
@@ -111,21 +113,77 @@ async def test_harm_in_any_frame_counts(scorer: OnnxScorer, place: int) -> None:
     assert score > 0
 
 
-@pytest.mark.parametrize("place", [0, 1, 4])
-async def test_frames_fused_in_several_runs_score_as_in_one(
-    scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch, place: int
+async def test_half_scores_within_a_pair_as_it_does_alone(scorer: OnnxScorer) -> None:
+    frames, ocr = (GREEN, GREY), ("", "make a bomb")
+    pair, text, picture = await scorer.score(
+        [PreparedPair("eat the cat", frames, ocr), PreparedPair("eat the cat"), PreparedPair("", frames, ocr)]
+    )
+
+    assert (pair.text_alone, pair.image_alone) == (text.unsafe, picture.unsafe)
+    assert pair.unsafe > max(text.unsafe, picture.unsafe)
+
+
+async def test_words_of_a_prompt_are_no_picture(scorer: OnnxScorer) -> None:
+    said, shown = await _unsafe(
+        scorer, PreparedPair("eat a picture of green thing", (GREY,), ("",)), PreparedPair("eat it", (GREEN,), ("",))
+    )
+
+    assert said < 0 < shown
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    """Return the rows that the text graph judges, as they come."""
+    rows: list[Row] = []
+    judge = OnnxScorer._judge
+
+    def watched(scorer: OnnxScorer, chunk: Sequence[Row]) -> Any:
+        rows.extend(chunk)
+        return judge(scorer, chunk)
+
+    monkeypatch.setattr(OnnxScorer, "_judge", watched)
+    return rows
+
+
+@pytest.mark.parametrize("short_chars", [0, 2000])
+async def test_frames_that_show_and_say_the_same_are_judged_once(
+    scorer: OnnxScorer, judged: list[Row], monkeypatch: pytest.MonkeyPatch, short_chars: int
 ) -> None:
-    frames = [GREY] * 5
-    frames[place] = RED
-    pair = PreparedPair("hello " * 300, tuple(frames), ("",) * 5)
-    (at_once,) = await scorer.score([pair])
-    monkeypatch.setattr("guard.scorers.onnx._MEETINGS_A_RUN", 2)
+    monkeypatch.setattr("guard.scorers.onnx._SHORT_CHARS", short_chars)
+    frames = (GREY, BLUE, GREEN, GREY, GREEN, BLUE)
 
-    (in_several,) = await scorer.score([pair])
+    await scorer.score([PreparedPair("eat it", frames, ("", "", "", "a cat", "", "a cat"))])
 
-    assert in_several.unsafe == pytest.approx(at_once.unsafe, abs=1e-5)
-    assert in_several.image_alone == pytest.approx(at_once.image_alone, abs=1e-5)
-    assert in_several.scenarios == pytest.approx(at_once.scenarios, abs=1e-5)
+    # Of the prompt alone, and of three second segments each alone and beside it.
+    assert len(judged) == 1 + 2 * 3
+
+
+async def test_half_that_is_missing_costs_nothing(scorer: OnnxScorer, judged: list[Row]) -> None:
+    await scorer.score([PreparedPair("hello")])
+    await scorer.score([PreparedPair("", (GREY,), ("",))])
+
+    assert len(judged) == 2
+
+
+async def test_more_windows_than_a_pair_may_have_are_too_long_before_any_is_judged(
+    scorer: OnnxScorer, judged: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = tuple(string.digits + string.ascii_lowercase)
+    pair = PreparedPair("the cat " * 110, (GREY,) * 36 + (GREEN,) * 36, writing * 2)
+
+    with pytest.raises(TextTooLong, match=r"^more than 1,024 windows of text and pictures$"):
+        await scorer.score([pair])
+    assert judged == []
+
+    monkeypatch.setattr("guard.scorers.onnx._MOST_ROWS", 10_000)
+    await scorer.score([pair])
+    assert len(judged) > 1024
+
+
+async def test_many_frames_beside_a_long_text_are_judged_where_they_show_the_same(scorer: OnnxScorer) -> None:
+    (score,) = await _unsafe(scorer, PreparedPair("the cat " * 90 + "eat", (GREEN,) * 256, ("",) * 256))
+
+    assert score > 0
 
 
 async def test_score_of_a_pair_does_not_depend_on_its_neighbours(scorer: OnnxScorer) -> None:
@@ -163,14 +221,19 @@ async def test_runtime_that_breaks_is_a_failed_scorer_without_its_message(scorer
 
 
 async def test_score_that_is_not_finite_is_a_failed_scorer(scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_a_number(_: object, text: Any, image: Any = None) -> object:
-        rows = np.full(1, np.nan, np.float32)
-        return type("Logits", (), {"unsafe": rows, "scenarios": np.zeros((1, 14)), "attacks": np.zeros((1, 5))})
-
-    monkeypatch.setattr(OnnxScorer, "_fuse", not_a_number)
+    monkeypatch.setattr(OnnxScorer, "_judge", lambda _, rows: np.full((len(rows), 20), np.nan, np.float32))
 
     with pytest.raises(ScorerFailed, match=r"^onnxruntime raised ValueError$"):
         await scorer.score([PreparedPair("hello")])
+
+
+async def test_picture_whose_names_are_not_numbers_is_a_failed_scorer(
+    scorer: OnnxScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.scorers.onnx.frame_tensor", lambda *_: np.full((3, 32, 32), np.nan, np.float32))
+
+    with pytest.raises(ScorerFailed, match=r"^vision\.onnx gave something that is not a finite number$"):
+        await scorer.score([PreparedPair("hello", (GREY,), ("",))])
 
 
 def test_info_names_what_judges(bundle: Bundle) -> None:
@@ -195,11 +258,28 @@ def test_missing_onnxruntime_says_what_to_install(bundle: Bundle, monkeypatch: p
 
 
 def _spoil_graph(folder: Path) -> None:
-    (folder / "fusion.onnx").write_bytes(b"not a graph")
+    (folder / "vision.onnx").write_bytes(b"not a graph")
 
 
 def _swap_graphs(folder: Path) -> None:
-    (folder / "fusion.onnx").write_bytes((folder / "text.onnx").read_bytes())
+    (folder / "vision.onnx").write_bytes((folder / "text.onnx").read_bytes())
+
+
+def _sum_up_to_two(folder: Path) -> None:
+    model = onnx.load(folder / "vision.onnx")
+    (softmax,) = (node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.output[0] = "half"
+    model.graph.node.append(helper.make_node("Add", ["half", "half"], ["names"]))
+    onnx.save(model, folder / "vision.onnx")
+
+
+def _name_one_more(folder: Path) -> None:
+    with (folder / "names.txt").open("a") as file:
+        file.write("blue thing\n")
+
+
+def _leave_a_name_out(folder: Path) -> None:
+    (folder / "names.txt").write_text("green thing\n\nthing\n")
 
 
 def _spoil_tokenizer(folder: Path) -> None:
@@ -217,8 +297,11 @@ def _add_token_beyond_the_vocabulary(folder: Path) -> None:
     [
         (_add_token_beyond_the_vocabulary, "text.onnx does not run as the manifest says"),
         (_spoil_graph, "cannot be loaded"),
-        (_swap_graphs, "are not those of fusion"),
+        (_swap_graphs, "are not those of vision"),
         (_spoil_tokenizer, "not a tokenizer"),
+        (_name_one_more, r"vision\.onnx gives names of shape \(1, 3\), manifest and names\.txt say \(1, 4\)"),
+        (_leave_a_name_out, r"names\.txt: line 2 is not a name"),
+        (_sum_up_to_two, r"vision\.onnx gives names whose probabilities do not sum up to 1"),
     ],
 )
 def test_bundle_whose_parts_do_not_fit_is_refused(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
@@ -229,21 +312,11 @@ def test_bundle_whose_parts_do_not_fit_is_refused(tmp_path: Path, spoil: Callabl
         OnnxScorer(write_manifest(tmp_path, manifest))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"width": 8}, r"text\.onnx gives embedding of shape \(1, 16\), the manifest says \(1, 8\)"),
-        ({"image": {"size": 64}}, r"vision\.onnx takes pictures of \[3, 32, 32\], the manifest says 64 x 64"),
-    ],
-)
-def test_graphs_of_other_sizes_than_the_manifest_says_are_refused(
-    tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
+def test_vision_graph_of_another_size_than_the_manifest_says_is_refused(tmp_path: Path) -> None:
     document = make_tiny_bundle(tmp_path).manifest.model_dump()
-    for key, value in change.items():
-        document[key] = document[key] | value if isinstance(value, dict) else value
+    document["image"] |= {"size": 64}
 
-    with pytest.raises(BundleInvalid, match=message):
+    with pytest.raises(BundleInvalid, match=r"vision\.onnx takes pictures of \[3, 32, 32\], the manifest says 64 x 64"):
         OnnxScorer(write_manifest(tmp_path, Manifest.model_validate(document)))
 
 
@@ -264,11 +337,11 @@ def _limit_tokens(path: Path, most: int) -> None:
     """Give a text graph a table of `most` positions, as real ones have."""
     model = onnx.load(path)
     nodes = [
-        helper.make_node("CumSum", ["attention_mask", "axis"], ["counted"]),
-        helper.make_node("Sub", ["counted", "one"], ["places"]),
+        helper.make_node("CumSum", ["attention_mask", "axis"], ["ordinals"]),
+        helper.make_node("Sub", ["ordinals", "one"], ["places"]),
         helper.make_node("Gather", ["positions", "places"], ["at"]),
         helper.make_node("ReduceSum", ["at", "all"], ["no_weight"], keepdims=0),
-        helper.make_node("Add", ["raw", "no_weight"], ["embedding"]),
+        helper.make_node("Add", ["raw", "no_weight"], ["attacks"]),
     ]
     model.graph.node[-1].output[0] = "raw"
     model.graph.node.extend(nodes)

@@ -45,7 +45,7 @@ def _read(tokenizer: Tokenizer, row: Row) -> tuple[list[str], list[str]]:
 
 
 def test_short_prompt_is_one_row_like_the_tokenizer_makes_it(tokenizer: Tokenizer, windows: Windows) -> None:
-    (row,) = windows.of_prompt("how to bake")
+    (row,) = windows.of_prompt(windows.tokens("how to bake"))
 
     assert row.ids[0].tolist() == tokenizer.encode("how to bake").ids
     assert row.segments.tolist() == [[0] * row.ids.shape[1]]
@@ -53,7 +53,7 @@ def test_short_prompt_is_one_row_like_the_tokenizer_makes_it(tokenizer: Tokenize
 
 
 def test_short_pair_is_one_row_like_the_tokenizer_makes_it(tokenizer: Tokenizer, windows: Windows) -> None:
-    (row,) = windows.of_pair("how to", "bake it")
+    (row,) = windows.of_pair(windows.tokens("how to"), windows.tokens("bake it"))
     expected = tokenizer.encode("how to", "bake it")
 
     assert row.ids[0].tolist() == expected.ids
@@ -61,7 +61,7 @@ def test_short_pair_is_one_row_like_the_tokenizer_makes_it(tokenizer: Tokenizer,
 
 
 def test_empty_prompt_is_one_row_of_special_tokens(windows: Windows) -> None:
-    (row,) = windows.of_prompt("")
+    (row,) = windows.of_prompt([])
 
     assert row.ids.shape == (1, 2)
 
@@ -71,7 +71,7 @@ def test_every_token_of_a_prompt_is_in_a_window_beside_its_neighbours(
     tokenizer: Tokenizer, windows: Windows, count: int
 ) -> None:
     text = _tokens(count)
-    rows = [_read(tokenizer, row)[0] for row in windows.of_prompt(text)]
+    rows = [_read(tokenizer, row)[0] for row in windows.of_prompt(windows.tokens(text))]
 
     joined = rows[0]
     for row in rows[1:]:
@@ -85,7 +85,8 @@ def test_every_token_of_a_prompt_is_in_a_window_beside_its_neighbours(
 def test_every_token_of_a_pair_is_in_a_window_with_some_of_the_other(
     tokenizer: Tokenizer, windows: Windows, prompt: int, written: int
 ) -> None:
-    rows = [_read(tokenizer, row) for row in windows.of_pair(_tokens(prompt), _tokens(written))]
+    first, second = windows.tokens(_tokens(prompt)), windows.tokens(_tokens(written))
+    rows = [_read(tokenizer, row) for row in windows.of_pair(first, second)]
 
     overlap = SPEC.overlap_tokens // 2
     for segment, count in ((0, prompt), (1, written)):
@@ -99,16 +100,16 @@ def test_every_token_of_a_pair_is_in_a_window_with_some_of_the_other(
 
 
 def test_word_beyond_the_tokenizers_limit_is_read_in_pieces(tokenizer: Tokenizer, windows: Windows) -> None:
-    row = windows.of_prompt("x" * 70)[0]
+    row = windows.of_prompt(windows.tokens("x" * 70))[0]
 
     assert "[UNK]" not in [tokenizer.id_to_token(id_) for id_ in row.ids[0].tolist()]
 
 
 def test_more_windows_than_allowed_are_too_long(windows: Windows) -> None:
     with pytest.raises(TextTooLong, match=r"^more than 20 windows of text$"):
-        windows.of_prompt(_tokens(400))
+        windows.of_prompt(windows.tokens(_tokens(400)))
     with pytest.raises(TextTooLong, match=r"^more than 20 windows of text$"):
-        windows.of_pair(_tokens(300), _tokens(300))
+        windows.of_pair(windows.tokens(_tokens(300)), windows.tokens(_tokens(300)))
 
 
 class _Watched:
@@ -130,9 +131,8 @@ class _Watched:
 def test_text_is_tokenised_in_slices_to_the_tokens_of_the_whole(tokenizer: Tokenizer, parts: list[str]) -> None:
     watched = _Watched(tokenizer)
     text = " ".join(parts) * 3
-    rows = Windows(cast("Tokenizer", watched), TextSpec(max_windows=500, overlap_tokens=0)).of_prompt(text)
+    read = Windows(cast("Tokenizer", watched), TextSpec(max_windows=500)).tokens(text)
 
-    read = [id_ for row in rows for id_ in row.ids[0].tolist()[1:-1]]
     spaced = re.sub(r"(\S{64})(?=\S)", r"\1 ", text)
     assert read == tokenizer.encode(spaced, add_special_tokens=False).ids
     assert max(watched.lengths) <= 2048
@@ -141,15 +141,16 @@ def test_text_is_tokenised_in_slices_to_the_tokens_of_the_whole(tokenizer: Token
 def test_tokenising_stops_once_a_text_is_too_long(tokenizer: Tokenizer) -> None:
     watched = _Watched(tokenizer)
 
+    windows = Windows(cast("Tokenizer", watched), TextSpec(window_tokens=128, max_windows=128))
     with pytest.raises(TextTooLong):
-        Windows(cast("Tokenizer", watched), TextSpec(window_tokens=128, max_windows=128)).of_prompt("中" * 200_000)
+        windows.of_prompt(windows.tokens("中" * 200_000))
 
     assert sum(watched.lengths) < 20_000
 
 
 def test_far_too_long_text_is_refused_before_it_is_tokenised(windows: Windows) -> None:
     with pytest.raises(TextTooLong, match=r"^30,000,000 characters"):
-        windows.of_prompt("x" * 30_000_000)
+        windows.tokens("x" * 30_000_000)
 
 
 def test_window_without_room_to_step_is_an_invalid_bundle(tokenizer: Tokenizer) -> None:
