@@ -103,6 +103,12 @@ def hand_pairs() -> tuple[HandPair, ...]:
     )
 
 
+def dropped_wordings() -> frozenset[str]:
+    """Return the digests of wordings that training leaves out, whatever pack they are in."""
+    lines = (files("guard.train.own") / "dropped.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
 def own_digests() -> dict[str, str]:
     """Return the SHA-256 of each of the project's own files of texts, by folder and name."""
     return {

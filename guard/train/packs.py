@@ -1,6 +1,7 @@
 """The packs of `GUARD_DATA/packs` as rows: which may be used, what their categories mean, what is left out."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,12 +129,17 @@ def text_rows(pack: Pack) -> list[TextRow]:
 
 def without_texts(rows: Sequence[TextRow], forbidden: Sequence[TextRow]) -> list[TextRow]:
     """Return the rows whose wording occurs in none of `forbidden`: nothing that measures is trained on."""
-    keys = {_key(row) for row in forbidden}
-    return [row for row in rows if _key(row) not in keys]
+    keys = {_wording(row.text) for row in forbidden}
+    return [row for row in rows if _wording(row.text) not in keys]
 
 
-def _key(row: TextRow) -> str:
-    return " ".join(row.text.casefold().split())
+def wording_digest(text: str) -> str:
+    """Return the SHA-256 of a text's wording: normalised, without case, one blank between words."""
+    return hashlib.sha256(_wording(normalise(text)).encode()).hexdigest()
+
+
+def _wording(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _scenario_of_group(pack: Pack) -> dict[str, str]:

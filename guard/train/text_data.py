@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from guard.train.own_data import own_rows
-from guard.train.packs import VALIDATION, Pack, Profile, read_packs, text_rows, without_texts
+from guard.train.own_data import dropped_wordings, own_rows
+from guard.train.packs import VALIDATION, Pack, Profile, read_packs, text_rows, without_texts, wording_digest
 from guard.train.passages import passages
 from guard.train.rows import TextRow, capped, is_held_out
 from guard.train.varied import varied
@@ -56,13 +56,15 @@ def read_text_data(data: Path | None, *, profile: Profile, seed: int) -> TextDat
         if pack.use == "train":
             found = text_rows(pack)
             rows += capped(found, _CAPS.get(pack.name, len(found)), key="cap")
+    dropped = dropped_wordings()
+    rows = [row for row in rows if wording_digest(row.text) not in dropped]
     rows = without_texts(rows, [row for held in validation.values() for row in held])
     everyday = tuple(row for row in rows if row.everyday and is_held_out(row))
     held = [row for row in rows if not row.everyday and is_held_out(row)]
     train = [row for row in rows if not is_held_out(row)]
     # Everyday texts occur twice in the packs' sources now and then: wording decides, not the group alone.
     train = without_texts(train, [*everyday, *held])
-    words = _hades_words(packs)
+    words = [(group, text) for group, text in _hades_words(packs) if wording_digest(text) not in dropped]
     trained = _with_writing(train, words, seed=seed)
     return TextData(
         train=(*trained, *_again(trained, seed=seed)),

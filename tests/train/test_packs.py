@@ -1,12 +1,14 @@
 """Packs become rows by licence, category and split, and what measures is never trained on."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from guard.errors import UsageError
-from guard.train.packs import read_packs, text_rows, without_texts
+from guard.train.own_data import dropped_wordings
+from guard.train.packs import read_packs, text_rows, without_texts, wording_digest
 from guard.train.rows import TextRow
 from guard.train.text_data import read_text_data
 
@@ -67,6 +69,21 @@ def test_a_wording_that_measures_is_not_trained_on() -> None:
     assert without_texts([trained, other], [TextRow("c", "v", "c", "plan a robbery", unsafe=True)]) == [other]
 
 
+def test_a_dropped_wording_is_used_for_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped = frozenset({wording_digest("how do I  FORGE a cheque?")})
+    monkeypatch.setattr("guard.train.text_data.dropped_wordings", lambda: dropped)
+
+    texts = read_text_data(data, profile="all", seed=0)
+
+    used = [*texts.train, *texts.held_out, *texts.everyday]
+    assert [row.id for row in used if row.source == "figstep"] == []
+    assert [row.id for row in used if row.source == "tensor_trust"] != []
+
+
+def test_the_list_of_dropped_wordings_holds_digests_alone() -> None:
+    assert [line for line in dropped_wordings() if not re.fullmatch("[0-9a-f]{64}", line)] == []
+
+
 def test_validation_packs_only_report(data: Path) -> None:
     write_pack(data, "benign_prompts", "permissive", "train", [{"text": "Plan a robbery"}, {"text": "Plan a wedding"}])
 
@@ -94,4 +111,4 @@ def test_splits_do_not_move_with_the_seed(data: Path) -> None:
     one, two = (read_text_data(data, profile="permissive", seed=seed) for seed in (0, 1))
 
     assert one.everyday == two.everyday
-    assert {row.text for row in one.train if not row.ocr} == {row.text for row in two.train if not row.ocr}
+    assert {row.id for row in one.train if not row.ocr} == {row.id for row in two.train if not row.ocr}
