@@ -19,6 +19,7 @@ from guard.bundle import Bundle
 from guard.core.cache import LruCache
 from guard.core.image import frame_tensor
 from guard.core.naming import beside_prompt, name_picture
+from guard.core.together import together
 from guard.errors import BundleInvalid, GuardError, ScorerFailed, TextTooLong
 from guard.ports import ScorerInfo
 from guard.scorers.sessions import open_sessions
@@ -28,10 +29,11 @@ from guard.stats.logistic import logistic
 from guard.types import SCENARIOS, Frame, PreparedPair, Scores
 
 Logits: TypeAlias = NDArray[np.float32]  # (n, 1 + scenarios + attacks): what the text graph says about n rows
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What is read up to this length is scored in one go in one thread; longer texts and many frames have their windows
-# spread over all of them, a few at a time, so that they get done sooner and shorter ones need not wait for all of it.
+# What is read up to this length is scored in one go in one thread; longer texts and many frames are spread over all of
+# them, a few windows at a time, so that they get done sooner and shorter ones need not wait for all of it.
 _SHORT_CHARS = 2000
 _SEEN_CHARS = 40  # of the words for a frame without writing, roughly
 _ROWS_A_RUN = 4
@@ -88,6 +90,7 @@ class OnnxScorer:
             provider=self._sessions.provider,
             precision=bundle.manifest.precision,
         )
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="guard-score")
         self._pictures: LruCache[str, _Picture] = LruCache(picture_cache)
         self._lock = Lock()  # of `_pictures`
@@ -104,7 +107,7 @@ class OnnxScorer:
             TextTooLong: a text needs more windows than the bundle allows, or with its pictures more than are judged.
             ScorerFailed: the runtime failed, or gave something that is not a finite number.
         """
-        return list(await asyncio.gather(*map(self._score, pairs)))
+        return await together(map(self._score, pairs))
 
     async def text_likelihood(self, frame: Frame) -> float:
         """Return how likely the picture holds writing, in [0, 1]. Raises ScorerFailed."""
@@ -123,16 +126,29 @@ class OnnxScorer:
         except Exception as error:
             raise ScorerFailed(f"onnxruntime raised {type(error).__name__}") from error
 
+    async def _spread(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return what `work` makes of each item; no more wait for a thread at once than there are threads.
+
+        So that what comes later gets its turn in between: the threads take what waits in the order in which it came.
+        """
+        results: dict[int, Result] = {}
+        waiting = iter(enumerate(items))
+
+        async def work_off() -> None:
+            for number, item in waiting:
+                results[number] = await self._in_thread(work, item)
+
+        await together(work_off() for _ in range(self._threads))
+        return [results[number] for number in range(len(items))]
+
     async def _score(self, pair: PreparedPair) -> Scores:
         chars = sum(len(pair.text) + len(writing) + _SEEN_CHARS for writing in ("", *pair.ocr))
         if chars <= _SHORT_CHARS:
             return await self._in_thread(self._score_short, pair)
-        pictures = await asyncio.gather(*(self._in_thread(self._look, frame) for frame in pair.frames))
-        cut = await self._in_thread(self._cut, pair, pictures)
+        cut = await self._in_thread(self._cut, pair, await self._spread(self._look, pair.frames))
         rows = cut.rows
         runs = [rows[at : at + _ROWS_A_RUN] for at in range(0, len(rows), _ROWS_A_RUN)]
-        parts = await asyncio.gather(*(self._in_thread(self._judge, run) for run in runs))
-        return await self._in_thread(_scores, cut, np.concatenate(parts))
+        return await self._in_thread(_scores, cut, np.concatenate(await self._spread(self._judge, runs)))
 
     def _score_short(self, pair: PreparedPair) -> Scores:
         cut = self._cut(pair, [self._look(frame) for frame in pair.frames])

@@ -1,3 +1,4 @@
+import asyncio
 import string
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -178,6 +179,25 @@ async def test_more_windows_than_a_pair_may_have_are_too_long_before_any_is_judg
     monkeypatch.setattr("guard.scorers.onnx._MOST_ROWS", 10_000)
     await scorer.score([pair])
     assert len(judged) > 1024
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_short_text_gets_its_turn_while_the_windows_of_a_long_one_are_judged(
+    bundle: Bundle, judged: list[Row], threads: int
+) -> None:
+    scorer = OnnxScorer(bundle, threads=threads)
+    long = asyncio.create_task(
+        scorer.score([PreparedPair("the cat " * 100, (GREY,) * 26, tuple(string.ascii_lowercase))])
+    )
+    while not judged:  # noqa: ASYNC110 - the rows come from threads, which know no event of this loop
+        await asyncio.sleep(0)
+
+    await scorer.score([PreparedPair("hello")])
+    before = len(judged)
+    await long
+
+    assert before < len(judged) / 2
+    await scorer.close()
 
 
 async def test_many_frames_beside_a_long_text_are_judged_where_they_show_the_same(scorer: OnnxScorer) -> None:
