@@ -12,6 +12,7 @@ MOST_NAMES = 4
 LEAST_PROBABILITY = 0.06
 SURE_PROBABILITY = 0.5
 UNKNOWN = "something"
+_NEGLIGIBLE = 1e-4
 
 
 def name_picture(names: Sequence[str], probabilities: NDArray[np.float32]) -> str:
@@ -22,8 +23,9 @@ def name_picture(names: Sequence[str], probabilities: NDArray[np.float32]) -> st
         probabilities: of the names, shape (n,), summing up to 1.
     """
     summed: dict[str, float] = {}
-    # Only what can matter is summed in Python: thousands of names share the rest.
-    for index in np.argsort(-probabilities, kind="stable")[: 8 * MOST_NAMES]:
+    # Only what can matter is summed in Python: of thousands of names most share next to nothing.
+    counted = np.flatnonzero(probabilities >= _NEGLIGIBLE)
+    for index in counted[np.argsort(-probabilities[counted], kind="stable")].tolist():
         summed[names[index]] = summed.get(names[index], 0.0) + float(probabilities[index])
     ranked = sorted(summed.items(), key=lambda entry: -entry[1])[:MOST_NAMES]
     if ranked and ranked[0][1] >= SURE_PROBABILITY:

@@ -40,6 +40,12 @@ def test_equal_names_add_up() -> None:
     assert name_picture(names, np.array([0.2, 0.4, 0.2, 0.2], np.float32)) == "dog"
 
 
+def test_name_of_very_many_columns_is_counted_in_full() -> None:
+    names = ["dog"] + ["meme"] * 200
+
+    assert name_picture(names, np.array([0.4] + [0.003] * 200, np.float32)) == "meme"
+
+
 def test_picture_of_nothing_likely_is_something() -> None:
     names = [f"thing {number}" for number in range(1000)]
 
