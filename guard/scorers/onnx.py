@@ -189,9 +189,9 @@ class OnnxScorer:
 
 def _scores(cut: _Cut, logits: Logits) -> Scores:
     """Return the most unsafe of the logits of `cut.rows`, shape (rows, 1 + scenarios + attacks)."""
-    text, image, together = np.split(logits, [len(cut.text), len(cut.text) + len(cut.image)])
+    text, image, both = np.split(logits, [len(cut.text), len(cut.text) + len(cut.image)])
     # A pair with a half missing is the other half.
-    unsafe, *others = next(part for part in (together, image, text) if len(part)).max(axis=0).tolist()
+    unsafe, *others = next(part for part in (both, image, text) if len(part)).max(axis=0).tolist()
     return Scores(
         unsafe=unsafe,
         scenarios=tuple(others[: len(SCENARIOS)]),
