@@ -1,13 +1,16 @@
 """What the judge learns beside pictures: texts with what a picture may show, in words. No picture is looked at here."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guard.train.backbone import Backbone
+from guard.train.checkpoint import load_json, save_json
 from guard.train.compositional import is_open, make_meetings, make_squares
 from guard.train.images import PHOTO_KINDS, Picture, chosen
 from guard.train.labels import bare_name, imagined_names, phrase_embeddings, read_labels
@@ -53,6 +56,7 @@ def rows_beside_pictures(
     *,
     seed: int,
     plenty: Plenty,
+    kept: Path,
 ) -> list[TextRow]:
     """Return `rows`, those with writing now beside something seen, and the rows in which a picture takes part.
 
@@ -63,6 +67,8 @@ def rows_beside_pictures(
         pictures: for their labels; empty where there are none.
         seed: of every draw.
         plenty: how many rows.
+        kept: a file that holds what was drawn before: neighbours in meaning hang on the last digits of embeddings,
+            which differ by the number of threads, and a run that goes on must go on with the same rows.
     """
     random = np.random.default_rng([seed, 3])
     plain, written = [row for row in rows if not row.ocr], [row for row in rows if row.ocr]
@@ -92,7 +98,12 @@ def rows_beside_pictures(
         *((row, _pick(papers if random.random() < 0.5 else photos, random)) for row in written),
         *((empty, _pick(photos, random)) for _ in range(plenty.alone)),
     ]
-    seen = _named(backbone, shown, [thing for _, thing in beside], random)
+    things = [thing for _, thing in beside]
+    key = hashlib.sha256("\n".join([f"{seed} {backbone.digest}", *things]).encode()).hexdigest()
+    seen = load_json(kept)["seen"] if kept.is_file() and load_json(kept)["key"] == key else None
+    if seen is None:
+        seen = _named(backbone, shown, things, random)
+        save_json(kept, {"key": key, "seen": seen})
     return [*plain, *(replace(row, seen=words) for (row, _), words in zip(beside, seen, strict=True))]
 
 
