@@ -65,6 +65,19 @@ class Figures(BaseModel, frozen=True):
     latency_ms: Latency
 
 
+class Margin(BaseModel, frozen=True):
+    """AUC on typical against over-safety, less the best of 0.5 and the controls, with its paired 95 % interval."""
+
+    auc: float
+    best: str  # which control, or chance, is the best of them
+    best_auc: float
+    margin: float
+    low: float
+    high: float
+    n: int
+    n_groups: int
+
+
 class SuiteReport(Figures, frozen=True):
     """A whole run. `missing_pictures` rows were never run: their ids are listed, the rest is measured."""
 
@@ -78,6 +91,7 @@ class SuiteReport(Figures, frozen=True):
     missing_picture_ids: tuple[str, ...]
     unequal_sampling: bool  # rows carry different sampling probabilities; every figure counts each row once
     controls: Mapping[str, Figures]
+    picture_margin: Margin | None = None  # where the suite has the splits typical and over_safety, and controls ran
     controls_left_out: Mapping[str, str]
 
     def write(self, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.figures import Figures, Interval, SplitFigures, SuiteReport
+from benchmark.figures import Figures, Interval, Margin, SplitFigures, SuiteReport
 from benchmark.published import PUBLISHED, SOURCE
 from benchmark.sheets import Sheet
 
@@ -61,6 +61,7 @@ def _beside_published(runs: Sequence[NamedRun]) -> Sheet:
             f"Published rows: {SOURCE}.",
             "Indented rows are controls: the same target with a part of the content taken away.",
             "AUC: typical against over-safety.",
+            *(_margin(run.name, run.report.picture_margin) for run in runs if run.report.picture_margin is not None),
             *(note for run in runs for note in _notes(run)),
         ),
     )
@@ -143,6 +144,13 @@ def _by_scenario(run: NamedRun) -> Sheet:
         ("scenario", "split", "n", "groups", "right, %", "95 %"),
         tuple(rows),
         wordy=("split",),
+    )
+
+
+def _margin(name: str, margin: Margin) -> str:
+    return (
+        f"{name}: its AUC less the best of chance and its controls ({margin.best}, {margin.best_auc:.2f}): "
+        f"{margin.margin:+.2f} (95 % {margin.low:+.2f} to {margin.high:+.2f}); above 0 it combines text and picture."
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmark.constant import ALWAYS
 from benchmark.figures import REPORT, SuiteReport, read_report
 from benchmark.judgement import UNREACHABLE, Judgement, Target
+from benchmark.margin import picture_margin
 from benchmark.measure import measure
 from benchmark.rows import SUITE, Ledger, Row
 from benchmark.sample import take_sample
@@ -74,6 +75,7 @@ async def run_suite(
             await _run_variant(variant, target, ledger, progress)
         results = {variant.name: [ledger.rows[variant.name, pair.id] for pair in variant.pairs] for variant in variants}
     main = results.pop(SUITE)
+    margin = picture_margin(main, results)
     if controls:
         results |= {name: [_always(row, unsafe=unsafe) for row in main] for name, unsafe in ALWAYS.items()}
     report = SuiteReport(
@@ -88,6 +90,7 @@ async def run_suite(
         missing_picture_ids=suite.missing_pictures,
         unequal_sampling=len({pair.sampling_probability for pair in suite.pairs}) > 1,
         controls={name: measure(rows, splits) for name, rows in results.items()},
+        picture_margin=margin,
         controls_left_out=left_out,
     )
     report.write(folder)
