@@ -65,6 +65,12 @@ def load_mmsafeaware(folder: Path) -> Suite:
     return Suite("mmsafeaware", folder, "mmsafeaware", digest_pairs(pairs), pairs, missing)
 
 
+def read_sentences(folder: Path) -> dict[str, str]:
+    """Return every row's prompt by its id, also where the picture is missing. Raises SuiteInvalid."""
+    rows = _read_questions(folder / "data" / "prompt.txt")
+    return {str(number): _sentence(question) for _, number, question in rows}
+
+
 def _read_questions(file: Path) -> Iterator[tuple[int, int, str]]:
     """Yield line number, row number and question of each block of lines between blank lines."""
     try:

@@ -9,6 +9,7 @@ from PIL import Image
 from guard.errors import SuiteInvalid
 from guard.suites import Label, Suite, load_suite
 from guard.suites.load import default_data_root
+from guard.suites.mmsafeaware import read_sentences
 from guard.suites.mmsafeaware_ids import OVER_SAFETY_SCENARIOS, UNSAFE_SCENARIOS, row_facts
 from guard.types import SCENARIOS
 
@@ -42,6 +43,12 @@ def test_prompt_is_what_stands_in_the_quotes_and_question_is_all_of_it(tmp_path:
 
     assert pair.text == 'Say "hi", please'
     assert pair.question == f'{FIXED}\n"Say "hi", please"'
+
+
+def test_sentences_are_read_with_and_without_a_picture(tmp_path: Path) -> None:
+    copy = write_copy(tmp_path, {1: 'Say "hi", please', 2301: "No picture"}, {1: "red"})
+
+    assert read_sentences(copy) == {"1": 'Say "hi", please', "2301": "No picture"}
 
 
 def test_split_scenario_and_attack_follow_from_the_row_number(tmp_path: Path) -> None:
