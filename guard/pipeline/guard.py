@@ -1,6 +1,6 @@
 """The guard itself: a pair goes in, a decision comes out, and nothing on the way passes unjudged and uncounted.
 
-    resolve -> see (decode, gate, read) -> normalise -> score -> Assessment -> decide -> Decision
+    resolve -> see (decode, gate, read) -> normalise -> readings -> score -> Assessment -> decide -> Decision
 
 Whatever fails becomes an assessment with a code, and the policy decides what happens to it. Work in threads is bounded,
 every stage has a deadline, equal pairs that arrive together are assessed once, and results are remembered by everything
@@ -29,6 +29,7 @@ from guard.errors import (
     TextTooLong,
     TextUnreadable,
 )
+from guard.pipeline.readings import readings_of
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
@@ -36,7 +37,8 @@ from guard.ports import Fetcher, Scorer, TextReader
 from guard.telemetry import OTHER, Telemetry
 from guard.types import Assessment, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
 
-# From this length on a text is normalised in a thread: it can take 5 ms, and nobody else should wait for it.
+# From this length on a text is normalised and looked into in a thread: it takes 5 ms and more, and nobody else should
+# wait for it.
 _LONG_CHARS = 20_000
 _TOO_MANY = Seen(ImageResult(judged=False, reason=ImageRejected.code))
 # Pairs of one request under way at once, per thread: one is scored while the next one's pictures are decoded.
@@ -223,8 +225,10 @@ class Guard:
         codes += [*pair.unjudged, *(result.reason for result in images if result.reason is not None)]
         if not (prepared.text or prepared.frames):
             return Assessment(None, images, codes[0] if codes else NOTHING_TO_JUDGE)
+        is_long = len(prepared.text) + sum(map(len, prepared.ocr)) > _LONG_CHARS
+        readings = await asyncio.to_thread(readings_of, prepared) if is_long else readings_of(prepared)
         try:
-            scores = await self._scorer.score(prepared, stages)
+            scores = await self._scorer.score(readings, stages)
         except TextTooLong as error:
             return Assessment(None, images, error.code)
         except ScorerFailed as error:

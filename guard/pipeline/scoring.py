@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from guard.errors import GuardError, ScorerFailed, ScorerTimeout
+from guard.pipeline.readings import most_unsafe
 from guard.pipeline.stages import Stages
 from guard.ports import Scorer
 from guard.types import Frame, PreparedPair, Scores
@@ -23,8 +24,8 @@ class BoundedScorer:
         self._timeout_s = timeout_s
         self._answered_at = float("-inf")
 
-    async def score(self, pair: PreparedPair, stages: Stages) -> Scores:
-        """Return the scores of a pair; the deadline includes the wait for a slot.
+    async def score(self, readings: Sequence[PreparedPair], stages: Stages) -> Scores:
+        """Return the scores of a pair, the most unsafe of its readings; the deadline includes the wait for a slot.
 
         Raises:
             TextTooLong: a text, alone or beside its pictures, needs more windows than the scorer judges.
@@ -37,11 +38,13 @@ class BoundedScorer:
                     await self._slots.acquire()
                 try:
                     with stages("score"):
-                        (scores,) = await self._scorer.score([pair])
+                        scores = await self._scorer.score(readings)
                 finally:
                     self._slots.release()
+            if len(scores) != len(readings):
+                raise ScorerFailed(f"{len(scores)} scores for {len(readings)} readings")
         self._answered_at = time.monotonic()
-        return scores
+        return most_unsafe(scores)
 
     async def writing_likelihood(self, frame: Frame, deadline: float) -> float:
         """Return how likely a frame holds writing, in [0, 1]; `deadline` is in the time of the event loop.
