@@ -200,10 +200,10 @@ def _shared_words(texts: Sequence[Text], held: Sequence[Sequence[str]]) -> Itera
     for start in range(0, len(texts), _AT_ONCE):
         sets = [set(_words(text.text)) for text in texts[start : start + _AT_ONCE]]
         here = np.zeros((len(sets), len(columns)), np.float32)
-        for row, words in enumerate(sets):
-            here[row, [columns[word] for word in words if word in columns]] = 1
+        for row, bag in enumerate(sets):
+            here[row, [columns[word] for word in bag if word in columns]] = 1
         both = here @ there.T
-        either = np.array([[len(words)] for words in sets], np.float32) + there.sum(1) - both
+        either = np.array([[len(bag)] for bag in sets], np.float32) + there.sum(1) - both
         yield from both / np.maximum(either, 1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from guard.train.compositional import make_squares
+from guard.train.compositional import is_open, make_meetings, make_squares
 from guard.train.images import Picture
 from guard.train.own_data import Act, own_acts
 
@@ -66,6 +66,61 @@ def test_held_out_acts_and_labels_never_train() -> None:
     assert trained[0]
     assert held[0]
     assert not trained[0] & held[0]
+
+
+def with_things(name: str) -> Act:
+    unsafe, safe = {"hazard:alcohol", "thing:a keg"}, {"label:bread", "thing:a rice cake", "thing:some wild honey"}
+    return act(name, unsafe, safe)
+
+
+def test_every_wording_meets_as_many_things_on_either_side() -> None:
+    acts = [with_things(f"act{i}") for i in range(20)]
+
+    meetings = make_meetings(acts, pictures(2), 3, seed=0)
+
+    sides = Counter((meeting.text, meeting.category is not None) for meeting in meetings)
+    assert set(sides.values()) == {3}
+    assert {meeting.text for meeting in meetings} == {text for text, _ in sides}
+    assert {(meeting.text, True) for meeting in meetings} <= set(sides)
+    assert {(meeting.text, False) for meeting in meetings} <= set(sides)
+
+
+def test_meetings_say_what_their_act_says_of_the_thing() -> None:
+    acts = {act.id: act for act in (with_things(f"act{i}") for i in range(20))}
+
+    for meeting in make_meetings(list(acts.values()), pictures(2), 3, seed=0):
+        speaker, unsafe = acts[meeting.act], meeting.category is not None
+        hazard = LABELS.get(meeting.thing)
+        said = (
+            meeting.thing in speaker.things(unsafe=unsafe)
+            if hazard is None
+            else speaker.verdict(label=meeting.thing, hazard=hazard) is unsafe
+        )
+        assert said
+
+
+def test_meetings_never_hold_a_label_held_out_nor_a_thing_named_like_one() -> None:
+    names = [f"thing{i}" for i in range(40)]
+    held = [name for name in names if not is_open(name)]
+    shown = [Picture(Path(name), f"a photo of a {name}", name, "s", "food", name, "photo") for name in names]
+    safe = {"hazard:food", *(f"thing:a big {name}" for name in names)}
+
+    meetings = make_meetings([act(f"a{i}", {"thing:a keg"}, safe) for i in range(20)], shown, 30, seed=0)
+
+    met = {word for meeting in meetings for word in meeting.thing.split()}
+    assert len(held) >= 3
+    assert met & set(held) == set()
+    assert met >= set(names) - set(held)
+
+
+def test_acts_held_out_or_left_without_a_side_meet_nothing() -> None:
+    (hidden,) = {next(label for label in map(str, range(99)) if not is_open(label))}
+    shown = [Picture(Path("x"), f"a photo of a {hidden}", hidden, "s", "food", "g", "photo")]
+    one_sided = [act(f"a{i}", {"thing:a keg"}, {f"label:{hidden}"}) for i in range(20)]
+    both = [with_things(f"act{i}") for i in range(60)]
+
+    assert make_meetings(one_sided, shown, 3, seed=0) == []
+    assert 0 < len({meeting.act for meeting in make_meetings(both, pictures(2), 1, seed=0)}) < 60
 
 
 def test_acts_that_never_disagree_both_ways_give_no_squares() -> None:

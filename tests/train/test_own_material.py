@@ -4,12 +4,14 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from guard.train.compositional import is_open
 from guard.types import ATTACKS, SCENARIOS
 
 KINDS = {
@@ -22,6 +24,7 @@ KINDS = {
     "neutral_picture_prompt",
 }
 SAFE_KINDS = {"everyday", "picture_question", "attack_lookalike", "neutral_picture_prompt"}
+LANGUAGES = {"en", "es", "fr", "de", "pt", "zh", "hi", "ar"}
 MAX_JACCARD = 0.7
 MAX_SKELETON_SHARE = 0.005
 MAX_OPENING_SHARE = 0.03
@@ -29,18 +32,46 @@ MAX_OPENING_SHARE = 0.03
 SMALLEST_PILE = 5
 
 
-def _read(name: str) -> list[dict[str, Any]]:
-    text = (files("guard.train.own") / name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+# How often the side of an act would be guessed from the topic alone. Half of the time would be balance.
+MAX_GUESSED = 0.75
+# Scripts that put no blanks between words: each character counts as one.
+UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+
+
+def _read(folder: str) -> list[dict[str, Any]]:
+    paths = sorted((files("guard.train.own") / folder).iterdir(), key=lambda path: path.name)
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").split("\n")]
+    return [json.loads(line) for line in lines if line.strip()]
 
 
 @pytest.fixture(scope="module")
 def prompts() -> list[dict[str, Any]]:
-    return _read("prompts.jsonl")
+    return _read("prompts")
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text.lower())
+    found = re.findall(r"[^\W_]+", text.lower())
+    return [part for word in found for part in (word if UNSPACED.search(word) else [word])]
+
+
+def _near_duplicates(texts: dict[str, str], among: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """Return ids of texts that share 70 % of their words, at least one of each two `among` some."""
+    bags = {name: frozenset(_words(text)) for name, text in texts.items()}
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    found = []
+    for name, bag in bags.items():
+        shared = Counter(other for word in bag for other in holders[word])
+        for other, common in shared.items():
+            is_asked = among is None or name in among or other in among
+            if is_asked and common / (len(bag) + len(bags[other]) - common) >= MAX_JACCARD:
+                found.append((name, other))
+        for word in bag:
+            holders[word].append(name)
+    return found
+
+
+def _wordings(acts: list[dict[str, Any]]) -> dict[str, str]:
+    return {f"{act['id']}#{number}": text for act in acts for number, text in enumerate(act["wordings"])}
 
 
 # Words that carry grammar, not content: what is left of a sentence when its slots are emptied.
@@ -65,7 +96,8 @@ def _skeleton(text: str) -> str:
 
 def test_prompt_records_are_valid(prompts: list[dict[str, Any]]) -> None:
     for record in prompts:
-        assert set(record) == {"id", "set", "text", "label", "category", "attack", "kind"}, record
+        assert set(record) == {"id", "set", "text", "label", "category", "attack", "kind", "language"}, record
+        assert record["language"] in LANGUAGES, record
         assert record["kind"] in KINDS, record
         assert record["text"] == record["text"].strip() != "", record
         unsafe = record["label"] == "unsafe"
@@ -82,15 +114,18 @@ def test_prompt_ids_are_unique_and_name_their_set(prompts: list[dict[str, Any]])
 
 
 def test_no_two_prompts_are_near_duplicates(prompts: list[dict[str, Any]]) -> None:
-    bags = [frozenset(_words(record["text"])) for record in prompts]
-    holders: defaultdict[str, list[int]] = defaultdict(list)
-    for index, bag in enumerate(bags):
-        shared = Counter(other for word in bag for other in holders[word])
-        for other, common in shared.items():
-            jaccard = common / (len(bag) + len(bags[other]) - common)
-            assert jaccard < MAX_JACCARD, (prompts[index]["id"], prompts[other]["id"])
-        for word in bag:
-            holders[word].append(index)
+    assert _near_duplicates({record["id"]: record["text"] for record in prompts}) == []
+
+
+def test_prompts_are_many_and_leave_out_no_kind_language_scenario_or_attack(prompts: list[dict[str, Any]]) -> None:
+    languages = Counter(record["language"] for record in prompts)
+
+    assert len({record["text"] for record in prompts}) >= 8000
+    assert {record["kind"] for record in prompts} == KINDS
+    assert {record["category"] for record in prompts} == {*SCENARIOS, None}
+    assert {record["attack"] for record in prompts} == {*ATTACKS, None}
+    assert set(languages) == LANGUAGES
+    assert min(languages.values()) >= 200, languages
 
 
 def test_no_sentence_skeleton_is_repeated_over_and_over(prompts: list[dict[str, Any]]) -> None:
@@ -116,7 +151,7 @@ def test_most_contrast_sets_hold_both_labels(prompts: list[dict[str, Any]]) -> N
 
 @pytest.fixture(scope="module")
 def acts() -> list[dict[str, Any]]:
-    return _read("acts.jsonl")
+    return _read("acts")
 
 
 def test_act_records_are_valid(acts: list[dict[str, Any]]) -> None:
@@ -124,30 +159,80 @@ def test_act_records_are_valid(acts: list[dict[str, Any]]) -> None:
     for act in acts:
         assert set(act) == {"id", "wordings", "unsafe_with", "safe_with", "category"}, act
         assert act["category"] in SCENARIOS, act
-        assert 2 <= len(act["wordings"]) <= 4, act
+        assert 2 <= len(act["wordings"]) <= 6, act
         assert act["unsafe_with"], act
         assert act["safe_with"], act
         assert not set(act["unsafe_with"]) & set(act["safe_with"]), act
-        assert all(re.match(r"(hazard|label):\S", topic) for topic in [*act["unsafe_with"], *act["safe_with"]]), act
+        assert all(re.match(r"(hazard|label|thing):\S", topic) for topic in [*act["unsafe_with"], *act["safe_with"]]), (
+            act
+        )
 
 
-def test_wordings_are_unique(acts: list[dict[str, Any]]) -> None:
-    bags = [frozenset(_words(wording)) for act in acts for wording in act["wordings"]]
-    for index, bag in enumerate(bags):
-        assert all(len(bag & other) / len(bag | other) < MAX_JACCARD for other in bags[:index]), sorted(bag)
+def test_newer_acts_have_three_wordings_or_more() -> None:
+    newer = [path for path in (files("guard.train.own") / "acts").iterdir() if path.name != "first.jsonl"]
+    acts = [json.loads(line) for path in newer for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+    assert len(acts) >= 300
+    assert [act["id"] for act in acts if not 3 <= len(act["wordings"]) <= 6] == []
 
 
-def test_every_topic_stands_on_both_sides(acts: list[dict[str, Any]]) -> None:
+def test_no_two_wordings_are_near_duplicates(acts: list[dict[str, Any]]) -> None:
+    assert _near_duplicates(_wordings(acts)) == []
+
+
+def test_what_a_picture_shows_tells_little_of_the_side_that_it_stands_on(acts: list[dict[str, Any]]) -> None:
     unsafe = Counter(topic for act in acts for topic in act["unsafe_with"])
     safe = Counter(topic for act in acts for topic in act["safe_with"])
-    lopsided = {topic for topic in unsafe | safe if not safe[topic] / 3 <= unsafe[topic] <= safe[topic] * 3}
-    assert lopsided == set()
+    shown = {topic for topic in unsafe | safe if not topic.startswith("thing:")}
+
+    guessed = sum(max(unsafe[topic], safe[topic]) for topic in shown)
+    assert guessed <= MAX_GUESSED * sum(unsafe[topic] + safe[topic] for topic in shown)
+    often = [topic for topic in unsafe | safe if topic.startswith("thing:") and unsafe[topic] + safe[topic] >= 6]
+    hazards = [topic for topic in shown if topic.startswith("hazard:") and unsafe[topic] + safe[topic] >= 6]
+    assert [topic for topic in [*often, *hazards] if not safe[topic] / 6 <= unsafe[topic] <= safe[topic] * 6] == []
 
 
-def test_topics_name_pictures_of_the_image_pack(acts: list[dict[str, Any]]) -> None:
+def test_topics_name_pictures_of_the_image_pack_or_things(acts: list[dict[str, Any]]) -> None:
     labels = Path(os.environ.get("GUARD_DATA", "../shared/data")) / "images" / "labels.jsonl"
     if not labels.is_file():
         pytest.skip("no image pack: set GUARD_DATA to a folder that holds it")
     pictures = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
     known = {f"{field}:{picture[field]}" for picture in pictures for field in ("hazard", "label")}
-    assert {topic for act in acts for topic in [*act["unsafe_with"], *act["safe_with"]]} <= known
+    topics = {topic for act in acts for topic in [*act["unsafe_with"], *act["safe_with"]]}
+    assert {topic for topic in topics if not topic.startswith("thing:")} <= known
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[dict[str, Any]]:
+    return _read("pairs")
+
+
+def test_hand_pair_records_are_valid(pairs: list[dict[str, Any]]) -> None:
+    assert len({record["id"] for record in pairs}) == len(pairs) >= 300
+    for record in pairs:
+        assert set(record) == {"id", "set", "text", "label", "shows", "category"}, record
+        unsafe = record["label"] == "unsafe"
+        assert unsafe or record["label"] == "safe", record
+        assert (record["category"] in SCENARIOS) if unsafe else record["category"] is None, record
+
+
+def test_hand_pairs_are_balanced_and_every_text_stands_on_both_sides(pairs: list[dict[str, Any]]) -> None:
+    sides: defaultdict[str, set[str]] = defaultdict(set)
+    for record in pairs:
+        sides[record["text"]].add(record["label"])
+
+    assert Counter(record["label"] for record in pairs)["unsafe"] == len(pairs) / 2
+    assert [text for text, labels in sides.items() if len(labels) != 2] == []
+
+
+def test_hand_pairs_show_only_what_never_met_a_text_in_training(pairs: list[dict[str, Any]]) -> None:
+    assert {record["shows"] for record in pairs if is_open(record["shows"])} == set()
+
+
+def test_hand_pairs_borrow_no_wording_from_prompts_or_acts(
+    pairs: list[dict[str, Any]], prompts: list[dict[str, Any]], acts: list[dict[str, Any]]
+) -> None:
+    by_hand = {record["text"]: record["text"] for record in pairs}
+    trained = _wordings(acts) | {record["id"]: record["text"] for record in prompts}
+
+    assert _near_duplicates(trained | by_hand, among=by_hand) == []

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from guard.core.naming import UNKNOWN, beside_prompt
 from guard.train.rows import EVERYDAY_SHARE, HELD_OUT_SHARE, TextRow, capped, is_held_out, targets
 from guard.types import ATTACKS, SCENARIOS
 
@@ -47,15 +48,27 @@ def test_a_row_that_contradicts_itself_cannot_be_built(wrong: dict[str, Any]) ->
         row(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("seen", "ocr"), [("", ""), ("scorpion", ""), ("perhaps crab, scorpion", "EXIT"), ("", "EXIT")]
+)
+def test_the_second_segment_is_what_serving_puts_beside_the_prompt(seen: str, ocr: str) -> None:
+    expected = beside_prompt(seen or UNKNOWN, ocr) if seen or ocr else ""
+
+    assert row(seen=seen, ocr=ocr).second == expected
+
+
 def test_a_group_lies_on_one_side_whatever_its_rows_are() -> None:
     sides = {is_held_out(row(number, group="same", text=str(number))) for number in range(50)}
 
     assert len(sides) == 1
 
 
-@pytest.mark.parametrize(("everyday", "expected"), [(True, EVERYDAY_SHARE), (False, HELD_OUT_SHARE)])
-def test_the_held_out_share_is_about_what_it_says(everyday: bool, expected: float) -> None:
-    held = np.mean([is_held_out(row(number, everyday=everyday)) for number in range(4000)])
+@pytest.mark.parametrize(
+    ("everyday", "language", "expected"),
+    [(True, "en", EVERYDAY_SHARE), (False, "en", HELD_OUT_SHARE), (False, "hi", 2 * HELD_OUT_SHARE)],
+)
+def test_the_held_out_share_is_about_what_it_says(everyday: bool, language: str, expected: float) -> None:
+    held = np.mean([is_held_out(row(number, everyday=everyday, language=language)) for number in range(4000)])
 
     assert held == pytest.approx(expected, abs=0.02)
 
