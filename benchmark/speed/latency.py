@@ -57,12 +57,12 @@ def measure_latency(bundle: str, *, repeats: int) -> dict[str, Timing]:
 async def _measure(bundle: str, repeats: int) -> dict[str, Timing]:
     scenes = [(ImageInput(data=draw_scene(seed)),) for seed in range(repeats + 1)]
     timings = {
-        "text": await _time(bundle, "off", [Pair(_text(n)) for n in range(repeats + 1)]),
-        "picture": await _time(bundle, "off", [Pair(_text(n), scene) for n, scene in enumerate(scenes)]),
+        "text": await _time(bundle, "off", [Pair(ask(n)) for n in range(repeats + 1)]),
+        "picture": await _time(bundle, "off", [Pair(ask(n), scene) for n, scene in enumerate(scenes)]),
     }
     if can_read():
         pages = [(ImageInput(data=draw_writing(seed)),) for seed in range(repeats // 15 + 2)]
-        timings["writing"] = await _time(bundle, "always", [Pair(_text(n), page) for n, page in enumerate(pages)])
+        timings["writing"] = await _time(bundle, "always", [Pair(ask(n), page) for n, page in enumerate(pages)])
     return timings
 
 
@@ -90,7 +90,8 @@ async def _time(bundle: str, ocr: Literal["off", "always"], pairs: Sequence[Pair
     return Timing(len(taken), float(np.median(taken)), float(np.percentile(taken, 95)), medians)
 
 
-def _text(n: int) -> str:
+def ask(n: int) -> str:
+    """Return a harmless request; another `n`, another one."""
     return _REQUEST.format(n=n + 3, subject=_SUBJECTS[n % len(_SUBJECTS)])
 
 

@@ -15,8 +15,8 @@ _WORDS = {
 
 
 def make_sheets(report: SpeedReport) -> list[Sheet]:
-    """Return the sheet of the line-up under load, and the sheet of Guard's latency."""
-    return [_load_sheet(report), _latency_sheet(report)]
+    """Return the sheets: the line-up under load, Guard's latency, and where it was measured that of eager PyTorch."""
+    return [_load_sheet(report), _latency_sheet(report), *([_eager_sheet(report)] if report.eager else [])]
 
 
 def _load_sheet(report: SpeedReport) -> Sheet:
@@ -44,7 +44,7 @@ def _load_sheet(report: SpeedReport) -> Sheet:
             f"Closed loop, {report.rounds} rounds of {report.seconds:g} s in turn, medians. CPU: processor time "
             "a request of the proxy process alone; MB: resident after the load; start: process start to ready.",
             *(f"Left out: {name}: {why}." for name, why in report.left_out.items()),
-            f"The whole run took {report.took_s:.0f} s.",
+            f"The whole run took {report.took_s:.0f} s. CUDA not run: `guard benchmark speed --gpu` does.",
         ),
     )
 
@@ -73,4 +73,29 @@ def _latency_sheet(report: SpeedReport) -> Sheet:
             "writing: with a JPEG of writing, OCR always.",
         ),
         wordy=("median ms by stage",),
+    )
+
+
+def _eager_sheet(report: SpeedReport) -> Sheet:
+    rows = tuple(
+        (
+            kind,
+            str(beside.n),
+            f"{beside.guard_p50_ms:.2f}",
+            f"{beside.guard_p95_ms:.2f}",
+            f"{beside.eager_p50_ms:.2f}",
+            f"{beside.eager_p95_ms:.2f}",
+            f"{beside.ratio:.1f}",
+        )
+        for kind, beside in report.eager.items()
+    )
+    return Sheet(
+        "Beside eager PyTorch",
+        ("pair", "n", "p50 ms", "p95 ms", "eager p50", "eager p95", "times"),
+        rows,
+        (
+            "The same pairs in turn, one thread each: Guard.assess, and the same rows of tokens in PyTorch without "
+            "compilation, float32, an encoder of MiniLM's size with random weights; pictures are decoded and named by "
+            "the bundle's own vision graph. times: eager's median over Guard's.",
+        ),
     )

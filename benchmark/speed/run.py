@@ -11,6 +11,9 @@ from pathlib import Path
 
 import orjson
 
+from benchmark.speed.eager import Beside, compare_with_eager
+from benchmark.speed.eager_guard import NEEDS
+from benchmark.speed.extras import missing
 from benchmark.speed.latency import Timing, can_read, measure_latency
 from benchmark.speed.lineup import (
     GUARD,
@@ -35,9 +38,10 @@ class Plan:
     rounds: int = 3
     seconds: float = 3.0
     repeats: int = 150
+    beside: int = 200  # pairs of each kind that eager PyTorch judges too
 
 
-QUICK = Plan(rounds=1, seconds=1.0, repeats=30)
+QUICK = Plan(rounds=1, seconds=1.0, repeats=30, beside=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class SpeedReport:
     seconds: float
     servers: dict[str, Contestant]
     latency: dict[str, Timing]
+    eager: dict[str, Beside]  # empty where PyTorch is not installed
     rps_ratios: dict[str, float]  # Guard's requests/s over another's, at the most connections
     cpu_ratios: dict[str, float]  # another's processor time a request over Guard's, at the most connections
     left_out: dict[str, str]  # name -> why
@@ -83,7 +88,7 @@ class SpeedReport:
 def run_speed(
     plan: Plan, *, bundle: str = "embedded", litellm_python: Path | None = None, say: Callable[[str], None]
 ) -> SpeedReport:
-    """Measure latency first, then the line-up under load; `say` is told what is running.
+    """Measure latency first, then beside eager PyTorch, then the line-up under load; `say` is told what is running.
 
     Raises:
         UsageError: a server does not start, answers with an error, or the load fails.
@@ -97,6 +102,16 @@ def run_speed(
     left_out = {} if python else {"litellm": "litellm[proxy] is not installed here, and --litellm-python was not given"}
     if not can_read():
         left_out["writing"] = "rapidocr is not installed"
+    eager: dict[str, Beside] = {}
+    why = missing(NEEDS)
+    if why is None:
+        say("Guard and eager PyTorch in turn")
+        try:
+            eager = compare_with_eager(bundle, repeats=plan.beside)
+        except UsageError as error:
+            why = str(error)
+    if why is not None:
+        left_out["eager PyTorch"] = why
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         body = folder / "body.json"
@@ -119,6 +134,7 @@ def run_speed(
         seconds=plan.seconds,
         servers=contestants,
         latency=latency,
+        eager=eager,
         rps_ratios={name: 1 / ratio for name, ratio in _against_guard(contestants, lambda load: load.rps).items()},
         cpu_ratios=_against_guard(contestants, lambda load: load.cpu_ms_per_request),
         left_out=left_out,

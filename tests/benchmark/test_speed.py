@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from benchmark.sheets import to_markdown
+from benchmark.speed.eager import Beside
 from benchmark.speed.latency import Timing
 from benchmark.speed.lineup import find_litellm, forwarder_recipe, litellm_recipe, upstream_recipe
 from benchmark.speed.load import run_load
@@ -129,13 +130,14 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
     bundle = make_tiny_bundle(tmp_path / "bundle")
     said: list[str] = []
     before = _children()
-    plan = Plan(rounds=1, seconds=0.5, repeats=4)
+    plan = Plan(rounds=1, seconds=0.5, repeats=4, beside=2)
     report = run_speed(plan, bundle=str(bundle.path), say=said.append)
     assert {"upstream", "forwarder", "guard"} <= report.servers.keys()
     assert all(load.rps > 0 for server in report.servers.values() for load in server.loads)
     assert report.rps_ratios["forwarder"] > 0
     assert report.cpu_ratios["forwarder"] > 0
     assert {"text", "picture"} <= report.latency.keys()
+    assert ("eager PyTorch" in report.left_out) == (report.eager == {})
     assert any(words.startswith("round 1 of 1: guard") for words in said)
     assert _children() <= before
 
@@ -148,6 +150,7 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
         seconds=3.0,
         servers={name: Contestant(0.5, 40.0, loads) for name in ("upstream", "forwarder", "guard")},
         latency={"text": Timing(150, 2.5, 3.0, {"score": 2.1})},
+        eager={"text": Beside(200, 2.5, 3.0, 12.5, 14.0, 5.0)},
         rps_ratios={"upstream": 0.2, "forwarder": 0.8},
         cpu_ratios={"upstream": 0.1, "forwarder": 0.4},
         left_out={"litellm": "not installed"},
@@ -159,3 +162,4 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
     assert "0.40 × aiohttp forwarder" in text
     assert "Left out: litellm: not installed." in text
     assert "| text | 150 | 2.50 | 3.00 | score 2.1 |" in text
+    assert "| text | 200 | 2.50 | 3.00 | 12.50 | 14.00 | 5.0 |" in text
