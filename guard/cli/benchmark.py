@@ -100,16 +100,23 @@ def compare(
 
 
 def speed(
-    out: Annotated[Path | None, typer.Option(help="Write speed.json and speed.md into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write speed.json and speed.md (with --gpu: gpu.json, gpu.md) into this folder.")
+    ] = None,
     bundle: Annotated[str, typer.Option(help="embedded, or a bundle's folder.")] = "embedded",
     litellm_python: Annotated[
         Path | None, typer.Option(help="Python of an environment with litellm[proxy], to set its proxy beside Guard.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One short round: a smoke test, not a measurement.")] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Measure a picture-text encoder of base size on the GPU, and nothing else.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="With --gpu: cuda, or cpu to try the command out.")] = "cuda",
+    tiny: Annotated[bool, typer.Option("--tiny", help="With --gpu: a tiny encoder, to try the command out.")] = False,
     as_json: _Json = False,
     quiet: _Quiet = False,
 ) -> None:
-    """Measure load and latency side by side with what users would pick instead, in under three minutes."""
+    """Measure load and latency side by side with what users would pick instead, in a few minutes."""
     import orjson
     from rich.console import Console
 
@@ -118,9 +125,15 @@ def speed(
     from benchmark.speed.report import make_sheets
     from benchmark.speed.run import QUICK, Plan, run_speed
     from guard.cli.output import claim_folder, write_documents
+    from guard.errors import UsageError
 
+    if not gpu and (tiny or device != "cuda"):
+        raise UsageError("--device and --tiny go with --gpu")
     if out is not None:
         claim_folder(out)
+    if gpu:
+        _speed_on_gpu(device, out, is_tiny=tiny, is_quick=quick, as_json=as_json, quiet=quiet)
+        return
     console = Console(stderr=True, quiet=quiet)
     with ending_on_sigterm(), console.status("speed") as status:
         found = run_speed(
@@ -133,6 +146,31 @@ def speed(
     document = orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode()
     if out is not None:
         write_documents(out, {"speed.json": document + "\n", "speed.md": to_markdown("Speed", sheets)})
+    if as_json:
+        typer.echo(document)
+    elif not quiet:
+        _show(sheets)
+
+
+def _speed_on_gpu(device: str, out: Path | None, *, is_tiny: bool, is_quick: bool, as_json: bool, quiet: bool) -> None:
+    import orjson
+    from rich.console import Console
+
+    from benchmark.sheets import to_markdown
+    from benchmark.speed.gpu.plan import choose_plan
+    from benchmark.speed.gpu.run import run_gpu
+    from benchmark.speed.gpu.sheet import make_sheet
+    from benchmark.speed.processes import ending_on_sigterm
+    from guard.cli.output import write_documents
+
+    plan = choose_plan(device, is_tiny=is_tiny, is_quick=is_quick)
+    console = Console(stderr=True, quiet=quiet)
+    with ending_on_sigterm(), console.status("speed") as status:
+        found = run_gpu(plan, say=lambda words: status.update(f"speed: {words}"))
+    sheets = [make_sheet(found)]
+    document = orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode()
+    if out is not None:
+        write_documents(out, {"gpu.json": document + "\n", "gpu.md": to_markdown("Speed on a GPU", sheets)})
     if as_json:
         typer.echo(document)
     elif not quiet:
