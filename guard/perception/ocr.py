@@ -2,10 +2,8 @@
 
 import asyncio
 import ctypes
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,9 @@ from numpy.typing import NDArray
 from guard.core.cache import LruCache
 from guard.core.image import full_pixels
 from guard.errors import OcrFailed
+from guard.perception.page import DETECTOR_SIDE, Engine, read_page
 from guard.runtime import import_onnxruntime
 from guard.types import Frame
-
-# Longer side of what the detector sees; the lines it finds are read at full size. rapidocr's own setting enlarges every
-# picture to a shorter side of 736, which took twice the time and lost a lone line on a blank page of 1800 x 1600 pixels
-# that this finds (measured on 16 drawn pictures with letters of 14 to 60 pixels: 16 read, against 15 at 960).
-_DETECTOR_SIDE = 736
 
 # No letter fits in fewer pixels across.
 _LEAST_SIDE = 6
@@ -38,10 +32,11 @@ def is_available() -> bool:
 
 
 class RapidOcrReader:
-    """A `TextReader` by PP-OCR (detection, orientation, recognition) on the CPU.
+    """A `TextReader` by PP-OCR (detection, orientation, recognition) on the CPU, of writing however it is held.
 
     Pictures are read one after the other in one worker thread, since the engine keeps state while it reads: 0.5 to 1
-    second of CPU each. What was read is remembered by the frame's digest. The engine is loaded on first use.
+    second of CPU each; 2 for a large picture in which few letters are found. What was read is remembered by the frame's
+    digest. The engine is loaded on first use.
 
     Args:
         threads: that one picture is read with.
@@ -52,10 +47,10 @@ class RapidOcrReader:
         self._threads = threads
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="guard-ocr")
         self._cache: LruCache[str, str] = LruCache(remembered)
-        self._engine: Callable[[NDArray[np.uint8]], Any] | None = None
+        self._engine: Engine | None = None
 
     async def read(self, frame: Frame) -> str:
-        """Return the writing in a frame, one detected line a line, top to bottom. Raises OcrFailed."""
+        """Return the writing in a frame, one detected line a line, in reading order. Raises OcrFailed."""
         remembered = self._cache.get(frame.digest)
         if remembered is not None:
             return remembered
@@ -72,8 +67,7 @@ class RapidOcrReader:
             if self._engine is None:
                 self._engine = _load_engine(self._threads)
             pieces = _pieces(full_pixels(frame))
-            found = [self._engine(np.ascontiguousarray(piece[:, :, ::-1])) for piece in pieces]  # BGR
-            return "\n".join(line for reading in found for line in reading.txts or ())
+            return "\n".join(line for piece in pieces for line in read_page(self._engine, piece[:, :, ::-1]))  # BGR
         except OcrFailed:
             raise
         except Exception as error:
@@ -116,15 +110,15 @@ def _give_memory_back() -> None:
         return  # another C library
 
 
-def _load_engine(threads: int) -> Callable[[NDArray[np.uint8]], Any]:
+def _load_engine(threads: int) -> Engine:
     import_onnxruntime()
     from rapidocr import RapidOCR  # an extra, and half a second of imports
 
-    engine: Callable[[NDArray[np.uint8]], Any] = RapidOCR(
+    engine: Engine = RapidOCR(
         params={
             "Global.log_level": "critical",
             "Det.limit_type": "max",
-            "Det.limit_side_len": _DETECTOR_SIDE,
+            "Det.limit_side_len": DETECTOR_SIDE,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

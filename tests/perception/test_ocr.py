@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 from PIL import Image, ImageDraw
 
@@ -72,9 +70,67 @@ async def test_strip_beyond_all_measure_is_a_failed_reading(reader: RapidOcrRead
         await reader.read(_frame(solid("grey", (100_000, 8))))
 
 
+_WORDS = "Steps to bake a lemon cake\nfor the school fair"
+
+
+def _page(ink: int = 0, ground: int = 255) -> Image.Image:
+    page = Image.new("RGB", (760, 420), (ground,) * 3)
+    ImageDraw.Draw(page).multiline_text((40, 60), _WORDS, fill=(ink,) * 3, font_size=46)
+    return page
+
+
+async def _read(reader: RapidOcrReader, image: Image.Image) -> str:
+    return (await reader.read(_frame(encoded(image)))).lower()
+
+
+@pytest.mark.parametrize(
+    "way", [None, *Image.Transpose], ids=lambda way: "upright" if way is None else way.name.lower()
+)
+async def test_writing_is_read_however_the_page_is_held(reader: RapidOcrReader, way: Image.Transpose | None) -> None:
+    page = _page() if way is None else _page().transpose(way)
+
+    assert await _read(reader, page) == _WORDS.lower()
+
+
+@pytest.mark.parametrize("degrees", [-15, -6, 10])
+async def test_leaning_writing_is_read_in_order(reader: RapidOcrReader, degrees: int) -> None:
+    assert await _read(reader, _page().rotate(degrees, expand=True, fillcolor="white")) == _WORDS.lower()
+
+
+async def test_writing_that_hardly_differs_from_its_ground_is_read(reader: RapidOcrReader) -> None:
+    assert await _read(reader, _page(ink=122, ground=128)) == _WORDS.lower()
+
+
+async def test_faint_writing_below_a_strong_picture_is_read(reader: RapidOcrReader) -> None:
+    poster = Image.new("RGB", (760, 760), "black")
+    ImageDraw.Draw(poster).ellipse((200, 40, 500, 320), fill="gold")
+    poster.paste(_page(ink=121, ground=128), (0, 340))
+
+    assert "bake a lemon cake" in await _read(reader, poster)
+
+
+async def test_mirrored_line_beside_an_upright_one_is_read(reader: RapidOcrReader) -> None:
+    page = _page().transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    ImageDraw.Draw(page).text((60, 300), "a lovely day at the beach", fill="black", font_size=40)
+
+    text = await _read(reader, page)
+
+    assert "bake a lemon cake" in text
+    assert "lovely day at the beach" in text
+
+
+async def test_line_across_the_middle_of_a_large_picture_is_read_whole(reader: RapidOcrReader) -> None:
+    scene = Image.effect_noise((1600, 1200), 60).convert("RGB").resize((1600, 1200))
+    ImageDraw.Draw(scene).rectangle((560, 580, 1060, 615), fill="white")
+    ImageDraw.Draw(scene).text((570, 586), "boil eggs", fill="black", font_size=16)
+
+    assert "boil eggs" in await _read(reader, scene)
+
+
 async def test_picture_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    readings = iter([SimpleNamespace(txts=("once",)), SimpleNamespace(txts=("twice",))])
-    monkeypatch.setattr(ocr, "_load_engine", lambda threads: lambda pixels: next(readings))
+    readings = iter([["once"], ["twice"]])
+    monkeypatch.setattr(ocr, "_load_engine", lambda threads: None)
+    monkeypatch.setattr(ocr, "read_page", lambda engine, pixels: next(readings))
     reader = RapidOcrReader(remembered=2)
     frame = _frame(solid("white"))
 
@@ -83,7 +139,7 @@ async def test_picture_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_engine_that_breaks_is_a_failed_reading_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: object) -> object:
+    def broken(_: object, **steps: bool) -> object:
         raise RuntimeError("quotes the picture")
 
     monkeypatch.setattr(ocr, "_load_engine", lambda threads: broken)
