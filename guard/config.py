@@ -4,6 +4,7 @@ Defaults are safe and every limit is finite. An unknown key is an error.
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -159,6 +160,19 @@ class CacheSettings(_Section):
     """what pictures show, and the writing found in them"""
 
 
+class GpuSettings(_Section):
+    """Which GPU scores, and how; unused with the provider cpu."""
+
+    device: Annotated[int, Field(ge=0, le=255)] = 0
+    """number of the GPU"""
+    max_bytes: PositiveInt | None = None
+    """of its memory: for CUDA's arena, or for TensorRT's workspace; none leaves it to them"""
+    cuda: Mapping[str, str] = {}
+    """further options of ONNX Runtime's CUDA provider, by its names"""
+    tensorrt: Mapping[str, str] = {}
+    """further options of ONNX Runtime's TensorRT provider, by its names (trt_engine_cache_enable)"""
+
+
 class Settings(_Section):
     """Everything that `guard serve` can be told."""
 
@@ -172,8 +186,8 @@ class Settings(_Section):
     '''a bundle directory, or "embedded"'''
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """scoring threads; 0 takes one per core"""
-    provider: Literal["cpu", "cuda"] = "cpu"
-    """cuda that cannot load stops the start"""
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    """where the graphs run; cuda or tensorrt that cannot load stops the start"""
     unknown_routes: Literal["deny", "forward"] = "deny"
     """paths that Guard does not know, in mode enforce, which never forwards prompts that it does not judge (a POST to
     /v1/responses); the other modes forward and count them all"""
@@ -188,6 +202,7 @@ class Settings(_Section):
     ocr: OcrSettings = OcrSettings()
     limits: LimitSettings = LimitSettings()
     cache: CacheSettings = CacheSettings()
+    gpu: GpuSettings = GpuSettings()
 
 
 _BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"

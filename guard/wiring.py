@@ -41,7 +41,13 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
     policy, point = choose_policy(settings, bundle)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
-    scorer = OnnxScorer(bundle, threads=threads, provider=settings.provider, picture_cache=settings.cache.pictures)
+    scorer = OnnxScorer(
+        bundle,
+        threads=threads,
+        provider=settings.provider,
+        gpu=settings.gpu,
+        picture_cache=settings.cache.pictures,
+    )
     telemetry.operating_point(policy.name, point)
     return Guard(
         settings=settings,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from guard.bundle import Bundle
+from guard.config import GpuSettings
 from guard.core.cache import LruCache
 from guard.core.image import frame_tensor
 from guard.core.naming import beside_prompt, name_picture
@@ -69,7 +70,8 @@ class OnnxScorer:
     Args:
         bundle: loaded, so its files are what its manifest says.
         threads: runs of the graphs side by side, each in one thread.
-        provider: "cpu" or "cuda".
+        provider: "cpu", "cuda" or "tensorrt".
+        gpu: which one, and options of its provider.
         picture_cache: of how many pictures it is remembered what they show, by digest.
 
     Raises:
@@ -77,9 +79,17 @@ class OnnxScorer:
         BundleInvalid: a graph, the names or the tokenizer do not fit the bundle.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, provider: str = "cpu", picture_cache: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        provider: str = "cpu",
+        gpu: GpuSettings | None = None,
+        picture_cache: int = 0,
+    ) -> None:
         self._names = bundle.read_names()
-        self._sessions = open_sessions(bundle, provider=provider)
+        self._sessions = open_sessions(bundle, provider=provider, gpu=gpu)
         self._windows = Windows(_load_tokenizer(bundle), bundle.manifest.text)
         try_graphs(self._sessions, bundle.manifest, self._windows.extremes(), n_names=len(self._names))
         self._spec = bundle.manifest.image

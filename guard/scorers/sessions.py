@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from guard.bundle import Bundle
+from guard.config import GpuSettings
 from guard.errors import BundleInvalid, ConfigInvalid
 from guard.runtime import LOG_FATAL, import_onnxruntime
+from guard.scorers.providers import BoundSession, chain_of, check_providers
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or 'mllm-guard[gpu]'"
 
 _INPUTS = {
@@ -29,12 +30,15 @@ class Sessions:
     provider: str
 
 
-def open_sessions(bundle: Bundle, *, provider: str) -> Sessions:
+def open_sessions(bundle: Bundle, *, provider: str, gpu: GpuSettings | None = None) -> Sessions:
     """Return sessions that compute in the calling thread, on the provider asked for and on no other.
+
+    On a GPU the bundle's graphs for GPUs are taken (`text_gpu.onnx`, `vision_gpu.onnx`) where it has any.
 
     Args:
         bundle: whose files were verified when it was loaded.
-        provider: "cpu" or "cuda".
+        provider: "cpu", "cuda" or "tensorrt".
+        gpu: which one, and options of its provider; None for the defaults.
 
     Raises:
         ConfigInvalid: onnxruntime is not installed, or the provider cannot be loaded.
@@ -44,27 +48,31 @@ def open_sessions(bundle: Bundle, *, provider: str) -> Sessions:
         onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise ConfigInvalid(HOW_TO_INSTALL) from error
-    wanted = PROVIDERS[provider]
-    if wanted not in onnxruntime.get_available_providers():
-        raise ConfigInvalid(f"{wanted} cannot be loaded: this onnxruntime was built without it")
-    text, vision = (_open(onnxruntime, bundle, name, wanted) for name in ("text", "vision"))
-    return Sessions(text, vision, wanted)
+    gpu = gpu or GpuSettings()
+    chain = chain_of(onnxruntime, provider, gpu)
+    text, vision = (_open(onnxruntime, bundle, name, chain) for name in ("text", "vision"))
+    if provider != "cpu":
+        text, vision = (BoundSession(onnxruntime, session, "cuda", gpu.device) for session in (text, vision))
+    return Sessions(text, vision, chain[0][0])
 
 
-def _open(onnxruntime: Any, bundle: Bundle, name: str, provider: str) -> Any:
+def _open(onnxruntime: Any, bundle: Bundle, name: str, chain: list[tuple[str, dict[str, str]]]) -> Any:
     options = onnxruntime.SessionOptions()
     # Threads inside a run bring little at batch 1; whole runs side by side use the cores better.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL
-    path = bundle.path / f"{name}.onnx"
+    on_gpu = chain[0][0] != "CPUExecutionProvider"
+    own = f"{name}_gpu.onnx"
+    path = bundle.path / (own if on_gpu and own in bundle.manifest.files else f"{name}.onnx")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        # Without a fallback: ONNX Runtime would print a line and take the CPU.
+        session = onnxruntime.InferenceSession(str(path), options, providers=chain, enable_fallback=0)
     except Exception as error:
+        if on_gpu:
+            raise ConfigInvalid(f"{path}: cannot be loaded on {chain[0][0]}: {type(error).__name__}") from error
         raise BundleInvalid(f"{path}: cannot be loaded: {type(error).__name__}") from error
-    # A provider that cannot load is replaced by the CPU with no more than a line in the log.
-    if session.get_providers()[0] != provider:
-        raise ConfigInvalid(f"{provider} cannot be loaded; {session.get_providers()[0]} would have taken its place")
+    check_providers(session, chain)
     inputs = {entry.name for entry in session.get_inputs()}
     outputs = {entry.name for entry in session.get_outputs()}
     if inputs != _INPUTS[name] or not outputs >= _OUTPUTS[name]:

@@ -1,0 +1,144 @@
+"""Sessions run where they were asked to, or the start says what is missing. No GPU is here: its runtime is played."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from guard.config import GpuSettings, parse_settings
+from guard.errors import ConfigInvalid
+from guard.scorers.providers import BoundSession
+from guard.scorers.sessions import open_sessions
+from tests.tiny_bundle import make_tiny_bundle
+
+CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
+
+
+class Runtime:
+    """An onnxruntime-gpu of which some providers load. Graphs run on the CPU all the same."""
+
+    OrtValue = onnxruntime.OrtValue
+    SessionOptions = onnxruntime.SessionOptions
+
+    def __init__(
+        self, *, built: Sequence[str] = (TENSORRT, CUDA, CPU), loads: Sequence[str] = (TENSORRT, CUDA)
+    ) -> None:
+        self.built, self.loads = built, loads
+        self.asked: list[tuple[str, list[tuple[str, Mapping[str, str]]], Mapping[str, object]]] = []
+        self.may_fall_back = True
+
+    def get_available_providers(self) -> list[str]:
+        return list(self.built)
+
+    def InferenceSession(  # noqa: N802 - as the runtime calls it
+        self, path: str, options: Any, *, providers: list[tuple[str, Mapping[str, str]]], **more: object
+    ) -> Any:
+        self.asked.append((Path(path).name, providers, more))
+        session = onnxruntime.InferenceSession(path, options, providers=[CPU])
+        loaded = [name for name, _ in providers if name in self.loads] + [CPU]
+        session.get_providers = lambda: loaded
+        session.disable_fallback = lambda: setattr(self, "may_fall_back", False)
+        return session
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Any:
+    return make_tiny_bundle(tmp_path)
+
+
+def _play(monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> Runtime:
+    monkeypatch.setattr("guard.scorers.sessions.import_onnxruntime", lambda: runtime)
+    return runtime
+
+
+def test_settings_of_the_gpu_reach_both_providers_and_fallbacks_are_off(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = _play(monkeypatch, Runtime())
+    gpu = GpuSettings(
+        device=1, max_bytes=1_000, tensorrt={"trt_fp16_enable": "True"}, cuda={"cudnn_conv_algo_search": "DEFAULT"}
+    )
+
+    sessions = open_sessions(bundle, provider="tensorrt", gpu=gpu)
+
+    expected = [
+        (TENSORRT, {"device_id": "1", "trt_max_workspace_size": "1000", "trt_fp16_enable": "True"}),
+        (CUDA, {"device_id": "1", "gpu_mem_limit": "1000", "cudnn_conv_algo_search": "DEFAULT"}),
+    ]
+    assert [asked[1:] for asked in runtime.asked] == [(expected, {"enable_fallback": 0})] * 2
+    assert sessions.provider == TENSORRT
+    assert not runtime.may_fall_back
+
+
+@pytest.mark.parametrize(
+    ("provider", "loads", "message"),
+    [
+        ("cuda", (), f"{CUDA} cannot be loaded; {CPU} would have taken its place"),
+        ("tensorrt", (CUDA,), f"{TENSORRT} cannot be loaded; {CUDA} would have taken its place"),
+        ("tensorrt", (TENSORRT,), f"{CUDA} cannot be loaded; {CPU} would have taken its place"),
+    ],
+)
+def test_a_provider_that_was_replaced_stops_the_start(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch, provider: str, loads: Sequence[str], message: str
+) -> None:
+    _play(monkeypatch, Runtime(loads=loads))
+
+    with pytest.raises(ConfigInvalid, match=f"^{message}$"):
+        open_sessions(bundle, provider=provider)
+
+
+def test_a_provider_that_is_not_built_in_is_named(bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _play(monkeypatch, Runtime(built=(CUDA, CPU)))
+
+    with pytest.raises(ConfigInvalid, match=f"^{TENSORRT} cannot be loaded: this onnxruntime was built without it$"):
+        open_sessions(bundle, provider="tensorrt")
+
+
+def test_a_session_that_cannot_be_made_on_the_gpu_is_a_matter_of_the_configuration(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = _play(monkeypatch, Runtime())
+
+    def broken(*_: object, **__: object) -> Any:
+        raise RuntimeError("CUDA failure 35: a long story")
+
+    monkeypatch.setattr(runtime, "InferenceSession", broken)
+
+    with pytest.raises(ConfigInvalid, match=rf"text\.onnx: cannot be loaded on {CUDA}: RuntimeError$"):
+        open_sessions(bundle, provider="cuda")
+
+
+def test_graphs_made_for_gpus_are_taken_there_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guard.bundle import write_manifest
+
+    plain = make_tiny_bundle(tmp_path)
+    (tmp_path / "text_gpu.onnx").write_bytes((tmp_path / "text.onnx").read_bytes())
+    bundle = write_manifest(tmp_path, plain.manifest)
+    runtime = _play(monkeypatch, Runtime())
+
+    open_sessions(bundle, provider="cuda")
+    open_sessions(bundle, provider="cpu")
+
+    assert [name for name, *_ in runtime.asked] == ["text_gpu.onnx", "vision.onnx", "text.onnx", "vision.onnx"]
+
+
+def test_bound_inputs_and_outputs_give_what_a_plain_run_gives(bundle: Any) -> None:
+    session = onnxruntime.InferenceSession(str(bundle.path / "vision.onnx"), providers=[CPU])
+    bound = BoundSession(onnxruntime, session, "cpu", 0)
+    pixels = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32).transpose(0, 3, 1, 2)
+
+    found = bound.run(["writing", "names"], {"pixels": pixels})
+
+    expected = session.run(["writing", "names"], {"pixels": pixels})
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert [entry.name for entry in bound.get_inputs()] == ["pixels"]
+    assert {entry.name for entry in bound.get_outputs()} == {"names", "writing"}
+
+
+def test_options_of_providers_are_settings() -> None:
+    settings = parse_settings({"provider": "cuda", "gpu": {"device": 1, "cuda": {"use_tf32": "0"}}}, source="test")
+
+    assert settings.gpu == GpuSettings(device=1, cuda={"use_tf32": "0"})
