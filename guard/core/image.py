@@ -131,6 +131,15 @@ def full_pixels(frame: Frame) -> NDArray[np.uint8]:
     return np.asarray(view)
 
 
+def full_size(frame: Frame) -> tuple[int, int]:
+    """Return height and width of a frame before it was reduced, as it is stored; only the header is read."""
+    kind = None if frame.source is None else media_type(frame.source)
+    if frame.source is None or kind is None:
+        return frame.pixels.shape[0], frame.pixels.shape[1]
+    with _PLUGINS[kind](BytesIO(frame.source)) as image:
+        return image.height, image.width
+
+
 def frame_tensor(frame: Frame, spec: ImageSpec) -> NDArray[np.float32]:
     """Return the whole picture squeezed to the model's input: float32 (3, size, size), (value / 255 - mean) / std."""
     size = (spec.size, spec.size)

@@ -1,18 +1,25 @@
 """Pictures on their way to the scorer: decoded in worker threads, and read where they seem to hold writing."""
 
 import asyncio
+import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guard.config import Settings
+from guard.core.contrast import strengthened
 from guard.core.flights import Flights
-from guard.core.image import decode_base64, decode_image
+from guard.core.image import decode_base64, decode_image, full_size
 from guard.core.text import normalise
 from guard.errors import ContentUnjudged, GuardError, PreparationTimeout, ScorerFailed, TextTooLong
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.stages import Stages
 from guard.ports import TextReader
 from guard.types import Frame, ImageInput, ImageResult
+
+# From this many pixels on, letters of 14 pixels are grey in the model's view of the whole picture.
+_LARGE_PIXELS = 1_200_000
+# Share of a side that each of a large picture's four tiles has: they overlap by 12 %.
+_TILE = 0.56
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Sight:
     """Sees pictures under the settings for pictures and OCR.
 
     Args:
-        gate: likelihood of writing from which a frame is read in mode "auto".
+        gate: likelihood of writing from which a frame is read in mode "auto"; of any view of it.
         threads: pictures decoded side by side.
     """
 
@@ -100,13 +107,38 @@ class Sight:
     async def _read(self, frame: Frame, deadline: float) -> str:
         """Return the writing in a frame, normalised; "" where there is none, or none is looked for."""
         mode = self._settings.ocr.mode
-        if mode == "off" or (mode == "auto" and await self._scorer.writing_likelihood(frame, deadline) < self._gate):
+        if mode == "off" or (mode == "auto" and not await self._holds_writing(frame, deadline)):
             return ""
         try:
             async with asyncio.timeout_at(deadline):
                 return normalise(await self._reader.read(frame))
         except TimeoutError as error:
             raise PreparationTimeout(f"not read within {self._timeout_s} s") from error
+
+    async def _holds_writing(self, frame: Frame, deadline: float) -> bool:
+        """Return whether writing is likely in a frame as it is, or else with its faint contrast strengthened, or else
+        in a tile of it where it is large: in the model's small view of the whole, small writing is grey."""
+        if await self._scorer.writing_likelihood(frame, deadline) >= self._gate:
+            return True
+        strong = await asyncio.get_running_loop().run_in_executor(self._workers, strengthened, frame.pixels)
+        views = [] if strong is None else [replace(frame, pixels=strong, digest=f"{frame.digest}/strong")]
+        for view in (*views, *_tiles(frame)):
+            if await self._scorer.writing_likelihood(view, deadline) >= self._gate:
+                return True
+        return False
+
+
+def _tiles(frame: Frame) -> list[Frame]:
+    """Return the four overlapping quarters of a large picture's frame; none of a smaller one's."""
+    if math.prod(full_size(frame)) < _LARGE_PIXELS:
+        return []
+    height, width = frame.pixels.shape[:2]
+    high, wide = int(_TILE * height), int(_TILE * width)
+    corners = [(top, left) for top in (0, height - high) for left in (0, width - wide)]
+    return [
+        replace(frame, pixels=frame.pixels[top : top + high, left : left + wide], digest=f"{frame.digest}/tile{number}")
+        for number, (top, left) in enumerate(corners)
+    ]
 
 
 def _failed(stage: str, error: GuardError, digest: str | None = None) -> Seen:

@@ -15,7 +15,7 @@ def _line(text: str, box: Corners, view: View | None = None, confidence: float =
 def _turned(box: Corners, degrees: float) -> Corners:
     angle = np.deg2rad(degrees)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (box @ matrix.T).astype(np.float32)
+    return np.asarray(box @ matrix.T, np.float32)
 
 
 def _texts(lines: list[Line]) -> list[str]:
