@@ -1,5 +1,6 @@
 """The vision tower's parts that need no training: preparation, crops, ranks, the choice of the gate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import torch
 
 from guard.core.image import frame_tensor
 from guard.train.images import SIZE, SPEC, Picture
-from guard.train.vision import ranks, zero_shot_classes
-from guard.train.vision_figures import MOST_FIRED, MOST_MISSED, writing_gate
-from guard.train.vision_tower import VisionTower, augmented, crop_side, look, pixel_tensor
+from guard.train.labels import Labels
+from guard.train.vision import _turned, ranks, zero_shot_classes
+from guard.train.vision_figures import MOST_FIRED, MOST_MISSED, best_sharpness, hazard_recall, writing_gate
+from guard.train.vision_tower import VisionTower, augmented, crop_side, look, mixed, pixel_tensor
 from guard.types import Frame
 
 
@@ -54,6 +56,81 @@ def test_crops_grow_to_the_size_of_serving() -> None:
 
     assert sides == sorted(sides)
     assert sides[-1] == SIZE
+
+
+def test_a_rectangle_of_another_picture_takes_the_share_that_is_said() -> None:
+    torch.manual_seed(0)
+    crops = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 3, 64, 64).contiguous()
+
+    found = [mixed(crops, 0.0) for _ in range(40)]
+
+    assert 8 <= sum(mix.share == 1 for _, mix in found) <= 32
+    for pasted, mix in found:
+        for row, other in enumerate(mix.other.tolist()):
+            kept = (pasted[row] == row).float().mean().item()
+            assert kept == pytest.approx(1.0 if other == row else mix.share, abs=1e-6)
+        assert sum(share for share, _ in mix.parts) == pytest.approx(1)
+    assert (crops[:, 0, 0, 0] == torch.arange(6.0)).all()
+
+
+def test_at_last_nothing_is_mixed() -> None:
+    crops = torch.zeros(4, 3, 64, 64)
+
+    assert all(mixed(crops, 0.95)[1].share == 1 for _ in range(50))
+
+
+def test_only_pictures_that_may_turn_turn_and_only_by_a_quarter() -> None:
+    torch.manual_seed(0)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3)).astype(np.uint8)
+    before, may_turn = pixels.copy(), np.arange(60) < 40
+
+    turned = _turned(pixels, may_turn)
+
+    changed = (turned != pixels).any((1, 2, 3))
+    assert (pixels == before).all()
+    assert 4 <= changed[:40].sum() <= 24
+    assert not changed[40:].any()
+    assert (turned[changed] == np.rot90(pixels[changed], axes=(1, 2))).all()
+
+
+def _things(count: int) -> tuple[list[Picture], Labels]:
+    """Return held-out photographs of four things, two of them weapons, and the labels along four axes."""
+    hazards = {"knife": "weapon", "sword": "weapon", "apple": "food", "bread": "food"}
+    pictures = [
+        Picture(Path("p"), f"a {name}", name, "s", hazards[name], f"{name}{i}", "photo")
+        for i in range(count)
+        for name in hazards
+    ]
+    names = sorted(hazards)
+    texts = tuple(f"a {name}" for name in names)
+    return [picture for picture in pictures if picture.is_held_out], Labels(
+        texts, tuple(names), np.eye(4, dtype=np.float32)
+    )
+
+
+def test_names_are_sharp_where_the_tower_is_right_and_blunt_where_it_guesses() -> None:
+    pictures, labels = _things(400)
+    right = labels.anchors[[labels.labels.index(picture.label) for picture in pictures]]
+    guessed = np.random.default_rng(0).permutation(right)
+
+    assert best_sharpness(pictures, right, labels) > best_sharpness(pictures, guessed, labels) == 10
+    assert best_sharpness([], right[:0], labels) == 10
+
+
+def test_a_hazard_is_recalled_by_anything_of_its_kind() -> None:
+    pictures, labels = _things(200)
+    place = {name: index for index, name in enumerate(labels.labels)}
+    taken_for = {"knife": "sword", "sword": "knife", "apple": "apple", "bread": "knife"}
+    embedding = labels.anchors[[place[taken_for[picture.label]] for picture in pictures]]
+
+    found = hazard_recall(pictures, embedding, labels, 30.0)
+
+    food = [picture.label for picture in pictures if picture.hazard == "food"]
+    assert found["weapon"]["recall"][0] == 1
+    assert found["food"]["recall"][0] == pytest.approx(food.count("apple") / len(food))
+    assert found["food"]["n"] == len(food)
+    drawn = [replace(picture, kind="icon") for picture in pictures]
+    assert hazard_recall(drawn, embedding, labels, 30.0) == {}
 
 
 def test_rank_counts_the_classes_that_are_nearer() -> None:
