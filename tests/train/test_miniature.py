@@ -13,14 +13,23 @@ from guard.bundle import Bundle
 from guard.scorers.onnx import OnnxScorer
 from guard.train.checkpoint import load_json, load_state
 from guard.train.export import MOST_BYTES, export
+from guard.train.labels import bare_name
 from guard.train.loop import Budget
+from guard.train.pairs import Plenty
 from guard.train.recipe import Recipe, Scale
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
 pytestmark = pytest.mark.slow
 
-SCALE = Scale(text_epochs=2, text_rows=900, vision_epochs=6, drawn=150, fusion_steps=150, probe_squares=15)
+SCALE = Scale(
+    text_epochs=2,
+    text_rows=700,
+    vision_epochs=6,
+    drawn=150,
+    plenty=Plenty(squares=30, meetings=1, plain=0.2, alone=30),
+    probe_squares=15,
+)
 COPIES = 40
 Painter = Callable[[ImageDraw.ImageDraw, int], None]
 
@@ -88,7 +97,7 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundle"), precision="int8")
 
 
-@pytest.mark.parametrize("part", ["text", "vision", "fusion"])
+@pytest.mark.parametrize("part", ["text", "vision"])
 def test_the_loss_of_each_part_falls(run: Path, part: str) -> None:
     losses = load_state(run / part / "state.pt")["losses"]
     tenth = max(1, len(losses) // 10)
@@ -124,6 +133,13 @@ def test_harmful_writing_scores_above_harmless_writing_under_the_same_prompt(bun
     harmful, harmless = _unsafe(bundle, pairs)
 
     assert harmful > harmless
+
+
+def test_each_picture_is_named_from_the_list_of_the_bundle(bundle: Bundle) -> None:
+    names = bundle.read_names()
+
+    assert set(names) == {bare_name(label) for label, _ in THINGS}
+    assert load_json(bundle.path / "report.json")["vision"]["hazards"] != {}
 
 
 def test_thresholds_refuse_what_they_promise_of_everyday_use(bundle: Bundle) -> None:
