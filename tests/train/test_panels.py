@@ -79,6 +79,7 @@ def test_pack_pictures_that_either_split_trained_on_are_left_out(data: Path) -> 
     for group in groups:
         assert is_held_out(TextRow("", "", group, "", unsafe=True))
         assert share("guard-picture-1", group) < 0.1
+    assert groups < {sample.group for sample in made["figstep (words held out)"]}
     assert len(made["figstep_style_benign"]) == 200
     assert len(made["sroie_receipts"]) < 60
 
