@@ -45,7 +45,7 @@ class ImageSpec(_Part):
     size: Annotated[int, Field(gt=0, le=4096)]
     mean: tuple[float, float, float]
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
-    resample: Literal["bilinear"] = "bilinear"  # Pillow's, with reducing_gap=2
+    resample: Literal["bilinear", "bicubic"] = "bilinear"  # Pillow's, with reducing_gap=2
 
 
 class Calibration(_Part):

@@ -48,8 +48,13 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder with packs/ and images/.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it stopped.")],
     backbone: Annotated[
-        str, typer.Option(help="Encoder of the text tower: minilm, or a folder with a BERT-like one.")
-    ] = "minilm",
+        list[str] | None,
+        typer.Option(
+            help="What to start from, a folder or a name on Hugging Face. A BERT-like encoder reads prompts; a SigLIP, "
+            "SigLIP 2 or CLIP one sees pictures. Give it twice for one of each.",
+            show_default="minilm, and a vision tower from scratch",
+        ),
+    ] = None,
     profile: Annotated[Profile, typer.Option(help="Licence classes of the packs used.")] = Profile.PERMISSIVE,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.CPU,
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
@@ -59,10 +64,20 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train the guard, or a part of it. Exit 0 when finished, 1 when the time was up first."""
+    from guard.train.hub import sort_backbones
     from guard.train.loop import Budget
     from guard.train.recipe import Recipe
 
-    recipe = Recipe(data, out, backbone=backbone, profile=profile.value, device=device.value, seed=seed)
+    backbones = sort_backbones(backbone or ())
+    recipe = Recipe(
+        data,
+        out,
+        backbone=backbones.text,
+        vision_backbone=backbones.vision,
+        profile=profile.value,
+        device=device.value,
+        seed=seed,
+    )
     if not recipe.train(part.value, Budget.of_minutes(minutes, quiet=quiet)):
         typer.echo(f"not finished: the time was up; the same command goes on in {out}", err=True)
         raise typer.Exit(1)
@@ -72,6 +87,12 @@ def export(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="New or empty folder for the bundle.")],
     precision: Annotated[Precision, typer.Option(help="How weights are stored.")] = Precision.INT8,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="Of weights; what ships with Guard stays below the default.")
+    ] = (40_000_000),
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Write graphs for GPUs too: half precision, over the same weights.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Write a finished run as a bundle: graphs, thresholds, figures, card."""
@@ -80,6 +101,8 @@ def export(
     from guard.train.export import export as write_bundle
 
     with Console(stderr=True, quiet=quiet).status("loading") as status:
-        bundle = write_bundle(checkpoint, out, precision=precision.value, say=status.update)
+        bundle = write_bundle(
+            checkpoint, out, precision=precision.value, most_bytes=max_bytes, gpu=gpu, say=status.update
+        )
     if not quiet:
         typer.echo(f"{bundle.label} {bundle.digest} in {out}")

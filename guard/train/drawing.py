@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from guard.train.images import SIZE, squeeze
+from guard.manifest import ImageSpec
+from guard.train.images import SPEC, squeeze
 
 _SYSTEM_FONTS = Path("/usr/share/fonts/truetype")
 _GREY = 128
@@ -27,19 +28,26 @@ def system_fonts() -> tuple[str, ...]:
 
 
 def draw_written(
-    count: int, *, texts: Sequence[str], photos: NDArray[np.uint8], fonts: Sequence[str], seed: int
+    count: int,
+    *,
+    texts: Sequence[str],
+    photos: NDArray[np.uint8],
+    fonts: Sequence[str],
+    seed: int,
+    spec: ImageSpec = SPEC,
 ) -> NDArray[np.uint8]:
     """Return pictures with writing, uint8 (count, size, size, 3).
 
     Args:
         count: how many.
         texts: what is written.
-        photos: backgrounds for captions, uint8 (n, size, size, 3), may be empty.
+        photos: backgrounds for captions, uint8 (n, side, side, 3), may be empty.
         fonts: TrueType files beside Pillow's own font.
         seed: of every draw.
+        spec: how large they are squeezed at last, and how.
     """
     random = np.random.default_rng(seed)
-    drawn = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    drawn = np.empty((count, spec.size, spec.size, 3), np.uint8)
     for index in range(count):
         text = texts[int(random.integers(len(texts)))]
         kind = random.random()
@@ -49,16 +57,16 @@ def draw_written(
             image = _captioned(text, _photo(photos, random), fonts, random)
         else:
             image = _written_over(text, _photo(photos, random), fonts, random)
-        drawn[index] = squeeze(_disturbed(image, random))
+        drawn[index] = squeeze(_disturbed(image, random), spec)
     return drawn
 
 
-def draw_unwritten(count: int, *, seed: int) -> NDArray[np.uint8]:
+def draw_unwritten(count: int, *, seed: int, spec: ImageSpec = SPEC) -> NDArray[np.uint8]:
     """Return pictures with edges, stripes and shapes but no writing, uint8 (count, size, size, 3)."""
     random = np.random.default_rng(seed)
-    drawn = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    drawn = np.empty((count, spec.size, spec.size, 3), np.uint8)
     for index in range(count):
-        drawn[index] = squeeze(_disturbed(_shapes(random), random))
+        drawn[index] = squeeze(_disturbed(_shapes(random), random), spec)
     return drawn
 
 

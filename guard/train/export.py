@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from guard.bundle import Bundle, digest_file, write_manifest
 from guard.core.naming import UNKNOWN, beside_prompt
 from guard.errors import BundleInvalid, UsageError
-from guard.manifest import Calibration, Manifest, OperatingPoint, TextSpec
+from guard.manifest import Calibration, ImageSpec, Manifest, OperatingPoint, TextSpec
 from guard.runtime import import_onnxruntime
 from guard.stats.calibrators import to_probability
-from guard.train.backbone import load_backbone
+from guard.train.backbone import Backbone, load_backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, save_json
+from guard.train.dual import load_eyes
 from guard.train.findings import failures, languages
+from guard.train.gpu_graphs import write_gpu
 from guard.train.graphs import Precision, TextGraph, VisionGraph, quantise_text, store_half, write_text, write_vision
-from guard.train.images import SPEC
 from guard.train.labels import load_labels
 from guard.train.measure import calibrate, figures, flips, operating_points, score
 from guard.train.probes import Probe, Probes, load_probes
 from guard.train.rows import share
 from guard.train.text_tower import Judge, load_text
 from guard.train.tokens import encode
-from guard.train.vision import load_vision
 from guard.train.vision_tower import pixel_tensor
 
 MOST_BYTES = 40_000_000
@@ -47,6 +47,8 @@ class _Model:
     judge: Judge
     vision: VisionGraph
     names: tuple[str, ...]
+    spec: ImageSpec
+    label: str  # of the bundle
 
 
 def export(
@@ -55,20 +57,29 @@ def export(
     *,
     precision: Precision = "int8",
     threads: int = 2,
+    most_bytes: int = MOST_BYTES,
+    gpu: bool = False,
     say: Callable[[str], None] = lambda step: None,
 ) -> Bundle:
     """Write the finished run in `checkpoint` as a bundle into a new or empty folder, and return it.
 
     "int8" stores the text tower's weights as int8 and all others as float16, "fp16" all as float16; arithmetic is
-    float32 but for int8 products. `say` is told what is being done.
+    float32 but for int8 products. With `gpu` there are graphs in half precision too, over the same weights, compared on
+    the CPU. `say` is told what is being done.
 
     Raises:
-        UsageError: a part of the run is not finished, or `out` is not empty.
-        BundleInvalid: a graph says something else than PyTorch, quantisation costs too much, or weights exceed 40 MB.
+        UsageError: a part of the run is not finished, `out` is not empty, or `gpu` graphs are asked for in "fp32".
+        BundleInvalid: a graph says something else than PyTorch, quantisation costs too much, or weights exceed
+            `most_bytes`.
     """
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty")
+    if gpu and precision == "fp32":
+        raise UsageError("graphs for GPUs compute in half precision: store the weights as fp16 or int8")
     run = load_json(checkpoint / "run.json")
+    seen_by = load_json(checkpoint / "vision" / "vision.json")
+    if "backbone" in seen_by:
+        run |= {"vision_backbone": seen_by, "image_size": seen_by["image"]["size"]}
     backbone = load_backbone(run["backbone"])
     model = _load(checkpoint, backbone)
     probes = load_probes(checkpoint / "probes")
@@ -78,6 +89,9 @@ def export(
         parity = _parity(model, exact, backbone, probes)
         say(f"storing weights as {precision}")
         small = exact if precision == "fp32" else _write_graphs(model, backbone, Path(scratch) / "small", precision)
+        if gpu:
+            say("writing graphs for GPUs over the same weights")
+            small = _with_gpu_graphs(exact, small)
         say(f"scoring {len(probes.probes):,} labelled pairs")
         scored = score(small, probes, probes.probes, threads=threads)
         calibration = calibrate(probes.probes, scored.unsafe)
@@ -107,31 +121,43 @@ def export(
             },
         }
         _check(report["parity"]["auc"], precision)
+        if gpu:
+            say("comparing the graphs for GPUs, on the CPU")
+            halved = score(_as_gpu_judges(small, Path(scratch) / "gpu"), probes, chosen, threads=threads)
+            report["parity"]["gpu"] = {
+                "ran_on": "CPU; CUDA not run",
+                "largest_difference": float(np.abs(halved.unsafe - scored.unsafe[compared]).max()),
+                "verdicts_flipped": flips(halved.unsafe, scored.unsafe[compared], calibration, points),
+                "auc": _aucs(chosen, {"fp32": unrounded.unsafe, "fp16": halved.unsafe}),
+            }
+            _check(report["parity"]["gpu"]["auc"], "fp16")
+        sizes = {name: entry.size_bytes for name, entry in small.manifest.files.items()}
+        weights = sum(size for name, size in sizes.items() if name.endswith((".onnx", ".weights")))
+        if weights > most_bytes:
+            raise BundleInvalid(f"{weights:,} bytes of weights, limit is {most_bytes:,}: --max-bytes allows more")
+        report["weights_bytes"] = weights
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("text.onnx", "vision.onnx", "names.txt", "tokenizer.json"):
+        for name in sizes:
             shutil.copyfile(small.path / name, out / name)
-    weights = sum(path.stat().st_size for path in out.glob("*.onnx"))
-    if weights > MOST_BYTES:
-        raise BundleInvalid(f"{weights:,} bytes of weights, limit is {MOST_BYTES:,}")
-    report["weights_bytes"] = weights
     save_json(out / "report.json", report)
     write_card(out / "card.md", report)
     gate = float(report["vision"]["writing"]["gate"])
-    return write_manifest(out, _manifest(out, precision, calibration, points, gate))
+    return write_manifest(out, _manifest(model, out, precision, calibration, points, gate))
 
 
-def _load(checkpoint: Path, backbone: Any) -> _Model:
+def _load(checkpoint: Path, backbone: Backbone) -> _Model:
     naming = load_labels(checkpoint / "vision")
-    tower = load_vision(checkpoint / "vision", backbone.width).tower
-    vision = VisionGraph(tower, naming.labels.anchors, naming.sharpness)
-    return _Model(load_text(backbone, checkpoint / "text").eval(), vision.eval(), naming.labels.names)
+    eyes = load_eyes(checkpoint / "vision", backbone)
+    vision = VisionGraph(eyes.tower, naming.labels.anchors, naming.sharpness)
+    judge = load_text(backbone, checkpoint / "text")
+    return _Model(judge.eval(), vision.eval(), naming.labels.names, eyes.spec, eyes.label)
 
 
 def _write_graphs(model: _Model, backbone: Any, folder: Path, precision: Precision) -> Bundle:
     """Write graphs and tokenizer with a manifest that only serves to score."""
     folder.mkdir(parents=True)
     write_text(model.judge, folder / "text.onnx")
-    write_vision(model.vision, SPEC.size, folder / "vision.onnx")
+    write_vision(model.vision, model.spec.size, folder / "vision.onnx")
     (folder / "names.txt").write_text("\n".join(model.names) + "\n", encoding="utf-8")
     if precision == "int8":
         quantise_text(folder / "text.onnx")
@@ -141,10 +167,27 @@ def _write_graphs(model: _Model, backbone: Any, folder: Path, precision: Precisi
     backbone.tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "card.md").write_text("In the making.\n", encoding="utf-8")
     point = {"balanced": OperatingPoint(threshold=0.5, chosen_on="nothing yet")}
-    return write_manifest(folder, _manifest(folder, precision, Calibration(kind="temperature"), point, 0.5))
+    return write_manifest(folder, _manifest(model, folder, precision, Calibration(kind="temperature"), point, 0.5))
+
+
+def _with_gpu_graphs(exact: Bundle, small: Bundle) -> Bundle:
+    for name in ("text.onnx", "vision.onnx"):
+        write_gpu(exact.path / name, small.path / name)
+    return write_manifest(small.path, small.manifest)
+
+
+def _as_gpu_judges(bundle: Bundle, folder: Path) -> Bundle:
+    """Return a bundle whose graphs for GPUs stand in the place of the others, so that a CPU runs them."""
+    folder.mkdir()
+    for name in bundle.manifest.files:
+        shutil.copyfile(bundle.path / name, folder / name)
+    for name in ("text", "vision"):
+        (folder / f"{name}_gpu.onnx").replace(folder / f"{name}.onnx")
+    return write_manifest(folder, bundle.manifest)
 
 
 def _manifest(
+    model: _Model,
     folder: Path,
     precision: Precision,
     calibration: Calibration,
@@ -152,12 +195,12 @@ def _manifest(
     gate: float,
 ) -> Manifest:
     return Manifest(
-        name="embedded",
+        name=model.label,
         version=_VERSION,
         created=datetime.now(UTC).date().isoformat(),
         precision=precision,
         text=TextSpec(),
-        image=SPEC,
+        image=model.spec,
         writing_gate=gate,
         calibration=calibration,
         operating_points=points,
@@ -170,7 +213,7 @@ def _parity(model: _Model, bundle: Bundle, backbone: Any, probes: Probes) -> dic
     some = probes.probes[:: max(1, len(probes.probes) // 24)]
     second = [beside_prompt(UNKNOWN, probe.ocr) if probe.picture is not None else "" for probe in some]
     words = encode(backbone.tokenizer, [probe.text for probe in some], second).padded(np.arange(len(some)))
-    pixels = pixel_tensor(np.array(probes.pixels[:16])).contiguous().numpy()
+    pixels = pixel_tensor(np.array(probes.pixels[:16]), model.spec).contiguous().numpy()
     with torch.inference_mode():
         read = TextGraph(model.judge)(**{name: torch.from_numpy(values) for name, values in words.items()})
         seen = model.vision(torch.from_numpy(pixels))

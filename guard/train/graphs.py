@@ -80,7 +80,7 @@ def write_vision(graph: VisionGraph, size: int, path: Path) -> None:
 def _write(
     module: Any, example: Mapping[str, Any], shapes: Mapping[str, Any], outputs: tuple[str, ...], path: Path
 ) -> None:
-    with _undisturbed():
+    with undisturbed():
         program = torch.onnx.export(
             module.eval(),
             kwargs=dict(example),
@@ -107,7 +107,7 @@ def quantise_text(path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target = path.with_suffix(".int8")
-    with _undisturbed():
+    with undisturbed():
         quantize_dynamic(
             path, target, op_types_to_quantize=list(_QUANTISED_OPS), weight_type=QuantType.QInt8, per_channel=True
         )
@@ -143,7 +143,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Keep to themselves what exporter and quantiser say of themselves: torchvision is absent, an API will change."""
     logging.disable(logging.WARNING)
     try:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from guard.config import ImageSettings
 from guard.core.image import decode_image, frame_tensor
+from guard.core.image import squeeze as squeeze_image
 from guard.errors import UsageError
 from guard.manifest import ImageSpec
 from guard.train.packs import Pack
@@ -87,10 +88,27 @@ def pack_pictures(packs: Sequence[Pack]) -> list[Picture]:
     ]
 
 
-def squeeze(image: Image.Image) -> NDArray[np.uint8]:
+def squeeze(image: Image.Image, spec: ImageSpec = SPEC) -> NDArray[np.uint8]:
     """Return a picture at the model's size, uint8 (size, size, 3), by the arithmetic of `frame_tensor`."""
-    resized = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(resized)
+    return np.asarray(squeeze_image(image.convert("RGB"), spec))
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Pictures that are decoded when they are asked for: a dual encoder looks at few of them, and once.
+
+    Indexed like an array of all their pixels at the size of `spec`.
+    """
+
+    pictures: Sequence[Picture]
+    spec: ImageSpec
+
+    def __getitem__(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return pixels uint8 (len(rows), size, size, 3). Raises UsageError for a picture that cannot be decoded."""
+        size = self.spec.size
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda row: _decode(self.pictures[row].path, self.spec), rows))
+        return np.stack(found) if found else np.empty((0, size, size, 3), np.uint8)
 
 
 def load_pixels(pictures: Sequence[Picture], cache: Path) -> NDArray[np.uint8]:
@@ -118,13 +136,13 @@ def _array_file(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8
     pixels.flush()
 
 
-def _decode(path: Path) -> NDArray[np.uint8]:
+def _decode(path: Path, spec: ImageSpec = SPEC) -> NDArray[np.uint8]:
     try:
         frame = decode_image(path.read_bytes(), ImageSettings())[0]
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    values = frame_tensor(frame, SPEC)  # (3, size, size)
-    pixels = (values * np.array(SPEC.std)[:, None, None] + np.array(SPEC.mean)[:, None, None]) * 255
+    values = frame_tensor(frame, spec)  # (3, size, size)
+    pixels = (values * np.array(spec.std)[:, None, None] + np.array(spec.mean)[:, None, None]) * 255
     return np.asarray(np.rint(pixels).transpose(1, 2, 0), np.uint8)
 
 

@@ -94,7 +94,8 @@ def imagined_names(
         random: of the mistakes.
     """
     names = labels.names
-    near = np.argpartition(-(places @ labels.anchors.T) + 4 * hidden, _NEAR, axis=1)[:, :_NEAR]
+    n_near = min(_NEAR, len(names) - 1)
+    near = np.argpartition(-(places @ labels.anchors.T) + 4 * hidden, n_near, axis=1)[:, : max(1, n_near)]
     common = common[~hidden[common]]
     found = []
     for thing, neighbours in zip(things, near, strict=True):

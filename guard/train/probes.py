@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from guard.train.checkpoint import load_json, save_arrays, save_json
 from guard.train.compositional import Side, make_squares
-from guard.train.images import PHOTO_KINDS, Picture
+from guard.train.images import PHOTO_KINDS, Gallery, Picture
 from guard.train.own_data import Act, HandPair, hand_pairs
 from guard.train.pairs import harmless, with_writing
 from guard.train.rows import TextRow, capped, share
@@ -55,7 +55,7 @@ def make_probes(
     texts: TextData,
     acts: Sequence[Act],
     pictures: Sequence[Picture],
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | Gallery,
     *,
     squares: int,
     seed: int,

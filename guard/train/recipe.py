@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.errors import UsageError
-from guard.train.backbone import DEFAULT, load_backbone
+from guard.train.backbone import load_backbone
 from guard.train.checkpoint import save_json
 from guard.train.drawing import draw_unwritten, draw_written, system_fonts
-from guard.train.images import SIZE, Picture, chosen, load_pixels, pack_pictures, read_pictures
+from guard.train.dual import describe, draw_signs, fit_dual, image_spec
+from guard.train.dual_tower import DualEncoder, load_dual
+from guard.train.hub import DEFAULT
+from guard.train.images import SIZE, SPEC, Gallery, Picture, chosen, load_pixels, pack_pictures, read_pictures
 from guard.train.labels import read_labels, save_labels
 from guard.train.loop import Budget
 from guard.train.own_data import own_acts, own_digests
@@ -49,7 +52,8 @@ class Recipe:
 
     data: Path
     out: Path
-    backbone: str = DEFAULT
+    backbone: str = DEFAULT  # reads prompts
+    vision_backbone: str | None = None  # a dual encoder that sees pictures; None trains the project's own vision tower
     profile: Profile = "permissive"
     device: str = "cpu"
     seed: int = 0
@@ -70,7 +74,8 @@ class Recipe:
         if part in ("vision", "all") and not self._train_vision(texts, budget):
             return False
         if (self.out / "vision" / "vision.json").is_file():
-            pictures, pixels = self._pictures()
+            pictures, spec = self._all_pictures(), image_spec(self.out / "vision")
+            pixels = load_pixels(pictures, self.out / "cache") if spec == SPEC else Gallery(pictures, spec)
             probes = make_probes(texts, own_acts(), pictures, pixels, squares=self.scale.probe_squares, seed=self.seed)
             save_probes(self.out / "probes", probes)
         return True
@@ -95,7 +100,15 @@ class Recipe:
             epochs=self.scale.text_epochs,
         )
 
+    def _fit_dual(self, dual: DualEncoder, texts: TextData, budget: Budget) -> bool:
+        gallery = Gallery(self._all_pictures(), dual.spec)
+        taught, held_out = (_sign_texts(rows) for rows in (texts.train, texts.held_out))
+        signs = draw_signs(gallery, taught, held_out, count=self.scale.drawn, seed=self.seed)
+        return fit_dual(dual, gallery, signs, self.out / "vision", budget=budget, device=self.device)
+
     def _train_vision(self, texts: TextData, budget: Budget) -> bool:
+        if self.vision_backbone is not None:
+            return self._fit_dual(load_dual(self.vision_backbone), texts, budget)
         backbone = load_backbone(self.backbone)
         pictures, pixels = self._pictures()
         train = chosen(pictures, lambda p: not p.is_held_out)
@@ -140,9 +153,11 @@ class Recipe:
         )
         return True
 
+    def _all_pictures(self) -> list[Picture]:
+        return [*read_pictures(self.data), *pack_pictures(read_packs(self.data, profile=self.profile))]
+
     def _pictures(self) -> tuple[list[Picture], NDArray[np.uint8]]:
-        packs = read_packs(self.data, profile=self.profile)
-        pictures = [*read_pictures(self.data), *pack_pictures(packs)]
+        pictures = self._all_pictures()
         return pictures, load_pixels(pictures, self.out / "cache")
 
     def _drawn(
@@ -155,11 +170,9 @@ class Recipe:
         held_out: bool,
     ) -> NDArray[np.uint8]:
         photos = chosen(pictures, lambda p: p.is_held_out == held_out and p.kind == "photo")
-        # What the packs say, so that the vision tower need not be trained anew when the project's own prompts grow.
-        rows = tuple(row for row in rows if not row.source.startswith("own:")) or rows
         return draw_written(
             count,
-            texts=[row.text for row in rows if row.text.strip() and len(row.text) <= _SIGN_CHARS],
+            texts=_sign_texts(rows),
             photos=pixels[photos],
             fonts=system_fonts(),
             seed=2 * self.seed + held_out,
@@ -178,10 +191,25 @@ class Recipe:
             "profile": self.profile,
             "seed": self.seed,
             "scale": asdict(self.scale),
-            "image_size": SIZE,
+            **self._seen_by(),
             "texts": {"train": len(texts.train), "held_out": len(texts.held_out), "everyday": len(texts.everyday)},
             "sources": dict(texts.sources),
             "own_sha256": own_digests(),
             "pictures": {"sha256": hashlib.sha256(labels.read_bytes()).hexdigest(), "sources": counts},
         }
         save_json(self.out / "run.json", document)
+
+    def _seen_by(self) -> dict[str, Any]:
+        if self.vision_backbone is None:
+            return {"image_size": SIZE}
+        dual = load_dual(self.vision_backbone)
+        return {"vision_backbone": describe(dual), "image_size": dual.spec.size}
+
+
+def _sign_texts(rows: tuple[TextRow, ...]) -> list[str]:
+    """Return what may stand on drawn pictures.
+
+    What the packs say, so that the vision tower need not be trained anew when the project's own prompts grow.
+    """
+    rows = tuple(row for row in rows if not row.source.startswith("own:")) or rows
+    return [row.text for row in rows if row.text.strip() and len(row.text) <= _SIGN_CHARS]

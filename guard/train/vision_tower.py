@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from guard.manifest import ImageSpec
 from guard.train.images import SIZE, SPEC
 
 WIDTHS = (64, 128, 224, 384)
 _PATCH = 4
 # Side of the crops while a run goes on: (until this share of the steps, pixels). Small first: most is learned there at
 # a third of the cost; at last as in serving.
-_SIDES = ((0.6, 64), (0.88, 96), (1.0, SIZE))
+_SIDES = ((0.7, 64), (0.93, 96), (1.0, SIZE))
 _MIXED_UNTIL = 0.88  # share of the steps in which half of the batches are mixed
 _GREY_SHARE = 0.1
 
@@ -99,9 +100,9 @@ class VisionModel(nn.Module):
         return self.log_scale.exp().clamp(max=60)
 
 
-def pixel_tensor(pixels: NDArray[np.uint8]) -> Any:
+def pixel_tensor(pixels: NDArray[np.uint8], spec: ImageSpec = SPEC) -> Any:
     """Return uint8 (n, size, size, 3) as the model's input, float32 (n, 3, size, size)."""
-    mean, std = torch.tensor(SPEC.mean), torch.tensor(SPEC.std)
+    mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
     values = torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
     return values.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
