@@ -38,9 +38,9 @@ _SIGN_CHARS = 220
 class Scale:
     """How much of everything. The default is what ships; tests run less."""
 
-    text_epochs: int = 2
+    text_epochs: int = 1
     text_rows: int | None = None  # at most so many rows; None is all
-    vision_epochs: int = 48
+    vision_epochs: int = 40
     drawn: int = 6000  # pictures with writing; a third as many without
     plenty: Plenty = field(default_factory=Plenty)
     probe_squares: int = 400  # of each kind of novelty
@@ -88,7 +88,13 @@ class Recipe:
         backbone = load_backbone(self.backbone)
         pictures = read_pictures(self.data)
         rows = rows_beside_pictures(
-            backbone, texts.train, own_acts(), pictures, seed=self.seed, plenty=self.scale.plenty
+            backbone,
+            texts.train,
+            own_acts(),
+            pictures,
+            seed=self.seed,
+            plenty=self.scale.plenty,
+            kept=self.out / "text" / "seen.json",
         )
         return train_text(
             backbone,

@@ -15,7 +15,7 @@ from guard.train.writing import word_rows, writing_rows
 
 # Packs with more rows than they have to teach; kinds of our own that have more to teach than rows.
 _CAPS = {"davidson_tweets": 3000, "olid_tweets": 3000, "alpaca_benign": 4000}
-_REPEATED = {"own:contrast": 2, "own:hate_contrast": 2, "own:attack": 2, "own:attack_lookalike": 2, "own:everyday": 2}
+_REPEATED = {"own:contrast": 4, "own:hate_contrast": 4, "own:attack": 4, "own:attack_lookalike": 4, "own:everyday": 3}
 _NEUTRAL = "own:neutral_picture_prompt"
 
 

@@ -76,7 +76,7 @@ def train_vision(
     budget: Budget,
     seed: int,
     device: str = "cpu",
-    epochs: int = 48,
+    epochs: int = 40,
 ) -> bool:
     """Train the vision tower to name `labels`, those of `data`; weights go to `folder`/vision.safetensors.
 
