@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from guard.train.documents import disguised_rows, document_rows
 from guard.train.own_data import dropped_wordings, own_rows
 from guard.train.packs import VALIDATION, Pack, Profile, read_packs, text_rows, without_texts, wording_digest
 from guard.train.passages import passages
@@ -16,6 +17,7 @@ from guard.train.writing import word_rows, writing_rows
 # Packs with more rows than they have to teach; kinds of our own that have more to teach than rows.
 _CAPS = {"davidson_tweets": 3000, "olid_tweets": 3000, "alpaca_benign": 4000}
 _REPEATED = {"own:contrast": 4, "own:hate_contrast": 4, "own:attack": 4, "own:attack_lookalike": 4, "own:everyday": 3}
+_DOCUMENTS, _DISGUISED = 3500, 2500
 _NEUTRAL = "own:neutral_picture_prompt"
 
 
@@ -65,9 +67,9 @@ def read_text_data(data: Path | None, *, profile: Profile, seed: int) -> TextDat
     # Everyday texts occur twice in the packs' sources now and then: wording decides, not the group alone.
     train = without_texts(train, [*everyday, *held])
     words = [(group, text) for group, text in _hades_words(packs) if wording_digest(text) not in dropped]
-    trained = _with_writing(train, words, seed=seed)
+    trained = [*_with_writing(train, words, seed=seed), *document_rows(_DOCUMENTS, seed=seed)]
     return TextData(
-        train=(*trained, *_again(trained, seed=seed)),
+        train=(*trained, *_again(trained, seed=seed), *disguised_rows(trained, _DISGUISED, seed=seed)),
         held_out=tuple(_with_writing(held, words, seed=seed)),
         everyday=everyday,
         validation=validation,
