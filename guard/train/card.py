@@ -84,10 +84,11 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {scale['text_epochs']} epochs of fine-tuning with mean pooling. The picture is a second "
+            f"- Judge: {scale['text_epochs']} epoch(s) of fine-tuning with mean pooling. The picture is a second "
             "segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it "
             "to combine: every text and every thing stands on both sides of the label.",
             _vision(run, report["vision"]["parameters"]),
+            *(f"- {remark}" for remark in run.get("remarks", ())),
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
             "",
         ]
