@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 from guard.train.disguises import DISGUISES
-from guard.train.rows import TextRow
+from guard.train.rows import TextRow, capped
 
 _PROMPTS = (
     "", "", "What does it say?", "What is the total?", "Describe this picture.", "Can you help me with this?",
@@ -76,11 +76,14 @@ def document_rows(count: int, *, seed: int) -> list[TextRow]:
 
 
 def disguised_rows(rows: Sequence[TextRow], count: int, *, seed: int) -> list[TextRow]:
-    """Return at most `count` of the harmless `rows` without pictures, in one disguise each; groups stay as they are."""
+    """Return at most `count` of the harmless `rows` without pictures, in one disguise each; groups stay as they are.
+
+    Which ones does not depend on the seed, the disguises do.
+    """
     random = Random(f"disguised {seed}")  # noqa: S311
     harmless = [row for row in rows if not row.unsafe and not row.ocr and 12 <= len(row.text) <= 300]
     ways: list[Callable[[str, Random], str]] = list(DISGUISES.values())
-    chosen = random.sample(harmless, min(count, len(harmless)))
+    chosen = capped(harmless, count, key="disguised")
     return [replace(row, id=f"{row.id}@disguised", text=random.choice(ways)(row.text, random)) for row in chosen]
 
 

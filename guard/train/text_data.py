@@ -17,7 +17,7 @@ from guard.train.writing import word_rows, writing_rows
 # Packs with more rows than they have to teach; kinds of our own that have more to teach than rows.
 _CAPS = {"davidson_tweets": 3000, "olid_tweets": 3000, "alpaca_benign": 4000}
 _REPEATED = {"own:contrast": 4, "own:hate_contrast": 4, "own:attack": 4, "own:attack_lookalike": 4, "own:everyday": 3}
-_DOCUMENTS, _DISGUISED = 3500, 2500
+_DOCUMENTS, _DISGUISED = 0.1, 0.07  # made-up papers and harmless texts in disguise, for each row of the rest
 _NEUTRAL = "own:neutral_picture_prompt"
 
 
@@ -67,9 +67,11 @@ def read_text_data(data: Path | None, *, profile: Profile, seed: int) -> TextDat
     # Everyday texts occur twice in the packs' sources now and then: wording decides, not the group alone.
     train = without_texts(train, [*everyday, *held])
     words = [(group, text) for group, text in _hades_words(packs) if wording_digest(text) not in dropped]
-    trained = [*_with_writing(train, words, seed=seed), *document_rows(_DOCUMENTS, seed=seed)]
+    trained = _with_writing(train, words, seed=seed)
+    disguised = disguised_rows(trained, round(_DISGUISED * len(trained)), seed=seed)
+    trained += document_rows(round(_DOCUMENTS * len(trained)), seed=seed)
     return TextData(
-        train=(*trained, *_again(trained, seed=seed), *disguised_rows(trained, _DISGUISED, seed=seed)),
+        train=(*trained, *_again(trained, seed=seed), *disguised),
         held_out=tuple(_with_writing(held, words, seed=seed)),
         everyday=everyday,
         validation=validation,
