@@ -75,9 +75,11 @@ def rows_beside_pictures(
     shown = [picture for picture in pictures if not picture.is_held_out and picture.label]
     if not shown:
         return list(rows)
-    safe = [shown[i].label for i in harmless(shown, held_out=False)] or [picture.label for picture in shown]
-    photos = [picture.label for picture in shown if picture.kind in PHOTO_KINDS] or safe
-    papers = [shown[i].label for i in with_writing(shown, held_out=False)] or safe
+    # Things held out meet no text at all, not only no act.
+    met = [picture for picture in shown if is_open(picture.label)] or shown
+    safe = [met[i].label for i in harmless(met, held_out=False)] or [picture.label for picture in met]
+    photos = [picture.label for picture in met if picture.kind in PHOTO_KINDS] or safe
+    papers = [met[i].label for i in with_writing(met, held_out=False)] or safe
     squares = make_squares(acts, shown, plenty.squares, texts="train", classes="train", seed=seed)
     acting = [
         (_act_row(pair.text, pair.act, pair.category), shown[pair.picture].label)

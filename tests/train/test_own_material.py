@@ -225,7 +225,7 @@ def test_hand_pairs_are_balanced_and_every_text_stands_on_both_sides(pairs: list
     assert [text for text, labels in sides.items() if len(labels) != 2] == []
 
 
-def test_hand_pairs_show_only_what_never_met_a_text_in_training(pairs: list[dict[str, Any]]) -> None:
+def test_hand_pairs_show_only_what_is_held_out_from_meeting_texts(pairs: list[dict[str, Any]]) -> None:
     assert {record["shows"] for record in pairs if is_open(record["shows"])} == set()
 
 
