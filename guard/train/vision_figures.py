@@ -49,7 +49,7 @@ def best_sharpness(pictures: Sequence[Picture], embedding: NDArray[np.float32], 
     known = {text: index for index, text in enumerate(labels.texts)}
     rows = chosen(
         pictures,
-        lambda p: p.is_held_out and p.kind in PHOTO_KINDS and p.text in known and share("sharp", p.group) < 0.5,
+        lambda p: p.is_held_out and p.kind in PHOTO_KINDS and p.text in known and _chooses("sharp", p.group),
     )
     if not len(rows):
         return _SHARPNESSES[0]
@@ -68,10 +68,13 @@ def best_sharpness(pictures: Sequence[Picture], embedding: NDArray[np.float32], 
 def hazard_recall(
     pictures: Sequence[Picture], embedding: NDArray[np.float32], labels: Labels, sharpness: float
 ) -> dict[str, Any]:
-    """Return by hazard how many held-out photographs of it are named like something of that hazard, with `n`."""
+    """Return by hazard how many held-out photographs of it are named like something of that hazard, with `n`.
+
+    Only of the half of the groups that did not choose the sharpness.
+    """
     tags = {picture.text: picture.hazard for picture in pictures if picture.text}
     tag_of = np.array([tags[text] for text in labels.texts])
-    rows = chosen(pictures, lambda p: p.is_held_out and p.kind in PHOTO_KINDS)
+    rows = chosen(pictures, lambda p: p.is_held_out and p.kind in PHOTO_KINDS and not _chooses("sharp", p.group))
     if not len(rows):
         return {}
     logits = sharpness * embedding[rows] @ labels.anchors.T
@@ -94,28 +97,45 @@ def writing_gate(
     typographic: tuple[NDArray[np.float32], Sequence[str]],
     photos: tuple[NDArray[np.float32], Sequence[str]],
 ) -> dict[str, Any]:
-    """Return the gate with its rates: it misses at most 2 % of pictures with writing, drawn and real, unless more than
-    15 % of photographs would fire then; it is the lowest that keeps to these 15 % otherwise.
+    """Return the gate with its rates. One half of the groups chooses it: it misses at most 2 % of their pictures with
+    writing, drawn and real, unless more than 15 % of their photographs would fire then; it is the lowest that keeps to
+    these 15 % otherwise. The rates are those of the other half.
 
     Args:
-        drawn: likelihoods of writing of drawn pictures.
+        drawn: likelihoods of writing of drawn pictures, each a group of its own.
         typographic: the same of held-out typographic attacks and receipts, with their groups; may be empty.
         photos: the same of held-out photographs without writing, with their groups.
     """
-    shown = [values for values in (drawn, typographic[0]) if len(values)]
-    gate = min(float(np.quantile(values, MOST_MISSED, method="lower")) for values in shown)
-    if len(photos[0]):
-        gate = max(gate, float(np.quantile(photos[0], 1 - MOST_FIRED, method="higher")))
+    panels = {
+        "drawn_missed": (drawn, [str(number) for number in range(len(drawn))]),
+        "typographic_missed": typographic,
+        "photos_fired": photos,
+    }
+    choosing = {
+        name: values[np.array([_chooses("gate", group) for group in groups], bool)]
+        for name, (values, groups) in panels.items()
+    }
+    lows = [
+        float(np.quantile(values, MOST_MISSED, method="lower"))
+        for name, values in choosing.items()
+        if name != "photos_fired" and len(values)
+    ]
+    gate = min(lows, default=0.5)
+    if len(choosing["photos_fired"]):
+        gate = max(gate, float(np.quantile(choosing["photos_fired"], 1 - MOST_FIRED, method="higher")))
     gate = round(gate, 4)
     result: dict[str, Any] = {"gate": gate}
-    for name, values, groups in (
-        ("drawn_missed", -drawn, [str(i) for i in range(len(drawn))]),
-        ("typographic_missed", -typographic[0], typographic[1]),
-        ("photos_fired", photos[0], photos[1]),
-    ):
-        if not len(values):
+    for name, (values, groups) in panels.items():
+        rest = [index for index, group in enumerate(groups) if not _chooses("gate", group)]
+        if not rest:
             continue
-        hits = -values < gate if name.endswith("missed") else values >= gate
-        share = estimate({name: Share(hits, np.ones(len(hits), bool))}, groups, resamples=1000)[name]
-        result[name] = {"n": len(values), "n_groups": len(set(groups)), "share": as_list(share)}
+        hits = values[rest] >= gate if name == "photos_fired" else values[rest] < gate
+        of = [groups[index] for index in rest]
+        rate = estimate({name: Share(hits, np.ones(len(hits), bool))}, of, resamples=1000)[name]
+        result[name] = {"n": len(rest), "n_groups": len(set(of)), "share": as_list(rate)}
     return result
+
+
+def _chooses(what: str, group: str) -> bool:
+    """True for the half of the groups that chooses a number; the other half tells how well it does."""
+    return share(what, group) < 0.5

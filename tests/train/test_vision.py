@@ -10,6 +10,7 @@ import torch
 from guard.core.image import frame_tensor
 from guard.train.images import SIZE, SPEC, Picture
 from guard.train.labels import Labels
+from guard.train.rows import share
 from guard.train.vision import _turned, ranks, zero_shot_classes
 from guard.train.vision_figures import MOST_FIRED, MOST_MISSED, best_sharpness, hazard_recall, writing_gate
 from guard.train.vision_tower import VisionTower, augmented, crop_side, look, mixed, pixel_tensor
@@ -125,7 +126,9 @@ def test_a_hazard_is_recalled_by_anything_of_its_kind() -> None:
 
     found = hazard_recall(pictures, embedding, labels, 30.0)
 
-    food = [picture.label for picture in pictures if picture.hazard == "food"]
+    # The half of the groups that did not choose the sharpness.
+    food = [p.label for p in pictures if p.hazard == "food" and share("sharp", p.group) >= 0.5]
+    assert 0 < len(food) < sum(picture.hazard == "food" for picture in pictures)
     assert found["weapon"]["recall"][0] == 1
     assert found["food"]["recall"][0] == pytest.approx(food.count("apple") / len(food))
     assert found["food"]["n"] == len(food)
@@ -161,9 +164,22 @@ def test_the_gate_misses_little_where_writing_is_told_well() -> None:
 
 def test_the_gate_bounds_how_many_photographs_fire_where_it_is_told_badly() -> None:
     random = np.random.default_rng(0)
-    written, plain = random.uniform(0, 1, 400).astype(np.float32), random.uniform(0, 0.9, 400).astype(np.float32)
-    groups = [str(i) for i in range(400)]
+    written, plain = random.uniform(0, 1, 20_000).astype(np.float32), random.uniform(0, 0.9, 20_000).astype(np.float32)
+    groups = [str(i) for i in range(20_000)]
 
     found = writing_gate(written, (written, groups), (plain, groups))
 
     assert found["photos_fired"]["share"][0] == pytest.approx(MOST_FIRED, abs=0.01)
+
+
+def test_the_rates_of_the_gate_are_those_of_groups_that_did_not_choose_it() -> None:
+    groups = [str(i) for i in range(400)]
+    chose = np.array([share("gate", group) < 0.5 for group in groups])
+    # Clear where the gate is chosen, lost where it is told: in-sample rates would look perfect.
+    written, plain = np.where(chose, 0.9, 0.1).astype(np.float32), np.where(chose, 0.0, 0.95).astype(np.float32)
+
+    found = writing_gate(written, (written, groups), (plain, groups))
+
+    assert found["gate"] == pytest.approx(0.9, abs=1e-4)
+    assert [found[name]["share"][0] for name in ("drawn_missed", "typographic_missed", "photos_fired")] == [1, 1, 1]
+    assert found["drawn_missed"]["n"] == np.count_nonzero(~chose)
