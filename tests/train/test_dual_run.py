@@ -138,8 +138,6 @@ def test_a_picture_of_any_shape_is_judged(done: Done) -> None:
 def test_more_weights_than_allowed_and_graphs_for_gpus_in_full_precision_are_refused(
     done: Done, tmp_path: Path
 ) -> None:
-    if done.precision != "fp32":
-        pytest.skip("one precision is enough")
     with pytest.raises(BundleInvalid, match=r"limit is 1,000: --max-bytes allows more"):
         export(done.run, tmp_path / "out", precision="fp32", most_bytes=1000)
     with pytest.raises(UsageError, match="half precision"):
