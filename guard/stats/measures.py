@@ -4,7 +4,7 @@
 `scores` are any numbers that rise with danger, shape (n,), finite; equal scores are equal, never ranked by position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,21 @@ class Mean:
         """Return the mean, shape (b,)."""
         parts = np.stack([part(weights) for part in self.parts])  # (parts, b)
         return np.asarray(parts.mean(axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """By how much one measure exceeds another over the same rows; undefined where one of them is.
+
+    Of two shares that seldom differ, `guard.stats.paired` gives the better interval.
+    """
+
+    candidate: Callable[[Floats], Floats]
+    baseline: Callable[[Floats], Floats]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Return the difference, shape (b,)."""
+        return self.candidate(weights) - self.baseline(weights)
 
 
 def accuracy(refused: Bools, unsafe: Bools, *, among: Bools | None = None) -> Share:
