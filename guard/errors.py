@@ -4,8 +4,13 @@ GuardError
 ├── UsageError               bad input on the command line
 │   ├── ConfigInvalid        a configuration file or value cannot be used
 │   ├── SuiteInvalid         labelled data cannot be read as a suite
-│   └── CalibrationInvalid   labelled data cannot support a calibration
+│   ├── CalibrationInvalid   labelled data cannot support a calibration
+│   └── KeyInvalid           a key to sign or to check signatures with cannot be used
 ├── BundleInvalid            a bundle is damaged, foreign or inconsistent
+│   ├── BundleUntrusted      ... not signed by a configured key
+│   ├── BundleMismatch       ... its thresholds were chosen for other graphs, tokens or pictures
+│   ├── GateNotPassed        ... its release gate is not what `require_gate` asks for
+│   └── SwapRefused          ... not fit to take the place of the one that judges
 ├── RequestInvalid           a request cannot be parsed into something that Guard can judge
 │   ├── UnknownPart          a content part of a type that Guard does not know
 │   ├── BodyTooLarge         more bytes than allowed
@@ -62,10 +67,40 @@ class CalibrationInvalid(UsageError):
     code = "calibration_invalid"
 
 
+class KeyInvalid(UsageError):
+    """A private or public key cannot be read or is none of ed25519, or the package that uses it is missing."""
+
+    code = "key_invalid"
+
+
 class BundleInvalid(GuardError):
     """A bundle is damaged (a digest differs), foreign (unknown format) or inconsistent with itself."""
 
     code = "bundle_invalid"
+
+
+class BundleUntrusted(BundleInvalid):
+    """A bundle or a record of its release gate bears no signature that one of the configured keys verifies."""
+
+    code = "bundle_untrusted"
+
+
+class BundleMismatch(BundleInvalid):
+    """Thresholds of a bundle were chosen for another graph, tokenizer or preparation than the bundle now holds."""
+
+    code = "bundle_mismatch"
+
+
+class GateNotPassed(BundleInvalid):
+    """A bundle's release gate failed, or did not pass where `require_gate` wants that; only shadow mode serves it."""
+
+    code = "gate_not_passed"
+
+
+class SwapRefused(BundleInvalid):
+    """A bundle may not take the place of the one that judges, which stays; the message lists every reason."""
+
+    code = "swap_refused"
 
 
 class RequestInvalid(GuardError):

@@ -17,6 +17,7 @@ _GROUPS = ("serve", "demo", "classify", "calibrate", "train", "bundle", "benchma
 _EXTRAS = {
     "onnxruntime": "cpu (or gpu)",
     "rapidocr": "ocr",
+    "cryptography": "signing",
     "torch": "train",
     "transformers": "train",
     "sklearn": "train",

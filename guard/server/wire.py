@@ -49,7 +49,13 @@ STATUS: Mapping[str, int] = {
     "config_invalid": 500,
     "suite_invalid": 500,
     "calibration_invalid": 500,
-    "bundle_invalid": 500,
+    "key_invalid": 500,
+    # At the start they end the process; at a swap the bundle that judges stays.
+    "bundle_invalid": 409,
+    "bundle_untrusted": 409,
+    "bundle_mismatch": 409,
+    "gate_not_passed": 409,
+    "swap_refused": 409,
 }
 _RETRY_AFTER_S = b"2"
 _FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, PreparationTimeout.code, "guard_error", INTERNAL_ERROR})

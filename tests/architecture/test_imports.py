@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 # Layer -> the layers that it may import. A layer is a module directly below `guard`, or a package.
 BASE = {"types", "errors", "manifest"}
-DOMAIN = BASE | {"config", "bundle", "core", "stats"}
+DOMAIN = BASE | {"config", "bundle", "signing", "records", "core", "stats"}
 ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -19,7 +19,10 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": set(),  # two adapters and the training import onnxruntime through it
     "manifest": {"types", "errors"},
     "config": BASE,
-    "bundle": BASE,
+    "plain_files": {"errors"},
+    "bundle": BASE | {"plain_files"},
+    "signing": {"errors", "plain_files"},
+    "records": BASE | {"bundle", "signing", "plain_files"},
     "core": BASE | {"config", "stats"},
     "stats": BASE,
     "ports": BASE,

@@ -8,7 +8,8 @@ from guard.server.wire import STATUS
 from guard.telemetry import CODES
 
 PAGE = (Path(__file__).parents[2] / "guard" / "server" / "README.md").read_text(encoding="utf-8")
-AT_START_ONLY = {"usage", "config_invalid", "suite_invalid", "calibration_invalid", "bundle_invalid"}
+AT_START_ONLY = {"usage", "config_invalid", "suite_invalid", "calibration_invalid", "key_invalid"}
+AT_START_ONLY |= {"bundle_invalid", "bundle_untrusted", "bundle_mismatch", "gate_not_passed", "swap_refused"}
 
 
 def test_codes_of_the_page_are_those_of_the_status_table() -> None:

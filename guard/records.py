@@ -1,0 +1,218 @@
+"""Records of release gates: what a gate found about a bundle, in `records/` beside its manifest and outside its digest.
+
+    records/20261121T070512Z-1f0c9a77b2d4.json    canonical JSON: keys sorted, no blanks, no newline
+    records/20261121T070512Z-1f0c9a77b2d4.sig     where it is signed: `guard.signing`, over these exact bytes
+
+A record quotes the digest of the manifest that it is about, so one from another bundle, or from before a bundle was
+changed, says nothing here. What cannot be trusted never helps a bundle: a damaged record, one that is too large, or one
+whose signature is not by a configured key may be one that failed, and the bundle is held for it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from guard.bundle import Bundle
+from guard.errors import BundleInvalid
+from guard.plain_files import read_plain
+from guard.signing import PrivateKey, PublicKey, Signed, sign, verify
+
+RECORDS = "records"
+Verdict: TypeAlias = Literal["passed", "failed", "cannot_tell"]
+
+_MOST_BYTES = 4_000_000
+_MOST_RECORDS = 1000
+_WORSE = ("passed", "cannot_tell", "failed")  # the worse, the later
+
+
+class GateState(StrEnum):
+    """What the records of a bundle say together; the label `gate` of `guard_bundle_info`."""
+
+    NONE = "none"  # no gate was run on this bundle
+    UNREADABLE = "unreadable"  # a record is there that cannot be trusted
+    FAILED = "failed"
+    CANNOT_TELL = "cannot_tell"  # too little data: not passed
+    PASSED = "passed"  # by a record that nobody signed, or whose signature no configured key checks
+    PASSED_SIGNED = "passed_signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one release gate found about a candidate, against a baseline."""
+
+    manifest_sha256: str  # digest of the candidate: the bundle in whose folder the record lies
+    baseline_sha256: str  # digest of the bundle that it was compared with
+    verdict: Verdict
+    created: datetime  # with a time zone
+    document: Mapping[str, Any]  # every figure and reason: whatever JSON can hold
+    signed_by: str | None = field(default=None, compare=False)  # id of the configured key; set by who reads it
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What lies in `records/`, in the order in which it was made."""
+
+    trusted: tuple[Record, ...]  # about this manifest; signed or not
+    refused: tuple[str, ...]  # why, a line each
+    foreign: tuple[str, ...]  # names of files about another manifest
+
+
+class _Written(BaseModel, frozen=True, extra="forbid"):
+    """A record as it is stored."""
+
+    format: Literal[1] = 1
+    manifest_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    baseline_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    verdict: Verdict
+    created: AwareDatetime
+    document: dict[str, Any]
+
+
+def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) -> Path:
+    """Write a record into the bundle's `records/`, signed where there is a key, and return its path.
+
+    Raises:
+        BundleInvalid: the record is about another manifest, `records` is no folder of its own, or what the record holds
+            is not JSON (a NaN), or more than 4 MB.
+    """
+    if record.manifest_sha256 != bundle.digest:
+        raise BundleInvalid(
+            f"{bundle.path}: a record about manifest {record.manifest_sha256[:12]}, not {bundle.digest[:12]}"
+        )
+    content = _canonical(record)
+    folder = bundle.path / RECORDS
+    if folder.is_symlink():
+        raise BundleInvalid(f"{folder}: is a link; a bundle holds its own records")
+    folder.mkdir(exist_ok=True)
+    stem = f"{record.created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}"
+    path = folder / f"{stem}.json"
+    if key is not None:  # first: no reader meets the record without it
+        _put(folder / f"{stem}.sig", sign(content, Signed.RECORD, key))
+    _put(path, content)
+    return path
+
+
+def read_records(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> tuple[Record, ...]:
+    """Return the records that can be trusted to be about this bundle, oldest first; see `inspect_records`."""
+    return inspect_records(bundle, public_keys).trusted
+
+
+def inspect_records(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> Records:
+    """Return all records of a bundle, apart from each other: those to be trusted, and those not.
+
+    With keys, a signature has to be by one of them. Without, signatures are not looked at, and no record is a signed
+    one. Raises KeyInvalid where a signature is to be checked and `cryptography` is missing.
+    """
+    folder = bundle.path / RECORDS
+    trusted: list[tuple[Record, str]] = []
+    refused, foreign = [], []
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return Records((), (f"{folder}: not a folder of the bundle's own",), ())
+    paths = sorted(folder.glob("*.json")) if folder.exists() else []
+    if len(paths) > _MOST_RECORDS:
+        return Records((), (f"{folder}: {len(paths):,} records, limit is {_MOST_RECORDS:,}",), ())
+    for path in paths:
+        try:
+            record = _read(path, public_keys)
+        except BundleInvalid as error:
+            refused.append(str(error))
+            continue
+        if record.manifest_sha256 == bundle.digest:
+            trusted.append((record, path.name))
+        else:
+            foreign.append(path.name)
+    trusted.sort(key=lambda pair: (pair[0].created, _WORSE.index(pair[0].verdict), pair[1]))
+    return Records(tuple(record for record, _ in trusted), tuple(refused), tuple(foreign))
+
+
+def gate_state(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> GateState:
+    """Return what the records of a bundle say together: the worse of its latest record and its latest signed one.
+
+    So that neither a signed pass outweighs a later failure, nor an unsigned pass a signed failure.
+    """
+    return state_of(inspect_records(bundle, public_keys))
+
+
+def state_of(records: Records) -> GateState:
+    """Return what records say together; see `gate_state`."""
+    if records.refused:
+        return GateState.UNREADABLE
+    if not records.trusted:
+        return GateState.NONE
+    signed = [record for record in records.trusted if record.signed_by is not None]
+    worst = max((part[-1].verdict for part in (records.trusted, signed) if part), key=_WORSE.index)
+    if worst == "passed":
+        return GateState.PASSED_SIGNED if signed else GateState.PASSED
+    return GateState(worst)
+
+
+def _read(path: Path, public_keys: Sequence[PublicKey]) -> Record:
+    """Return the record in a file. Raises BundleInvalid: damaged, too large, or signed by none of the keys."""
+    content = read_plain(path, _MOST_BYTES)
+    try:
+        parsed = orjson.loads(content)
+        # Any other spelling could hide something: a key that occurs twice, a number that reads as another one.
+        if orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS) != content:
+            raise BundleInvalid(f"{path}: damaged: not canonical JSON")
+        written = _Written.model_validate(parsed)
+    except orjson.JSONDecodeError as error:
+        raise BundleInvalid(f"{path}: damaged: not JSON") from error
+    except orjson.JSONEncodeError as error:
+        raise BundleInvalid(f"{path}: damaged: nested too deeply") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "top level"
+        raise BundleInvalid(f"{path}: damaged: {place}: {first['msg']}") from error
+    signature = path.with_suffix(".sig")
+    signer = None
+    if public_keys and (signature.exists() or signature.is_symlink()):
+        signer = verify(content, Signed.RECORD, signature, public_keys)
+    return Record(
+        manifest_sha256=written.manifest_sha256,
+        baseline_sha256=written.baseline_sha256,
+        verdict=written.verdict,
+        created=written.created,
+        document=written.document,
+        signed_by=None if signer is None else signer.id,
+    )
+
+
+def _canonical(record: Record) -> bytes:
+    try:
+        _Written(
+            manifest_sha256=record.manifest_sha256,
+            baseline_sha256=record.baseline_sha256,
+            verdict=record.verdict,
+            created=record.created,
+            document=dict(record.document),
+        )
+        document: dict[str, object] = {
+            "format": 1,
+            "manifest_sha256": record.manifest_sha256,
+            "baseline_sha256": record.baseline_sha256,
+            "verdict": record.verdict,
+            "created": record.created.astimezone(UTC).isoformat(),
+            "document": dict(record.document),
+        }
+        json.dumps(document, allow_nan=False)  # refuses what orjson writes as something else: NaN, dates
+        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except (ValueError, TypeError) as error:
+        raise BundleInvalid(f"a record that JSON cannot hold: {str(error).splitlines()[0]}") from error
+    if len(content) > _MOST_BYTES:
+        raise BundleInvalid(f"a record of {len(content):,} bytes, limit is {_MOST_BYTES:,}")
+    return content
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever meets a half of it."""
+    half = path.with_name(f".{path.name}.part")
+    half.write_bytes(content)
+    half.replace(path)
