@@ -8,14 +8,18 @@
     names.txt        k lines of UTF-8: what a picture shows, by column of `names`; several may be of one name
     tokenizer.json   for the `tokenizers` library
     card.md          model card
+    manifest.sig     signature over the manifest, where there is one (`guard.signing`)
+    records/         outcomes of release gates (`guard.records`)
 
 A picture enters the text graph in words: its likeliest names and its writing (`guard.core.naming`), in segment 1.
 
-The bundle's digest is the SHA-256 of its manifest, which quotes every other file's digest. Records of release gates
-lie in `records/`, outside the manifest.
+The bundle's digest is the SHA-256 of its manifest, which quotes every other file's digest. A file that it does not
+name, a link or a pipe is refused: a graph could read weights from it that no digest covers. Outside the manifest are
+its signature, the records, and the report of a calibration, which quotes the digest itself.
 """
 
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,8 +30,11 @@ from pydantic import ValidationError
 
 from guard.errors import BundleInvalid
 from guard.manifest import FileEntry, Manifest
+from guard.plain_files import open_plain, read_plain
 
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+_OUTSIDE = frozenset({MANIFEST, SIGNATURE, "records", "report.json", "report.html"})
+_MOST_MANIFEST_BYTES = 4_000_000
 _NAMES = "names.txt"
 _MOST_NAMES_BYTES = 4_000_000
 _MOST_NAME_CHARS = 100
@@ -51,19 +58,20 @@ class Bundle:
         """Return the verified bundle in a folder; "embedded" is the one that Guard ships.
 
         Raises:
-            BundleInvalid: no manifest, unknown format, a file missing, or one whose digest differs.
+            BundleInvalid: no manifest, unknown format, a file missing, a link, one that the manifest does not name, or
+                one whose digest differs.
         """
         folder = embedded_path() if str(path) == "embedded" else Path(path)
-        try:
-            raw = (folder / MANIFEST).read_bytes()
-        except OSError as error:
-            raise BundleInvalid(f"{folder}: no readable {MANIFEST}") from error
+        if not os.path.lexists(folder / MANIFEST):
+            raise BundleInvalid(f"{folder}: no readable {MANIFEST}")
+        raw = read_plain(folder / MANIFEST, _MOST_MANIFEST_BYTES)
         try:
             manifest = Manifest.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "top level"
             raise BundleInvalid(f"{folder / MANIFEST}: {place}: {first['msg']}") from error
+        _refuse_unnamed(folder, manifest)
         for name, entry in manifest.files.items():
             _verify_file(folder / name, entry)
         return cls(path=folder, manifest=manifest, digest=hashlib.sha256(raw).hexdigest())
@@ -98,15 +106,22 @@ def embedded_path() -> Path:
 def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
     """Digest the bundle files in `folder`, write the manifest with them, and return the loaded bundle.
 
-    `manifest.files` is replaced by what lies in the folder; folders (`records/`) and the manifest itself stay outside.
+    `manifest.files` is replaced by what lies in the folder; folders (`records/`), hidden files and the manifest itself
+    stay outside. A signature of an earlier manifest is removed.
+
+    Raises:
+        BundleInvalid: what lies in the folder is not a bundle with this manifest.
     """
-    entries = {
-        path.name: digest_file(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST
-    }
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    entries = {path.name: _digest_plain(path) for path in sorted(folder.iterdir()) if _is_content(path)}
     complete = Manifest.model_validate(manifest.model_copy(update={"files": entries}).model_dump())
     document = complete.model_dump(mode="json", exclude_defaults=False)
     (folder / MANIFEST).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
     return Bundle.load(folder)
+
+
+def _is_content(path: Path) -> bool:
+    return path.name != MANIFEST and not path.name.startswith(".") and not path.is_dir()
 
 
 def copy_bundle(bundle: Bundle, folder: Path, *, manifest: Manifest) -> Bundle:
@@ -125,9 +140,28 @@ def digest_file(path: Path) -> FileEntry:
         return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
 
 
+def _digest_plain(path: Path) -> FileEntry:
+    with open_plain(path) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=size_bytes)
+
+
+def _refuse_unnamed(folder: Path, manifest: Manifest) -> None:
+    """Raise BundleInvalid for what no digest covers, but for hidden files: systems and tools put them anywhere."""
+    for path in sorted(folder.iterdir()):
+        name = path.name
+        if name not in manifest.files and name not in _OUTSIDE and not name.startswith("."):
+            raise BundleInvalid(f"{path}: not in the manifest")
+
+
 def _verify_file(path: Path, entry: FileEntry) -> None:
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise BundleInvalid(f"{path}: missing, but the manifest names it")
-    found = digest_file(path)
-    if found != entry:
-        raise BundleInvalid(f"{path}: digest {found.sha256[:12]} differs from the manifest's {entry.sha256[:12]}")
+    with open_plain(path) as file:
+        # First: a file that grew to terabytes is not read.
+        size_bytes = os.fstat(file.fileno()).st_size
+        if size_bytes != entry.size_bytes:
+            raise BundleInvalid(f"{path}: size {size_bytes:,} differs from the manifest's {entry.size_bytes:,} bytes")
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != entry.sha256:
+        raise BundleInvalid(f"{path}: digest {found[:12]} differs from the manifest's {entry.sha256[:12]}")

@@ -1,7 +1,7 @@
 """The manifest of a bundle as frozen models: file digests, preparation, calibration, thresholds, certificates."""
 
+import re
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -11,7 +11,14 @@ from guard.types import ATTACKS, SCENARIOS
 
 REQUIRED_FILES = ("text.onnx", "vision.onnx", "tokenizer.json", "names.txt", "card.md")
 
+# One plain file in the bundle's own folder: no path, no hidden file, nothing that a shell or a terminal would read.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = frozenset({"manifest.json", "manifest.sig", "records"})
+_MOST_FILES = 100
+
 Probability = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Device = Literal["cpu", "gpu"]
 
 
 class _Part(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -21,7 +28,7 @@ class _Part(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
 class FileEntry(_Part):
     """Digest and size of one file."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Sha256
     size_bytes: NonNegativeInt
 
 
@@ -48,6 +55,16 @@ class ImageSpec(_Part):
     resample: Literal["bilinear", "bicubic"] = "bilinear"  # Pillow's, with reducing_gap=2
 
 
+class Binding(_Part):
+    """What raw scores depended on when something was learned from them: digests made by `guard.binding.bind`."""
+
+    tokenizer: Sha256
+    names: Sha256
+    preparation: Sha256  # of `text`, `image` and `writing_gate`
+    graphs: Annotated[Mapping[Device, Sha256], Field(min_length=1)]  # measured on, or shown to decide alike
+    data: Sha256 | None = None  # the labelled pairs
+
+
 class Calibration(_Part):
     """From raw score to probability: increasing by construction.
 
@@ -61,6 +78,7 @@ class Calibration(_Part):
     scores: tuple[float, ...] = ()
     probabilities: tuple[Probability, ...] = ()
     prevalence: Probability | None = None  # share of unsafe pairs that `probability` refers to
+    binding: Binding | None = None  # None where nobody wrote down what it was fitted to
 
     @model_validator(mode="after")
     def _knots_fit(self) -> "Calibration":
@@ -77,7 +95,9 @@ class Certificate(_Part):
 
     data: str
     data_sha256: str
-    unit: Literal["group", "request"]
+    unit: Literal["group", "request", "mean"]  # mean: of the share of each group's rows
+    rate: Literal["false_refusal", "miss"] = "false_refusal"  # what is limited
+    category: str | None = None  # of the pairs that the limit is about; None for all
     n_groups: PositiveInt
     errors: NonNegativeInt
     limit: Probability  # declared before the data was read
@@ -94,6 +114,15 @@ class OperatingPoint(_Part):
     threshold: Probability
     chosen_on: str  # what data, in words
     certificate: Certificate | None = None
+    binding: Binding | None = None  # None where nobody wrote down what it was chosen for
+
+    @model_validator(mode="after")
+    def _certificate_and_binding_are_of_one_kind(self) -> "OperatingPoint":
+        if self.certificate is not None and self.binding is not None:
+            data = self.binding.data
+            if data is not None and data != self.certificate.data_sha256:
+                raise ValueError("the binding names other data than the certificate")
+        return self
 
 
 class Manifest(_Part):
@@ -130,6 +159,9 @@ class Manifest(_Part):
         missing = [name for name in REQUIRED_FILES if name not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
-        if any(PurePath(name).name != name for name in self.files):
-            raise ValueError("files holds a name with a path")
+        odd = [name for name in self.files if not _FILE_NAME.fullmatch(name) or name in _RESERVED]
+        if odd:
+            raise ValueError(f"files holds {odd[0][:40]!r}, which no file of a bundle is called")
+        if len(self.files) > _MOST_FILES:
+            raise ValueError(f"files holds {len(self.files)} files, limit is {_MOST_FILES}")
         return self

@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from guard.errors import BundleInvalid
 
@@ -12,7 +12,7 @@ from guard.errors import BundleInvalid
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_plain(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BufferedReader:
     """Return an open file that is a plain one. Raises BundleInvalid with path and reason."""
     if path.is_symlink():
         raise BundleInvalid(f"{path}: is a link; a bundle holds plain files")

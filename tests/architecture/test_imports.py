@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 # Layer -> the layers that it may import. A layer is a module directly below `guard`, or a package.
 BASE = {"types", "errors", "manifest"}
-DOMAIN = BASE | {"config", "bundle", "signing", "records", "core", "stats"}
+DOMAIN = BASE | {"config", "bundle", "binding", "signing", "records", "core", "stats"}
 ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": BASE,
     "plain_files": {"errors"},
     "bundle": BASE | {"plain_files"},
+    "binding": {"manifest"},
     "signing": {"errors", "plain_files"},
     "records": BASE | {"bundle", "signing", "plain_files"},
     "core": BASE | {"config", "stats"},

@@ -75,7 +75,8 @@ def test_policy_that_the_bundle_does_not_have_stops_the_start(bundle: Bundle) ->
 
 def test_bundle_whose_digest_differs_stops_the_start(tmp_path: Path) -> None:
     damaged = make_tiny_bundle(tmp_path)
-    (tmp_path / "text.onnx").write_bytes(b"another graph")
+    graph = (tmp_path / "text.onnx").read_bytes()
+    (tmp_path / "text.onnx").write_bytes(bytes([graph[0] ^ 1]) + graph[1:])
 
     with pytest.raises(BundleInvalid, match=r"text\.onnx: digest \w{12} differs"):
         open_guard(_settings(damaged))
