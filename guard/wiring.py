@@ -16,6 +16,7 @@ from guard.ports import Fetcher, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
 from guard.stats.calibrators import to_probability
 from guard.telemetry import Telemetry
+from guard.trust import open_trusted, require_fit
 from guard.upstreams.passthrough import Passthrough
 
 _log = logging.getLogger(__name__)
@@ -32,13 +33,15 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
         telemetry: None makes one with a registry of its own.
 
     Raises:
-        BundleInvalid: the bundle cannot be used.
+        BundleInvalid: the bundle cannot be used, no configured key signed it, or it may not enforce (`guard.trust`).
         ConfigInvalid: the policy is not in the bundle, onnxruntime or the provider is missing, or a setting is wrong.
     """
     settings = Settings() if settings is None else settings
     telemetry = Telemetry() if telemetry is None else telemetry
-    bundle = Bundle.load(settings.bundle)
+    trusted = open_trusted(settings)
+    bundle = trusted.bundle
     policy, point = choose_policy(settings, bundle)
+    require_fit(trusted, {policy.name: point}, settings)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
     scorer = OnnxScorer(
@@ -58,6 +61,7 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
         fetcher=fetcher,
         telemetry=telemetry,
         threads=threads,
+        release_gate=trusted.gate.value,
     )
 
 

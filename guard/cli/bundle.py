@@ -80,11 +80,13 @@ async def _probe(bundle: "Bundle") -> None:
     """Judge a short text, one of several windows, and a picture by the bundle. Raises BundleInvalid, ScorerFailed."""
     from guard.config import OcrSettings, PolicySettings, Settings
     from guard.errors import ScorerFailed
-    from guard.types import Basis, ImageInput, Pair
+    from guard.types import Basis, ImageInput, Mode, Pair
     from guard.wiring import open_guard
 
     policy = PolicySettings(name=next(iter(bundle.manifest.operating_points)))
-    guard = open_guard(Settings(bundle=str(bundle.path), threads=1, policy=policy, ocr=OcrSettings(mode="off")))
+    guard = open_guard(
+        Settings(bundle=str(bundle.path), threads=1, policy=policy, ocr=OcrSettings(mode="off"), mode=Mode.SHADOW)
+    )
     spec = bundle.manifest.text
     words = spec.window_tokens if spec.max_windows > 1 else spec.window_tokens // 2
     try:

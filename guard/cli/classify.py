@@ -45,7 +45,8 @@ def classify(
     from guard.config import PolicySettings, Settings
     from guard.errors import UsageError
 
-    settings = Settings(bundle=bundle, policy=PolicySettings(name=policy))
+    # Nothing is enforced here, so no release gate is asked for.
+    settings = Settings(bundle=bundle, policy=PolicySettings(name=policy), require_gate="none")
     if jsonl is None:
         if text is None and not image:
             raise UsageError("give --text, --image or both, or else --jsonl")

@@ -20,15 +20,17 @@ def check(
 ) -> None:
     """Say whether a configuration is valid; exit with 2 and one line if it is not.
 
-    The bundle is opened too: only it knows the operating points that `policy.name` may name.
+    The bundle is opened too: only it knows the operating points that `policy.name` may name, and whether it may judge.
     """
-    from guard.bundle import Bundle
     from guard.config import read_settings
+    from guard.trust import open_trusted, require_fit
     from guard.wiring import choose_policy
 
     settings = read_settings(file)
-    bundle = Bundle.load(settings.bundle)
-    policy, _ = choose_policy(settings, bundle)
+    trusted = open_trusted(settings)
+    bundle = trusted.bundle
+    policy, point = choose_policy(settings, bundle)
+    require_fit(trusted, {policy.name: point}, settings)
     if as_json:
         typer.echo(settings.model_dump_json())
     else:

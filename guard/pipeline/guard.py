@@ -34,7 +34,7 @@ from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
 from guard.ports import Fetcher, Scorer, TextReader
-from guard.telemetry import OTHER, Telemetry
+from guard.telemetry import NONE, OTHER, Telemetry
 from guard.types import Assessment, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
 
 # From this length on a text is normalised and looked into in a thread: it takes 5 ms and more, and nobody else should
@@ -50,6 +50,7 @@ class Guard:
 
     Args:
         threads: how many pairs are scored, and pictures decoded, side by side.
+        release_gate: what the bundle's records say together, a label of `guard_bundle_info`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Guard:
         fetcher: Fetcher,
         telemetry: Telemetry,
         threads: int = 1,
+        release_gate: str = NONE,
     ) -> None:
         self.settings = settings
         self.bundle = bundle
@@ -80,7 +82,7 @@ class Guard:
             f"{bundle.digest} {settings.ocr.model_dump_json()} {settings.images.model_dump_json()}".encode()
         ).digest()
         self._runner: asyncio.Runner | None = None
-        telemetry.bundle(scorer.info)
+        telemetry.bundle(scorer.info, gate=release_gate)
 
     async def check(self, pair: Pair) -> Decision:
         """Return the decision about a pair, counted."""
