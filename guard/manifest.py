@@ -4,7 +4,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from guard.types import ATTACKS, SCENARIOS
@@ -125,6 +134,19 @@ class OperatingPoint(_Part):
         return self
 
 
+class Adaptation(_Part):
+    """How the head of a bundle was fitted to a deployment's own labelled pairs. Written by `guard calibrate --adapt`."""
+
+    data: str
+    data_sha256: Sha256
+    n_pairs: PositiveInt
+    n_groups: PositiveInt
+    strength: Probability  # share of the fitted change that was kept
+    penalty: NonNegativeFloat  # L2
+    from_sha256: Sha256  # digest of the bundle that was adapted
+    created: str  # ISO date
+
+
 class Manifest(_Part):
     """Everything about a bundle but the files themselves."""
 
@@ -140,6 +162,7 @@ class Manifest(_Part):
     attacks: tuple[str, ...] = ATTACKS
     calibration: Calibration
     operating_points: Mapping[str, OperatingPoint]
+    adapted: Adaptation | None = None
     files: Mapping[str, FileEntry]
 
     @field_validator("format", mode="before")

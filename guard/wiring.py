@@ -25,12 +25,18 @@ _log = logging.getLogger(__name__)
 _CUSTOM = "custom"
 
 
-def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None = None) -> Guard:
+def open_guard(
+    settings: Settings | None = None,
+    *,
+    telemetry: Telemetry | None = None,
+    scorer: type[OnnxScorer] = OnnxScorer,
+) -> Guard:
     """Return a guard with its bundle loaded and verified.
 
     Args:
         settings: None takes the defaults: the embedded bundle, its operating point "balanced", fail-closed.
         telemetry: None makes one with a registry of its own.
+        scorer: what is made of the bundle's graphs; one that keeps more than scores, where somebody learns from them.
 
     Raises:
         BundleInvalid: the bundle cannot be used, no configured key signed it, or it may not enforce (`guard.trust`).
@@ -44,7 +50,7 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
     require_fit(trusted, {policy.name: point}, settings)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
-    scorer = OnnxScorer(
+    scoring = scorer(
         bundle,
         threads=threads,
         provider=settings.provider,
@@ -56,7 +62,7 @@ def open_guard(settings: Settings | None = None, *, telemetry: Telemetry | None 
         settings=settings,
         bundle=bundle,
         policy=policy,
-        scorer=scorer,
+        scorer=scoring,
         reader=_reader(settings, threads),
         fetcher=fetcher,
         telemetry=telemetry,

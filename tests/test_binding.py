@@ -81,7 +81,7 @@ def test_every_field_of_the_preparation_is_bound() -> None:
     """A field that joins one of these must be weighed: does a raw score depend on it?"""
     assert set(Manifest.model_fields) - {"text", "image", "writing_gate"} == {
         *("format", "name", "version", "created", "precision", "scenarios", "attacks"),
-        *("calibration", "operating_points", "files"),
+        *("calibration", "operating_points", "adapted", "files"),
     }
 
 
