@@ -11,7 +11,7 @@ stand meetings: each wording of an act with as many things on which it is harmfu
 of the pack or in words alone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ Side = Literal["train", "held_out"]
 _T = TypeVar("_T")
 
 _HELD_OUT_SHARE = 0.2
+_DRAWN_THINGS = 4
 _PACK_SHARE = 0.5  # of meetings with things that the pack has pictures of, where an act has both
 # Icons and emoji carry loose topics, made from keywords.
 _KINDS = (*PHOTO_KINDS, "painting", "cartoon", "sketch")
@@ -110,13 +111,16 @@ class Meeting:
 def make_meetings(acts: Sequence[Act], pictures: Sequence[Picture], each: int, *, seed: int) -> list[Meeting]:
     """Return meetings of the training side: every wording `each` times on either side, with things by name.
 
-    A thing that is named like a label held out is left out, and so is an act that lost all things of a side.
+    A thing that is named like a label held out is left out, and so is an act that lost all things of a side. Of a few
+    things drawn for a meeting, the one that has been met least on this side rather than the other comes: what is always
+    harmful tells nothing about what is said.
     """
     random = np.random.default_rng([seed, 5])
     kinds = sorted({(picture.label, picture.hazard) for picture in pictures if picture.label})
     labels = [kind for kind in kinds if is_open(kind[0])]
     held = [set(label.lower().split()) for label, _ in kinds if not is_open(label)]
     found = []
+    leaning: Counter[str] = Counter()  # by thing: meetings in which it is harmful less those in which it is not
     for act in acts:
         if _side("act", act.id) != "train":
             continue
@@ -132,13 +136,11 @@ def make_meetings(acts: Sequence[Act], pictures: Sequence[Picture], each: int, *
             continue
         for wording in act.wordings:
             for unsafe, (things, by_hazard) in sides.items():
+                lean = 1 if unsafe else -1
                 for _ in range(each):
-                    from_pack = by_hazard and (not things or random.random() < _PACK_SHARE)
-                    thing = (
-                        _pick(by_hazard[_pick(sorted(by_hazard), random)], random)
-                        if from_pack
-                        else _pick(things, random)
-                    )
+                    drawn = [_pick_thing(things, by_hazard, random) for _ in range(_DRAWN_THINGS)]
+                    thing = min(drawn, key=lambda thing: lean * leaning[thing])
+                    leaning[thing] += lean
                     found.append(Meeting(wording, thing, act.category if unsafe else None, act.id))
     return found
 
@@ -146,6 +148,12 @@ def make_meetings(acts: Sequence[Act], pictures: Sequence[Picture], each: int, *
 def is_open(label: str) -> bool:
     """True for labels whose pictures may meet texts in training."""
     return _side("class", label) == "train"
+
+
+def _pick_thing(things: Sequence[str], by_hazard: Mapping[str, Sequence[str]], random: np.random.Generator) -> str:
+    if by_hazard and (not things or random.random() < _PACK_SHARE):
+        return _pick(by_hazard[_pick(sorted(by_hazard), random)], random)
+    return _pick(things, random)
 
 
 Kind = tuple[str, str]  # label, hazard

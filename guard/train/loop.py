@@ -62,7 +62,7 @@ def run(job: Job, folder: Path, budget: Budget, *, seed: int) -> bool:
     """
     plan = [len(job.batches(epoch)) for epoch in range(job.epochs)]
     total = sum(plan)
-    optimiser = torch.optim.AdamW(job.groups)
+    optimiser = torch.optim.AdamW(job.groups, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / max(1, total), job.warmup))
     torch.manual_seed(seed)
     done = _resume(job, folder, optimiser, schedule, budget)

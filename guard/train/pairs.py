@@ -32,8 +32,8 @@ _OFTEN = 5  # pictures of a label, for it to be a likely mistake
 class Plenty:
     """How many rows of each kind. The default is what ships; tests run less."""
 
-    squares: int = 12_000
-    meetings: int = 9  # of each wording, on either side
+    squares: int = 16_000
+    meetings: int = 6  # of each wording, on either side
     plain: float = 0.35  # of the plain texts meet a harmless picture as well
     alone: int = 1500  # pictures under an empty prompt
 

@@ -38,7 +38,7 @@ _SIGN_CHARS = 220
 class Scale:
     """How much of everything. The default is what ships; tests run less."""
 
-    text_epochs: int = 1
+    text_epochs: int = 2
     text_rows: int | None = None  # at most so many rows; None is all
     vision_epochs: int = 40
     drawn: int = 6000  # pictures with writing; a third as many without

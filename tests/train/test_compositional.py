@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from guard.train.compositional import is_open, make_meetings, make_squares
 from guard.train.images import Picture
@@ -97,6 +98,22 @@ def test_meetings_say_what_their_act_says_of_the_thing() -> None:
             else speaker.verdict(label=meeting.thing, hazard=hazard) is unsafe
         )
         assert said
+
+
+def test_what_is_harmful_in_one_act_and_not_in_another_is_met_as_often_on_either_side() -> None:
+    names = [f"thing:knife {i}" for i in range(6)]
+    here = [act(f"a{i}", {*names, "thing:only here"}, {"thing:bread"}) for i in range(20)]
+    there = [act(f"b{i}", {"thing:venom"}, {*names, "thing:only there"}) for i in range(20)]
+    acts = [speaker for both in zip(here, there, strict=True) for speaker in both]
+
+    met = Counter(
+        (meeting.thing, meeting.category is not None) for meeting in make_meetings(acts, pictures(2), 14, seed=0)
+    )
+
+    for name in names:
+        thing = name.removeprefix("thing:")
+        assert met[thing, True] == pytest.approx(met[thing, False], rel=0.2)
+    assert met["only here", True] < met["knife 0", True]
 
 
 def test_meetings_never_hold_a_label_held_out_nor_a_thing_named_like_one() -> None:

@@ -61,15 +61,18 @@ def test_far_mistakes_are_the_names_that_are_common() -> None:
     assert names == {NAMES[index] for index in {0, *nearest, *far}}
 
 
-def test_the_right_name_is_among_them_most_of_the_time_and_now_and_then_there_is_none() -> None:
+def test_names_are_as_often_right_and_as_often_sure_as_those_of_a_small_tower() -> None:
     things = NAMES * 50
     found = imagined(things, OPEN)
 
-    right = np.mean([thing in named(words) for thing, words in zip(things, found, strict=True)])
-    sure = np.mean([named(words) == [thing] for thing, words in zip(things, found, strict=True)])
-    assert 0.8 < right < 0.92
-    assert 0.3 < sure < 0.45
-    assert 0.01 < np.mean([words == UNKNOWN for words in found]) < 0.04
+    doubtful = [(thing, words) for thing, words in zip(things, found, strict=True) if words.startswith("perhaps ")]
+    sure = [(thing, words) for thing, words in zip(things, found, strict=True) if not words.startswith("perhaps ")]
+    right = [(thing, words) for thing, words in doubtful if thing in named(words)]
+    assert 0.37 < len(sure) / len(found) < 0.43
+    assert 0.81 < np.mean([thing == words for thing, words in sure]) < 0.89
+    assert 0.03 < np.mean([words == UNKNOWN for _, words in sure]) < 0.07
+    assert 0.58 < len(right) / len(doubtful) < 0.68  # a mistake may happen to be right
+    assert 0.52 < np.mean([named(words)[0] == thing for thing, words in right]) < 0.63
 
 
 def test_the_same_seed_imagines_the_same() -> None:
