@@ -135,7 +135,7 @@ class OperatingPoint(_Part):
 
 
 class Adaptation(_Part):
-    """How the head of a bundle was fitted to a deployment's own labelled pairs. Written by `guard calibrate --adapt`."""
+    """How the head was fitted to a deployment's own labelled pairs. Written by `guard calibrate --adapt`."""
 
     data: str
     data_sha256: Sha256

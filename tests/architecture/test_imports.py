@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "suites": DOMAIN,
     "pipeline": DOMAIN | {"ports", "telemetry"},
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
-    "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring"},
+    "swap": DOMAIN | {"wiring"},
+    "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring", "swap"},
     "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
     "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime"},
