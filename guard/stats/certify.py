@@ -1,68 +1,63 @@
-"""Thresholds with a proof: at most so many false refusals, with so much confidence, or the answer that none can be had.
-
-What is promised is the rate of a *unit* under the threshold:
-
-- group: the share of groups of harmless rows in which at least one row is refused. The stricter reading, and the
-  honest one where a group's rows stand or fall together.
-- request: the share of refused rows when a group is drawn first and then one of its rows; one row of each group, drawn
-  by digest, is counted.
+"""Thresholds with a proof: at most so many false refusals, or misses, with so much confidence, or why there is none.
 
 Groups must be drawn independently of each other, the grid must be fixed before these rows are looked at, and the limits
-declared before that, too. Several limits share the error, so that all certificates of one run hold together.
+declared before that, too. Several limits share the error, so that all certificates of one run hold together. What a
+rate is a share of is told in `guard.stats.trials`; `guard.stats.joint` proves several limits at one threshold.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from guard.errors import CalibrationInvalid
-from guard.stats.bounds import lower_bound, smallest_provable_limit, units_needed, upper_bound
-from guard.stats.draws import one_per_group
+from guard.stats.bounds import lower_bound
+from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit, counts, unit_scores
 
-Unit = Literal["group", "request"]
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """The rows that a certificate rests on: half B, or any rows that played no part in choosing grid and limits."""
-
-    ids: Sequence[str]
-    probabilities: Floats  # (n,), finite
-    unsafe: Bools  # (n,)
-    groups: Sequence[str]
-
-    def __post_init__(self) -> None:
-        if not np.isfinite(self.probabilities).all():
-            raise CalibrationInvalid("a probability is not finite")
+__all__ = [
+    "Answer",
+    "Certified",
+    "CertifiedButUseless",
+    "NotCertifiable",
+    "Requirement",
+    "Trials",
+    "Unit",
+    "candidate_grid",
+    "certify",
+    "certify_all",
+    "require_grid",
+    "unit_scores",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """A threshold whose rate of false refusals is proven to stay within the limit."""
+    """A threshold whose rate of errors is proven to stay within the limit."""
 
     limit: float
     confidence: float  # that all limits of the run hold; all recall bounds hold with the same, on their own
     unit: Unit
     threshold: float  # on the probability: at or above it a pair is refused
-    n_groups: int  # groups with harmless rows
-    errors: int  # of them, refused at the threshold
+    n_groups: int  # groups with rows that count: harmless ones for false refusals, unsafe ones for misses
+    errors: int  # of them, refused, or missed, at the threshold
     upper: float  # exact bound of their rate at this limit's share of the error
     recall_low: float  # exact lower bound of the share of refused unsafe requests, one row of each group counted
+    pass_low: float = 0.0  # the same for harmless requests that are let through
+    rate: Rate = "false_refusal"
+    category: str | None = None  # None: of all rows
 
     @property
     def estimate(self) -> float:
-        """Share of refused units at the threshold."""
+        """Share of units that err at the threshold."""
         return self.errors / self.n_groups
 
 
 @dataclass(frozen=True, slots=True)
 class CertifiedButUseless(Certified):
-    """Proven as well, but the bound of the recall does not exceed the limit: tossing a coin may do as much."""
+    """Proven as well, but tossing a coin may do as much.
+
+    The bound of the recall does not exceed a limit of false refusals, or the bound of what passes a limit of misses.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +68,12 @@ class NotCertifiable:
     confidence: float
     unit: Unit
     n_groups: int
-    errors: int  # refused even at the strictest threshold; nearly always 0
+    errors: int  # even at the most favourable threshold; nearly always 0
     smallest_limit: float  # what so many groups could prove at best, from their number alone
-    groups_missing: int  # how many more would prove the limit if none of them is refused
+    groups_missing: int  # how many more would prove the limit if none of them errs
     n_limits: int = 1  # how many limits share the error; alone, a limit needs fewer groups
+    rate: Rate = "false_refusal"
+    category: str | None = None
 
 
 Answer = Certified | NotCertifiable
@@ -85,64 +82,121 @@ Answer = Certified | NotCertifiable
 def certify(
     trials: Trials, grid: Floats, limits: Sequence[float], *, confidence: float = 0.95, unit: Unit = "group"
 ) -> tuple[Answer, ...]:
-    """Return, for each limit, the lowest threshold that keeps it, or why there is none.
+    """Return, for each limit of false refusals, the lowest threshold that keeps it, or why there is none.
 
     Args:
         trials: rows that neither `grid` nor `limits` were chosen on.
         grid: candidate thresholds on the probability, shape (k,), strictly descending.
-        limits: tolerated rates of false refusals, each in (0, 1), declared beforehand; m limits are each tested at
-            error (1 − confidence) / m.
+        limits: tolerated rates of false refusals, each in (0, 1), declared beforehand.
         confidence: probability that all promises hold, over draws of the groups, in (0, 1).
-        unit: what the rate is a share of; see the module.
+        unit: what the rate is a share of.
 
     Raises:
-        CalibrationInvalid: no harmless or no unsafe rows, no limits, or a limit outside (0, 1).
+        CalibrationInvalid, ValueError: as `certify_all`.
+    """
+    requirements = [Requirement("false_refusal", limit) for limit in limits]
+    return certify_all(trials, grid, requirements, confidence=confidence, unit=unit)
+
+
+def certify_all(
+    trials: Trials,
+    grid: Floats,
+    requirements: Sequence[Requirement],
+    *,
+    confidence: float = 0.95,
+    unit: Unit = "group",
+) -> tuple[Answer, ...]:
+    """Return, for each requirement, the threshold of its own that keeps it and errs least the other way, or why none.
+
+    That is the lowest one for a limit of false refusals, and the highest one for a limit of misses.
+
+    Args:
+        trials: rows that neither `grid` nor `requirements` were chosen on.
+        grid: candidate thresholds on the probability, shape (k,), strictly descending.
+        requirements: limits declared beforehand; m of them are each tested at error (1 − confidence) / m.
+        confidence: probability that all promises hold, over draws of the groups, in (0, 1).
+        unit: what the rates are a share of.
+
+    Raises:
+        CalibrationInvalid: no harmless or no unsafe rows, no requirements, a confidence outside (0, 1), or a limit for
+            a category where the rows carry none. A category without rows is an answer, not an error.
         ValueError: the grid is empty or does not descend.
 
-    Source: fixed-sequence testing (Learn then Test, arXiv 2110.01052) from the strictest threshold down, with exact
-    binomial bounds (Clopper and Pearson, 1934).
+    Source: fixed-sequence testing (Learn then Test, arXiv 2110.01052) from the strictest threshold down for false
+    refusals and from the lowest up for misses, with exact binomial bounds (Clopper and Pearson, 1934); the division of
+    the error is Bonferroni's.
     """
-    if len(grid) == 0 or not (np.diff(grid) < 0).all():
-        raise ValueError("the grid of thresholds must descend strictly")
-    if not limits or not all(0 < limit < 1 for limit in limits):
-        raise CalibrationInvalid(f"limits must lie between 0 and 1: {list(limits)}")
-    harmless = unit_scores(trials, ~trials.unsafe, unit)
-    unsafe = unit_scores(trials, trials.unsafe, "request")
-    if len(harmless) == 0 or len(unsafe) == 0:
-        raise CalibrationInvalid("the rows to certify on have one label only")
-    share = 1.0 - (1.0 - confidence) / len(limits)
-    errors, caught = _at_or_above(harmless, grid), _at_or_above(unsafe, grid)
-    uppers = upper_bound(errors, len(harmless), confidence=share)
-    recall_lows = lower_bound(caught, len(unsafe), confidence=share)
+    require_grid(grid)
+    if not requirements:
+        raise CalibrationInvalid("no limits were declared")
+    error = require_confidence(confidence) / len(requirements)
+    recall_lows, pass_lows = proven_lows(trials, grid, error)
+    descending = np.arange(len(grid))
 
-    def answer(limit: float) -> Answer:
-        broken = np.flatnonzero(uppers > limit)
-        last = int(broken[0]) - 1 if len(broken) else len(grid) - 1  # the sequence stops at the first that fails
-        if last < 0:
-            needed = units_needed(limit, confidence=share, errors=int(errors[0]))
+    def answer(required: Requirement) -> Answer:
+        evidence = counts(trials, grid, required.rate, unit, category=required.category)
+        sequence = descending if required.rate == "false_refusal" else descending[::-1]
+        held = evidence.run(sequence, required.limit, confidence=1 - error)
+        if held == 0:
+            first = int(sequence[0])
             return NotCertifiable(
-                limit=limit,
+                limit=required.limit,
                 confidence=confidence,
                 unit=unit,
-                n_groups=len(harmless),
-                errors=int(errors[0]),
-                smallest_limit=smallest_provable_limit(len(harmless), confidence=share),
-                groups_missing=max(needed - len(harmless), 0),
-                n_limits=len(limits),
+                n_groups=evidence.n,
+                errors=int(evidence.errors[first]),
+                smallest_limit=evidence.smallest_limit(confidence=1 - error),
+                groups_missing=evidence.missing(first, required.limit, confidence=1 - error),
+                n_limits=len(requirements),
+                rate=required.rate,
+                category=required.category,
             )
-        kind = Certified if recall_lows[last] > limit else CertifiedButUseless
+        last = int(sequence[held - 1])  # the sequence stops at the first that fails
+        other = recall_lows if required.rate == "false_refusal" else pass_lows
+        kind = Certified if other[last] > required.limit else CertifiedButUseless
         return kind(
-            limit=limit,
+            limit=required.limit,
             confidence=confidence,
             unit=unit,
             threshold=float(grid[last]),
-            n_groups=len(harmless),
-            errors=int(errors[last]),
-            upper=float(uppers[last]),
+            n_groups=evidence.n,
+            errors=int(evidence.errors[last]),
+            upper=evidence.upper(last, confidence=1 - error),
             recall_low=float(recall_lows[last]),
+            pass_low=float(pass_lows[last]),
+            rate=required.rate,
+            category=required.category,
         )
 
-    return tuple(answer(limit) for limit in limits)
+    return tuple(answer(required) for required in requirements)
+
+
+def proven_lows(trials: Trials, grid: Floats, error: float) -> tuple[Floats, Floats]:
+    """Return exact lower bounds at each threshold, shape (k,) each: of the recall, and of what passes of the harmless.
+
+    Both are shares of requests, one row of each group counted; each is above the truth with probability `error`.
+
+    Raises:
+        CalibrationInvalid: the rows have one label only.
+    """
+    missed, refused = (counts(trials, grid, rate, "request") for rate in ("miss", "false_refusal"))
+    if missed.n == 0 or refused.n == 0:
+        raise CalibrationInvalid("the rows to certify on have one label only")
+    recall_lows = lower_bound(missed.n - missed.errors, missed.n, confidence=1 - error)
+    return recall_lows, lower_bound(refused.n - refused.errors, refused.n, confidence=1 - error)
+
+
+def require_grid(grid: Floats) -> None:
+    """Raise ValueError unless the thresholds, shape (k,), descend strictly and there is one."""
+    if len(grid) == 0 or not np.isfinite(grid).all() or not (np.diff(grid) < 0).all():
+        raise ValueError("the grid of thresholds must descend strictly")
+
+
+def require_confidence(confidence: float) -> float:
+    """Return the error that a confidence leaves, or raise CalibrationInvalid unless that lies in (0, 1)."""
+    if not 0 < confidence < 1:
+        raise CalibrationInvalid(f"a confidence must lie between 0 and 1, not {confidence:g}")
+    return 1.0 - confidence
 
 
 def candidate_grid(probabilities: Floats, *, points: int = 1000) -> Floats:
@@ -154,20 +208,3 @@ def candidate_grid(probabilities: Floats, *, points: int = 1000) -> Floats:
     if len(values) > points:
         values = values[np.linspace(0, len(values) - 1, points).round().astype(np.intp)]
     return np.concatenate([[1.0], values])
-
-
-def unit_scores(trials: Trials, among: Bools, unit: Unit) -> Floats:
-    """Return one probability for each group with rows in `among`, shape (groups,): its unit is refused up to there."""
-    rows = np.flatnonzero(among)
-    groups = [trials.groups[int(row)] for row in rows]
-    if unit == "request":
-        picked = one_per_group([trials.ids[int(row)] for row in rows], groups)
-        return trials.probabilities[rows[picked]]
-    _, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    highest = np.full(codes.max(initial=-1) + 1, -np.inf)
-    np.maximum.at(highest, codes, trials.probabilities[rows])
-    return highest
-
-
-def _at_or_above(values: Floats, grid: Floats) -> NDArray[np.int64]:
-    return np.asarray(len(values) - np.searchsorted(np.sort(values), grid, side="left"), dtype=np.int64)
