@@ -2,53 +2,33 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
+from guard.binding import bind
 from guard.bundle import Bundle, digest_file, write_manifest
-from guard.core.naming import UNKNOWN, beside_prompt
 from guard.errors import BundleInvalid, UsageError
-from guard.manifest import Calibration, ImageSpec, Manifest, OperatingPoint, TextSpec
-from guard.runtime import import_onnxruntime
+from guard.manifest import Calibration, Device, Manifest, OperatingPoint, TextSpec
 from guard.stats.calibrators import to_probability
 from guard.train.backbone import Backbone, load_backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, save_json
-from guard.train.dual import load_eyes
 from guard.train.findings import failures, languages
+from guard.train.finished import Finished, load_finished
 from guard.train.gpu_graphs import write_gpu
-from guard.train.graphs import Precision, TextGraph, VisionGraph, quantise_text, store_half, write_text, write_vision
-from guard.train.labels import load_labels
+from guard.train.graphs import Precision, quantise_text, store_half, write_text, write_vision
 from guard.train.measure import calibrate, figures, flips, operating_points, score
-from guard.train.probes import Probe, Probes, load_probes
+from guard.train.parity import aucs, differences, require_little_loss
+from guard.train.probes import load_probes
 from guard.train.rows import share
-from guard.train.text_tower import Judge, load_text
-from guard.train.tokens import encode
-from guard.train.vision_tower import pixel_tensor
 
 MOST_BYTES = 40_000_000
-_PARITY = 1e-4
-_LOST_AUC = 0.01  # what int8 may cost against full precision, on the held-out rows compared
 _COMPARED = 600
-_VERSION = "0.2.0"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Model:
-    """The finished parts, in evaluation mode on the CPU, and the bare name of each output of naming."""
-
-    judge: Judge
-    vision: VisionGraph
-    names: tuple[str, ...]
-    spec: ImageSpec
-    label: str  # of the bundle
+_VERSION = "0.3.0"
 
 
 def export(
@@ -81,12 +61,12 @@ def export(
     if "backbone" in seen_by:
         run |= {"vision_backbone": seen_by, "image_size": seen_by["image"]["size"]}
     backbone = load_backbone(run["backbone"])
-    model = _load(checkpoint, backbone)
+    model = load_finished(checkpoint, backbone)
     probes = load_probes(checkpoint / "probes")
     with tempfile.TemporaryDirectory() as scratch:
         say("writing graphs in full precision")
         exact = _write_graphs(model, backbone, Path(scratch) / "fp32", "fp32")
-        parity = _parity(model, exact, backbone, probes)
+        parity = differences(model, exact, backbone, probes)
         say(f"storing weights as {precision}")
         small = exact if precision == "fp32" else _write_graphs(model, backbone, Path(scratch) / "small", precision)
         if gpu:
@@ -117,10 +97,10 @@ def export(
                 "compared_with_fp32": len(chosen),
                 "largest_difference": float(np.abs(unrounded.unsafe - scored.unsafe[compared]).max()),
                 "verdicts_flipped": flips(unrounded.unsafe, scored.unsafe[compared], calibration, points),
-                "auc": _aucs(chosen, {"fp32": unrounded.unsafe, precision: scored.unsafe[compared]}),
+                "auc": aucs(chosen, {"fp32": unrounded.unsafe, precision: scored.unsafe[compared]}),
             },
         }
-        _check(report["parity"]["auc"], precision)
+        require_little_loss(report["parity"]["auc"], precision)
         if gpu:
             say("comparing the graphs for GPUs, on the CPU")
             halved = score(_as_gpu_judges(small, Path(scratch) / "gpu"), probes, chosen, threads=threads)
@@ -128,9 +108,9 @@ def export(
                 "ran_on": "CPU; CUDA not run",
                 "largest_difference": float(np.abs(halved.unsafe - scored.unsafe[compared]).max()),
                 "verdicts_flipped": flips(halved.unsafe, scored.unsafe[compared], calibration, points),
-                "auc": _aucs(chosen, {"fp32": unrounded.unsafe, "fp16": halved.unsafe}),
+                "auc": aucs(chosen, {"fp32": unrounded.unsafe, "fp16": halved.unsafe}),
             }
-            _check(report["parity"]["gpu"]["auc"], "fp16")
+            require_little_loss(report["parity"]["gpu"]["auc"], "fp16")
         sizes = {name: entry.size_bytes for name, entry in small.manifest.files.items()}
         weights = sum(size for name, size in sizes.items() if name.endswith((".onnx", ".weights")))
         if weights > most_bytes:
@@ -142,18 +122,12 @@ def export(
     save_json(out / "report.json", report)
     write_card(out / "card.md", report)
     gate = float(report["vision"]["writing"]["gate"])
-    return write_manifest(out, _manifest(model, out, precision, calibration, points, gate))
+    written = write_manifest(out, _manifest(model, out, precision, calibration, points, gate))
+    agree = gpu and not any(report["parity"]["gpu"]["verdicts_flipped"].values())
+    return write_manifest(out, _bound(written.manifest, ("cpu", "gpu") if agree else ("cpu",)))
 
 
-def _load(checkpoint: Path, backbone: Backbone) -> _Model:
-    naming = load_labels(checkpoint / "vision")
-    eyes = load_eyes(checkpoint / "vision", backbone)
-    vision = VisionGraph(eyes.tower, naming.labels.anchors, naming.sharpness)
-    judge = load_text(backbone, checkpoint / "text")
-    return _Model(judge.eval(), vision.eval(), naming.labels.names, eyes.spec, eyes.label)
-
-
-def _write_graphs(model: _Model, backbone: Any, folder: Path, precision: Precision) -> Bundle:
+def _write_graphs(model: Finished, backbone: Backbone, folder: Path, precision: Precision) -> Bundle:
     """Write graphs and tokenizer with a manifest that only serves to score."""
     folder.mkdir(parents=True)
     write_text(model.judge, folder / "text.onnx")
@@ -187,7 +161,7 @@ def _as_gpu_judges(bundle: Bundle, folder: Path) -> Bundle:
 
 
 def _manifest(
-    model: _Model,
+    model: Finished,
     folder: Path,
     precision: Precision,
     calibration: Calibration,
@@ -208,39 +182,9 @@ def _manifest(
     )
 
 
-def _parity(model: _Model, bundle: Bundle, backbone: Any, probes: Probes) -> dict[str, float]:
-    """Return the largest difference of each graph's outputs from PyTorch's. Raises BundleInvalid above 1e-4."""
-    some = probes.probes[:: max(1, len(probes.probes) // 24)]
-    second = [beside_prompt(UNKNOWN, probe.ocr) if probe.picture is not None else "" for probe in some]
-    words = encode(backbone.tokenizer, [probe.text for probe in some], second).padded(np.arange(len(some)))
-    pixels = pixel_tensor(np.array(probes.pixels[:16]), model.spec).contiguous().numpy()
-    with torch.inference_mode():
-        read = TextGraph(model.judge)(**{name: torch.from_numpy(values) for name, values in words.items()})
-        seen = model.vision(torch.from_numpy(pixels))
-    found = {
-        "text": _differences(bundle, "text", words, [part.numpy() for part in read]),
-        "vision": _differences(bundle, "vision", {"pixels": pixels}, [part.numpy() for part in seen]),
-    }
-    for name, difference in found.items():
-        if not difference <= _PARITY:
-            raise BundleInvalid(f"{name}.onnx differs from PyTorch by {difference:.2g}, limit is {_PARITY:.0e}")
-    return found
-
-
-def _differences(bundle: Bundle, name: str, feeds: dict[str, NDArray[Any]], expected: list[NDArray[Any]]) -> float:
-    onnxruntime = import_onnxruntime()
-    session = onnxruntime.InferenceSession(str(bundle.path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
-    found = session.run(None, feeds)
-    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
-
-
-def _aucs(probes: list[Probe], scores: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    from sklearn.metrics import roc_auc_score
-
-    unsafe = [probe.unsafe for probe in probes]
-    return {name: float(roc_auc_score(unsafe, values)) for name, values in scores.items()}
-
-
-def _check(aucs: dict[str, float], precision: Precision) -> None:
-    if aucs[precision] < aucs["fp32"] - _LOST_AUC:
-        raise BundleInvalid(f"{precision} costs too much: AUC {aucs[precision]:.4f} against {aucs['fp32']:.4f}")
+def _bound(manifest: Manifest, devices: Sequence[Device]) -> Manifest:
+    """Return the manifest with calibration and thresholds bound to the graphs, names and preparation in it."""
+    binding = bind(manifest, devices)
+    points = {name: point.model_copy(update={"binding": binding}) for name, point in manifest.operating_points.items()}
+    calibration = manifest.calibration.model_copy(update={"binding": binding})
+    return manifest.model_copy(update={"calibration": calibration, "operating_points": points})

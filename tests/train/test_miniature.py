@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from guard.binding import bind
 from guard.bundle import Bundle
 from guard.scorers.onnx import OnnxScorer
 from guard.train.checkpoint import load_json, load_state
@@ -111,6 +112,12 @@ def test_the_bundle_loads_and_says_what_pytorch_says(bundle: Bundle) -> None:
     assert max(parity["pytorch_to_onnx_fp32"].values()) <= 1e-4
     assert Bundle.load(bundle.path).digest == bundle.digest
     assert sum(path.stat().st_size for path in bundle.path.glob("*.onnx")) <= MOST_BYTES
+
+
+def test_calibration_and_thresholds_are_bound_to_what_gave_their_scores(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    for binding in (manifest.calibration.binding, *(p.binding for p in manifest.operating_points.values())):
+        assert binding == bind(manifest)
 
 
 def test_harm_scores_above_what_is_harmless(bundle: Bundle) -> None:

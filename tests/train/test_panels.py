@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from guard.errors import OcrFailed, UsageError
-from guard.train import panels
+from guard.train import panels, samples
 from guard.train.pages import VARIANTS
-from guard.train.panels import main, make_panels, measure_panels, table
+from guard.train.panels import main, measure_panels, table
 from guard.train.rows import TextRow, is_held_out, share
+from guard.train.samples import make_panels
 from guard.types import Frame
 from tests.pictures import solid, writing
 from tests.tiny_bundle import make_tiny_bundle
@@ -104,7 +105,7 @@ def test_page_of_every_variant_shows_something(variant: str) -> None:
 def test_panels_are_measured_through_the_guard_and_alike_each_time(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panels, "VARIANTS", {"plain": VARIANTS["plain"]})
+    monkeypatch.setattr(samples, "VARIANTS", {"plain": VARIANTS["plain"]})
     bundle = make_tiny_bundle(tmp_path / "bundle")
     told: list[tuple[str, int, int]] = []
 
@@ -123,7 +124,7 @@ def test_panels_are_measured_through_the_guard_and_alike_each_time(
 def test_command_writes_figures_and_prints_the_table(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(panels, "VARIANTS", {"plain": VARIANTS["plain"]})
+    monkeypatch.setattr(samples, "VARIANTS", {"plain": VARIANTS["plain"]})
     bundle = make_tiny_bundle(tmp_path / "bundle")
     out = tmp_path / "panels.json"
 
