@@ -32,9 +32,9 @@ from guard.errors import BundleInvalid
 from guard.manifest import FileEntry, Manifest
 from guard.plain_files import open_plain, read_plain
 
-MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+MANIFEST, SIGNATURE, RECORDS = "manifest.json", "manifest.sig", "records"
 MOST_MANIFEST_BYTES = 4_000_000
-_OUTSIDE = frozenset({MANIFEST, SIGNATURE, "records", "report.json", "report.html"})
+_OUTSIDE = frozenset({MANIFEST, SIGNATURE, RECORDS, "report.json", "report.html"})
 _NAMES = "names.txt"
 _MOST_NAMES_BYTES = 4_000_000
 _MOST_NAME_CHARS = 100

@@ -248,8 +248,18 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ConfigInvalid: the file cannot be read, is not YAML, or does not fit the model; the message names the key.
     """
+    document = read_yaml(path)
+    return parse_settings({} if document is None else document, source=str(path))
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file (or JSON, which is YAML too) holds; None when it holds nothing.
+
+    Raises:
+        ConfigInvalid: the file cannot be read, is not YAML, or has a key that occurs twice.
+    """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
     except RecursionError as error:
@@ -257,7 +267,6 @@ def read_settings(path: Path) -> Settings:
     # PyYAML lets errors of its own converters through: a number of 5,000 digits, a tag that does not fit its value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
         raise ConfigInvalid(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return parse_settings({} if document is None else document, source=str(path))
 
 
 def parse_settings(document: object, *, source: str) -> Settings:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     Field,
     NonNegativeFloat,
@@ -25,8 +26,17 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = frozenset({"manifest.json", "manifest.sig", "records"})
 _MOST_FILES = 100
 
+
+def _printed(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a character that is not printed")
+    return text
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# Shown in terminals, logs and metrics: no line breaks, no escape sequences, no page of it.
+Printed = Annotated[str, Field(max_length=1000), AfterValidator(_printed)]
 Device = Literal["cpu", "gpu"]
 
 
@@ -102,11 +112,11 @@ class Calibration(_Part):
 class Certificate(_Part):
     """What was proven about a threshold, on which data, in which unit. Written by `guard calibrate`."""
 
-    data: str
+    data: Printed
     data_sha256: str
     unit: Literal["group", "request", "mean"]  # mean: of the share of each group's rows
     rate: Literal["false_refusal", "miss"] = "false_refusal"  # what is limited
-    category: str | None = None  # of the pairs that the limit is about; None for all
+    category: Printed | None = None  # of the pairs that the limit is about; None for all
     n_groups: PositiveInt
     errors: NonNegativeInt
     limit: Probability  # declared before the data was read
@@ -121,7 +131,7 @@ class OperatingPoint(_Part):
     """A threshold on the probability: at or above it a pair is unsafe. `certificate` is None for an estimate."""
 
     threshold: Probability
-    chosen_on: str  # what data, in words
+    chosen_on: Printed  # what data, in words
     certificate: Certificate | None = None
     binding: Binding | None = None  # None where nobody wrote down what it was chosen for
 
@@ -137,23 +147,23 @@ class OperatingPoint(_Part):
 class Adaptation(_Part):
     """How the head was fitted to a deployment's own labelled pairs. Written by `guard calibrate --adapt`."""
 
-    data: str
+    data: Printed
     data_sha256: Sha256
     n_pairs: PositiveInt
     n_groups: PositiveInt
     strength: Probability  # share of the fitted change that was kept
     penalty: NonNegativeFloat  # L2
     from_sha256: Sha256  # digest of the bundle that was adapted
-    created: str  # ISO date
+    created: Printed  # ISO date
 
 
 class Manifest(_Part):
     """Everything about a bundle but the files themselves."""
 
     format: Literal[2] = 2
-    name: str
-    version: str
-    created: str  # ISO date
+    name: Printed
+    version: Printed
+    created: Printed  # ISO date
     precision: Literal["fp32", "fp16", "int8"]
     text: TextSpec
     image: ImageSpec
@@ -161,7 +171,7 @@ class Manifest(_Part):
     scenarios: tuple[str, ...] = SCENARIOS
     attacks: tuple[str, ...] = ATTACKS
     calibration: Calibration
-    operating_points: Mapping[str, OperatingPoint]
+    operating_points: Mapping[Printed, OperatingPoint]
     adapted: Adaptation | None = None
     files: Mapping[str, FileEntry]
 

@@ -20,12 +20,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 import orjson
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from guard.bundle import Bundle
+from guard.bundle import RECORDS, Bundle
 from guard.errors import BundleInvalid
 from guard.plain_files import read_plain
 from guard.signing import PrivateKey, PublicKey, Signed, sign, verify
 
-RECORDS = "records"
 Verdict: TypeAlias = Literal["passed", "failed", "cannot_tell"]
 
 _MOST_BYTES = 4_000_000

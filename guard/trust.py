@@ -15,7 +15,7 @@ from guard.binding import mismatches
 from guard.bundle import MANIFEST, MOST_MANIFEST_BYTES, SIGNATURE, Bundle
 from guard.config import Settings
 from guard.errors import BundleInvalid, BundleMismatch, BundleUntrusted, ConfigInvalid, GateNotPassed, KeyInvalid
-from guard.manifest import Device, OperatingPoint
+from guard.manifest import Device, Manifest, OperatingPoint
 from guard.plain_files import read_plain
 from guard.records import GateState, Records, inspect_records, state_of
 from guard.signing import PrivateKey, PublicKey, Signed, read_public_key, sign, verify
@@ -85,24 +85,26 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
         points: the thresholds in use, by name.
         settings: `provider` says whose graphs run.
     """
-    found: list[BundleInvalid] = []
     device: Device = "cpu" if settings.provider == "cpu" else "gpu"
-    manifest = trusted.bundle.manifest
-    bound = {"the calibration": manifest.calibration.binding}
-    bound |= {f"threshold {name!r}": point.binding for name, point in points.items()}
-    for what, binding in bound.items():
-        changed = mismatches(binding, manifest, device)
-        if changed:
-            found.append(
-                BundleMismatch(
-                    f"{trusted.bundle.path}: {what} was chosen for other files: not for {_listed(changed)} "
-                    "that it holds now; calibrate it anew (guard calibrate --bundle)"
-                )
-            )
+    found: list[BundleInvalid] = [
+        BundleMismatch(
+            f"{trusted.bundle.path}: {what} was chosen for other files: not for {_listed(changed)} that it holds now; "
+            "calibrate it anew (guard calibrate --bundle)"
+        )
+        for what, changed in misfits(trusted.bundle.manifest, points, device).items()
+    ]
     if trusted.gate not in _ENOUGH[settings.require_gate]:
         reason = _FOUND.get(trusted.gate) or f"a record is not to be trusted: {trusted.records.refused[0]}"
         found.append(GateNotPassed(f"{trusted.bundle.path}: {reason}; require_gate is {settings.require_gate}"))
     return tuple(found)
+
+
+def misfits(manifest: Manifest, points: Mapping[str, OperatingPoint], device: Device) -> dict[str, tuple[str, ...]]:
+    """Return which thresholds, or the calibration, were chosen for other files than a bundle holds, and for which."""
+    bound = {"the calibration": manifest.calibration.binding}
+    bound |= {f"threshold {name!r}": point.binding for name, point in points.items()}
+    found = {what: mismatches(binding, manifest, device) for what, binding in bound.items()}
+    return {what: changed for what, changed in found.items() if changed}
 
 
 def require_fit(trusted: Trusted, points: Mapping[str, OperatingPoint], settings: Settings) -> None:
