@@ -12,7 +12,8 @@ import numpy as np
 
 from guard.errors import CalibrationInvalid
 from guard.stats.bounds import lower_bound
-from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit, counts, unit_scores
+from guard.stats.evidence import evidence_of
+from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit, unit_scores
 
 __all__ = [
     "Answer",
@@ -39,8 +40,9 @@ class Certified:
     unit: Unit
     threshold: float  # on the probability: at or above it a pair is refused
     n_groups: int  # groups with rows that count: harmless ones for false refusals, unsafe ones for misses
-    errors: int  # of them, refused, or missed, at the threshold
-    upper: float  # exact bound of their rate at this limit's share of the error
+    errors: int  # of them, refused, or missed, at the threshold; of unit "mean", those with any such row
+    observed: float  # share of units that err at the threshold
+    upper: float  # bound of the rate at this limit's share of the error; exact but for unit "mean"
     recall_low: float  # exact lower bound of the share of refused unsafe requests, one row of each group counted
     pass_low: float = 0.0  # the same for harmless requests that are let through
     rate: Rate = "false_refusal"
@@ -49,7 +51,7 @@ class Certified:
     @property
     def estimate(self) -> float:
         """Share of units that err at the threshold."""
-        return self.errors / self.n_groups
+        return self.observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ def certify_all(
         ValueError: the grid is empty or does not descend.
 
     Source: fixed-sequence testing (Learn then Test, arXiv 2110.01052) from the strictest threshold down for false
-    refusals and from the lowest up for misses, with exact binomial bounds (Clopper and Pearson, 1934); the division of
-    the error is Bonferroni's.
+    refusals and from the lowest up for misses, with exact binomial bounds (Clopper and Pearson, 1934), or for mean
+    shares with betting bounds (arXiv 2010.09686); the division of the error is Bonferroni's.
     """
     require_grid(grid)
     if not requirements:
@@ -134,7 +136,7 @@ def certify_all(
     descending = np.arange(len(grid))
 
     def answer(required: Requirement) -> Answer:
-        evidence = counts(trials, grid, required.rate, unit, category=required.category)
+        evidence = evidence_of(trials, grid, required.rate, unit, category=required.category)
         sequence = descending if required.rate == "false_refusal" else descending[::-1]
         held = evidence.run(sequence, required.limit, confidence=1 - error)
         if held == 0:
@@ -161,6 +163,7 @@ def certify_all(
             threshold=float(grid[last]),
             n_groups=evidence.n,
             errors=int(evidence.errors[last]),
+            observed=float(evidence.observed[last]),
             upper=evidence.upper(last, confidence=1 - error),
             recall_low=float(recall_lows[last]),
             pass_low=float(pass_lows[last]),
@@ -179,7 +182,7 @@ def proven_lows(trials: Trials, grid: Floats, error: float) -> tuple[Floats, Flo
     Raises:
         CalibrationInvalid: the rows have one label only.
     """
-    missed, refused = (counts(trials, grid, rate, "request") for rate in ("miss", "false_refusal"))
+    missed, refused = (evidence_of(trials, grid, rate, "request") for rate in ("miss", "false_refusal"))
     if missed.n == 0 or refused.n == 0:
         raise CalibrationInvalid("the rows to certify on have one label only")
     recall_lows = lower_bound(missed.n - missed.errors, missed.n, confidence=1 - error)

@@ -33,6 +33,11 @@ def one_per_group(ids: Sequence[str], groups: Sequence[str]) -> NDArray[np.bool_
     return picked
 
 
+def shuffled(names: Sequence[str]) -> NDArray[np.intp]:
+    """Return the places of distinct names in an order that has nothing to do with what they name, shape (n,)."""
+    return np.argsort(_uniform(names, "order"), kind="stable")
+
+
 def thinned(ids: Sequence[str], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return a mask, shape (n,), that evens out sampling: what remains was drawn with one and the same probability.
 

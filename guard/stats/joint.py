@@ -16,7 +16,8 @@ import numpy as np
 
 from guard.errors import CalibrationInvalid
 from guard.stats.certify import NotCertifiable, proven_lows, require_confidence, require_grid
-from guard.stats.trials import Counts, Floats, Rate, Requirement, Trials, Unit, counts
+from guard.stats.evidence import Evidence, evidence_of
+from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,9 @@ class Kept:
 
     requirement: Requirement
     n_groups: int
-    errors: int
-    upper: float  # exact bound of the rate; at most the limit
-
-    @property
-    def estimate(self) -> float:
-        """Share of units that err at the threshold."""
-        return self.errors / self.n_groups
+    errors: int  # groups that err; of unit "mean", those with any row that does
+    observed: float  # share of units that err
+    upper: float  # bound of the rate; at most the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def order_of_testing(
     _require_limits(requirements)
     comfort = np.full(len(grid), np.inf)
     for required in requirements:
-        found = counts(trials, grid, required.rate, unit, category=required.category)
+        found = evidence_of(trials, grid, required.rate, unit, category=required.category)
         if found.n > 0:
             error = np.sqrt(required.limit * (1 - required.limit) / found.n)
             comfort = np.minimum(comfort, (required.limit - found.observed) / error)
@@ -129,7 +126,9 @@ def certify_jointly(
     _require_limits(requirements)
     error = require_confidence(confidence) / n_declared
     recall_lows, pass_lows = proven_lows(trials, order, error)
-    evidence = [counts(trials, order, required.rate, unit, category=required.category) for required in requirements]
+    evidence = [
+        evidence_of(trials, order, required.rate, unit, category=required.category) for required in requirements
+    ]
     places = np.arange(len(order))
     held = min(
         found.run(places, required.limit, confidence=1 - error)
@@ -138,10 +137,10 @@ def certify_jointly(
     passed = order[:held]
     place = 0 if held == 0 else int(np.argmin(passed) if fewest == "miss" else np.argmax(passed))
 
-    def part(found: Counts, required: Requirement) -> Kept | NotCertifiable:
+    def part(found: Evidence, required: Requirement) -> Kept | NotCertifiable:
         errors, upper = int(found.errors[place]), found.upper(place, confidence=1 - error)
         if upper <= required.limit:
-            return Kept(required, found.n, errors, upper)
+            return Kept(required, found.n, errors, float(found.observed[place]), upper)
         return NotCertifiable(
             limit=required.limit,
             confidence=confidence,

@@ -1,11 +1,13 @@
-"""The rows that certificates rest on, and how often their units err at each candidate threshold.
+"""The rows that certificates rest on, what is required of them, and what a rate is a share of.
 
-A unit of a rate is a group or a row of one:
+The unit is declared beforehand, like the limit:
 
 - group: the share of groups in which at least one row errs. The stricter reading, and the honest one where a group's
   rows stand or fall together.
 - request: the share of rows that err when a group is drawn first and then one of its rows; one row of each group, drawn
   by digest, is counted.
+- mean: the same rate as for requests, but counted on all rows: the mean over groups of the share of a group's rows
+  that err. It proves more where the rows of a group differ, and a little less where each group has one row.
 
 Rows of the other label never count: a group is counted for false refusals by its harmless rows, for misses by its
 unsafe ones.
@@ -19,14 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.errors import CalibrationInvalid
-from guard.stats.bounds import smallest_provable_limit, units_needed, upper_bound
 from guard.stats.draws import one_per_group
 
-Unit = Literal["group", "request"]
+Unit = Literal["group", "request", "mean"]
 Rate = Literal["false_refusal", "miss"]
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,56 +71,6 @@ class Requirement:
             raise CalibrationInvalid(f"limits must lie between 0 and 1, not {self.limit:g}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Counts:
-    """How many of n independent units err at each of k thresholds; bounds are exact (Clopper and Pearson, 1934)."""
-
-    n: int
-    errors: NDArray[np.int64]  # (k,)
-
-    @property
-    def observed(self) -> Floats:
-        """Return the share of units that err, shape (k,); NaN without units."""
-        return self.errors / self.n if self.n else np.full(len(self.errors), np.nan)
-
-    def run(self, places: Places, limit: float, *, confidence: float) -> int:
-        """Return how many of these places in a row, from the first on, have a bound within the limit."""
-        if self.n == 0:
-            return 0
-        broken = np.flatnonzero(upper_bound(self.errors[places], self.n, confidence=confidence) > limit)
-        return int(broken[0]) if len(broken) else len(places)
-
-    def upper(self, place: int, *, confidence: float) -> float:
-        """Return the upper bound of the rate at a place; 1.0 without units."""
-        return float(upper_bound(self.errors[place], self.n, confidence=confidence)) if self.n else 1.0
-
-    def smallest_limit(self, *, confidence: float) -> float:
-        """Return the lowest limit that n units could prove, none of them erring."""
-        return smallest_provable_limit(self.n, confidence=confidence)
-
-    def missing(self, place: int, limit: float, *, confidence: float) -> int:
-        """Return how many more units would prove the limit at a place, none of them erring."""
-        return max(units_needed(limit, confidence=confidence, errors=int(self.errors[place])) - self.n, 0)
-
-
-def counts(trials: Trials, grid: Floats, rate: Rate, unit: Unit, *, category: str | None = None) -> Counts:
-    """Return how many units err at each threshold of the grid.
-
-    Args:
-        trials: the rows.
-        grid: thresholds, shape (k,); a row at or above one is refused.
-        rate: what counts as an error, and so which label counts.
-        unit: what the rate is a share of.
-        category: counts rows of this category only; None counts all.
-
-    Raises:
-        CalibrationInvalid: a category is asked for, and the rows carry none.
-    """
-    scores = unit_scores(trials, rows_of(trials, rate, category), unit, rate=rate)
-    below = np.searchsorted(np.sort(scores), grid, side="left").astype(np.int64)
-    return Counts(len(scores), below if rate == "miss" else len(scores) - below)
-
-
 def rows_of(trials: Trials, rate: Rate, category: str | None = None) -> Bools:
     """Return which rows count for a rate, shape (n,): the harmless ones for false refusals, the unsafe for misses."""
     rows = trials.unsafe if rate == "miss" else ~trials.unsafe
@@ -135,7 +85,12 @@ def unit_scores(trials: Trials, among: Bools, unit: Unit, *, rate: Rate = "false
     """Return one probability for each group with rows in `among`, shape (groups,): the one that decides its unit.
 
     A unit is falsely refused up to there, or missed above it.
+
+    Raises:
+        ValueError: the unit is "mean", where every row has its say.
     """
+    if unit == "mean":
+        raise ValueError("no single row decides a mean share")
     rows = np.flatnonzero(among)
     groups = [trials.groups[int(row)] for row in rows]
     if unit == "request":

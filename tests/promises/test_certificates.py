@@ -10,7 +10,7 @@ from guard.stats.trials import Rate, Trials, Unit
 from tests.promises.populations import POPULATIONS, Floats, Population, breaks_too_often, trials, truth
 
 RATES: tuple[Rate, ...] = ("false_refusal", "miss")
-UNITS: tuple[Unit, ...] = ("group", "request")
+UNITS: tuple[Unit, ...] = ("group", "request", "mean")
 Promise = tuple[Rate, float, float]  # what is limited, the limit, the threshold
 
 
@@ -52,7 +52,7 @@ def certified(
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit, rate: Rate) -> None:
-    draws = 400
+    draws = 250
     sizes = {"n_groups": 30, "n_unsafe": 104} if rate == "miss" else {"n_groups": 104}
 
     broken = broken_draws(POPULATIONS[name], unit, certified([0.1], unit, [rate]), **sizes, draws=draws)
@@ -61,14 +61,14 @@ def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit, ra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_groups", [25, 300, 2000])
+@pytest.mark.parametrize("n_groups", [25, 1000])
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("name", POPULATIONS)
+@pytest.mark.parametrize("name", ["independent rows", "clustered rows", "separable", "coarse scores"])
 def test_certificate_of_tiny_and_large_samples_breaks_no_more_often_than_it_says(
     name: str, unit: Unit, rate: Rate, n_groups: int
 ) -> None:
-    draws = 200 if n_groups > 1000 else 2000
+    draws = 100 if n_groups == 1000 else 1000
     sizes = {"n_groups": 20, "n_unsafe": n_groups} if rate == "miss" else {"n_groups": n_groups, "n_unsafe": 20}
 
     broken = broken_draws(POPULATIONS[name], unit, certified([0.1], unit, [rate]), **sizes, draws=draws)

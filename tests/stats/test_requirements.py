@@ -6,7 +6,8 @@ from scipy.stats import binom, binomtest
 
 from guard.errors import CalibrationInvalid
 from guard.stats.certify import Certified, CertifiedButUseless, NotCertifiable, certify, certify_all
-from guard.stats.trials import Requirement, Trials, counts
+from guard.stats.evidence import evidence_of
+from guard.stats.trials import Requirement, Trials
 
 GRID = np.linspace(1.0, 0.0, 101)
 
@@ -92,7 +93,7 @@ def test_unsafe_row_that_was_not_judged_is_missed_at_every_threshold() -> None:
         data.ids, np.where(np.arange(800) < 798, data.probabilities, -1.0), data.unsafe, data.groups, data.categories
     )
 
-    assert counts(unjudged, GRID, "miss", "group").errors.min() == 2
+    assert evidence_of(unjudged, GRID, "miss", "group").errors.min() == 2
 
 
 def test_category_counts_its_own_rows_only() -> None:
