@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 _INLINE = "ed25519:"
 _LINE = re.compile(rb"ed25519 ([0-9a-f]{16}) ([A-Za-z0-9+/]{86}==)\n?")
 _MOST_BYTES = 4096  # of a signature, and of a file with a key
+_PRIME = 2**255 - 19
+_EIGHTH = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+# Second coordinates of the points of small order. For a key there, a placeholder of zeros among them, anybody finds
+# signatures in a few tries, and the library lets them pass.
+_WEAK = frozenset({0, 1, _PRIME - 1, _EIGHTH, _PRIME - _EIGHTH})
 _HOW_TO_INSTALL = "cryptography is not installed: pip install 'mllm-guard[signing]'"
 
 
@@ -127,7 +132,7 @@ def read_public_key(written: str) -> PublicKey:
         raise KeyInvalid(f"{written}: not a public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
         raise KeyInvalid(f"{written}: not a key of ed25519")
-    return PublicKey(key.public_bytes_raw())
+    return _strong(key.public_bytes_raw(), written)
 
 
 def parse_public_key(text: str, *, place: str = "key") -> PublicKey:
@@ -139,7 +144,7 @@ def parse_public_key(text: str, *, place: str = "key") -> PublicKey:
         raw = b""
     if f"{kind}{colon}" != _INLINE or len(raw) != 32:
         raise KeyInvalid(f"{place}: not a public key: ed25519: and 32 bytes in base64")
-    return PublicKey(raw)
+    return _strong(raw, place)
 
 
 def sign(data: bytes, about: Signed, key: PrivateKey) -> bytes:
@@ -173,6 +178,13 @@ def verify(data: bytes, about: Signed, path: Path, keys: Sequence[PublicKey]) ->
     if claimed in {key.id for key in keys}:
         raise BundleUntrusted(f"{path}: is not over these bytes of {path.with_suffix('.json').name}")
     raise BundleUntrusted(f"{path}: by key {claimed}, which is not among the public keys given")
+
+
+def _strong(raw: bytes, place: str) -> PublicKey:
+    point = int.from_bytes(raw, "little") % 2**255  # the topmost bit is a sign
+    if point in _WEAK or point >= _PRIME:
+        raise KeyInvalid(f"{place}: a key for which anybody can sign")
+    return PublicKey(raw)
 
 
 def _read(path: Path) -> bytes:

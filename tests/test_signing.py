@@ -4,9 +4,11 @@ import base64
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -74,6 +76,30 @@ def test_public_key_is_read_inline_from_a_file_and_from_pem_by_openssl(tmp_path:
 def test_text_that_is_no_public_key_is_refused(written: str) -> None:
     with pytest.raises(KeyInvalid, match="32 bytes in base64"):
         parse_public_key(written)
+
+
+PRIME = 2**255 - 19
+EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+
+
+@pytest.mark.parametrize("sign_bit", [0, 2**255])
+@pytest.mark.parametrize("point", [0, 1, PRIME - 1, PRIME, PRIME + 1, EIGHTH, PRIME - EIGHTH])
+def test_key_for_which_anybody_can_sign_is_refused(point: int, sign_bit: int) -> None:
+    raw = (point + sign_bit).to_bytes(32, "little")
+
+    with pytest.raises(KeyInvalid, match="anybody can sign"):
+        parse_public_key(f"ed25519:{base64.b64encode(raw).decode()}")
+
+
+def test_placeholder_of_zeros_would_verify_what_nobody_signed() -> None:
+    """Why weak keys are refused: the library itself takes a made-up signature for about every fourth message."""
+    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes(32))
+    forged = 0
+    for number in range(64):
+        with suppress(InvalidSignature):
+            key.verify(b"\x01" + bytes(63), b"message %d" % number)
+            forged += 1
+    assert forged > 0
 
 
 def test_file_that_is_no_key_of_ed25519_is_refused_in_one_line(tmp_path: Path) -> None:
