@@ -101,9 +101,9 @@ class Seen:
 
 def table(document: dict[str, Any]) -> str:
     """Return the figures as lines of at most 80 columns."""
-    lines = [f"{'photographs of':29s} {'n':>5s} {'of':>4s}  top-1 (95 %)       top-5 (95 %)"]
+    lines = [f"{'photographs of':29s}{'n':>5s}{'of':>5s}  top-1 (95 %)       top-5 (95 %)"]
     for name, row in document["sources"].items():
-        head = f"{name:29s} {row['n']:5d} {row['classes']:4d}"
+        head = f"{name:29s}{row['n']:5d}{row['classes']:5d}"
         if "top1" not in row:
             lines.append(f"{head}  too few things known from elsewhere")
             continue
