@@ -2,13 +2,14 @@
 
     guard bundle build FOLDER --out BUNDLE      reads FOLDER/spec.yaml
 
-    name: mine                        # spec.yaml; JSON is YAML too
+    # spec.yaml; JSON is YAML too
+    name: mine
     version: "1.0"
     precision: fp32
     image: {size: 224, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
     calibration: {kind: platt, slope: 1.2, intercept: -0.3}
     operating_points:
-      balanced: {threshold: 0.6, chosen_on: 2,000 requests of our own, by hand}
+      balanced: {threshold: 0.6, chosen_on: "2,000 requests of our own, by hand"}
 
 Further keys are those of a manifest (`guard.manifest`). Bindings are taken over as they stand: thresholds that were
 chosen for other files stay so, and `guard calibrate` chooses new ones.
@@ -92,7 +93,7 @@ def _manifest(spec: Path, parts: list[Path], today: dt.date) -> Manifest:
         raise BundleInvalid(f"{spec}: {key}: is made by building, not given")
     files = {part.name: _NOT_BUILT for part in parts}
     try:
-        return Manifest.model_validate({"created": today.isoformat()} | document | {"files": files})
+        return Manifest.model_validate({"created": today.isoformat(), "text": {}} | document | {"files": files})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"

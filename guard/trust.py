@@ -24,7 +24,7 @@ from guard.types import Mode
 _log = logging.getLogger(__name__)
 
 # What may enforce under each `require_gate`. A gate that cannot tell has not passed: the record says why.
-_ENOUGH = {
+ENOUGH = {
     "none": frozenset(GateState),
     "not_failed": frozenset({GateState.NONE, GateState.PASSED, GateState.PASSED_SIGNED}),
     "passed": frozenset({GateState.PASSED_SIGNED}),
@@ -93,7 +93,7 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
         )
         for what, changed in misfits(trusted.bundle.manifest, points, device).items()
     ]
-    if trusted.gate not in _ENOUGH[settings.require_gate]:
+    if trusted.gate not in ENOUGH[settings.require_gate]:
         reason = _FOUND.get(trusted.gate) or f"a record is not to be trusted: {trusted.records.refused[0]}"
         found.append(GateNotPassed(f"{trusted.bundle.path}: {reason}; require_gate is {settings.require_gate}"))
     return tuple(found)

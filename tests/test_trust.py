@@ -1,6 +1,7 @@
 """Which bundles may judge: signed ones, gated ones, and ones whose thresholds were chosen for what they hold."""
 
 import logging
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from guard.bundle import Bundle, write_manifest
 from guard.config import Settings, parse_settings
 from guard.errors import BundleMismatch, BundleUntrusted, ConfigInvalid, GateNotPassed
 from guard.manifest import Manifest, OperatingPoint
-from guard.records import Record, Verdict, write_record
+from guard.records import GateState, Record, Verdict, write_record
 from guard.signing import PrivateKey, make_private_key
 from guard.telemetry import Telemetry
-from guard.trust import objections, open_trusted, sign_bundle
+from guard.trust import ENOUGH, objections, open_trusted, sign_bundle
 from guard.types import Pair
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -327,3 +328,17 @@ def test_start_ends_with_2_one_line_and_a_stable_code(
     assert (exit_.value.code, out) == (2, "")
     assert err.startswith(f"error: {code}: ")
     assert err.count("\n") == 1
+
+
+# --- the page about bundles
+
+
+def test_table_of_the_page_says_what_may_enforce() -> None:
+    page = (Path(__file__).parents[1] / "guard" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \| (yes|no) \| (yes|no) \|$", page, re.MULTILINE)
+    shown = {gate: dict(zip(("none", "not_failed", "passed"), answers, strict=True)) for gate, *answers in rows}
+
+    assert shown == {
+        gate.value: {required: "yes" if gate in enough else "no" for required, enough in ENOUGH.items()}
+        for gate in GateState
+    }

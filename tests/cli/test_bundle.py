@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tokenizers import Tokenizer
 
-from guard import cli
+from guard import building, cli
 from guard.binding import bind
 from guard.bundle import Bundle, write_manifest
 from guard.manifest import OperatingPoint
@@ -218,6 +218,16 @@ def test_thresholds_that_were_chosen_for_other_files_are_not_bound_to_new_ones_b
 
     assert code == 1
     assert "bundle_mismatch: threshold 'balanced' was chosen for other files: not for tokenizer.json" in out
+
+
+def test_example_of_a_spec_is_one(run: Run, parts: Path, tmp_path: Path) -> None:
+    example = str(building.__doc__).partition("# spec.yaml")[2].partition("Further keys")[0]
+    (parts / "spec.yaml").write_text(f"    # spec.yaml{example}".replace("size: 224", "size: 32"))
+
+    code, out, err = run("build", parts, "--out", tmp_path / "built")
+
+    assert (code, err) == (0, "")
+    assert out.startswith("mine-1.0: ")
 
 
 # --- keys and signatures
