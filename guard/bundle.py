@@ -68,9 +68,7 @@ class Bundle:
         try:
             manifest = Manifest.model_validate_json(raw)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "top level"
-            raise BundleInvalid(f"{folder / MANIFEST}: {place}: {first['msg']}") from error
+            raise BundleInvalid(f"{folder / MANIFEST}: {_first_fault(error)}") from error
         _refuse_unnamed(folder, manifest)
         for name, entry in manifest.files.items():
             _verify_file(folder / name, entry)
@@ -114,10 +112,18 @@ def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
     """
     (folder / SIGNATURE).unlink(missing_ok=True)
     entries = {path.name: _digest_plain(path) for path in sorted(folder.iterdir()) if _is_content(path)}
-    complete = Manifest.model_validate(manifest.model_copy(update={"files": entries}).model_dump())
+    try:
+        complete = Manifest.model_validate(manifest.model_copy(update={"files": entries}).model_dump())
+    except ValidationError as error:
+        raise BundleInvalid(f"{folder}: {_first_fault(error)}") from error
     document = complete.model_dump(mode="json", exclude_defaults=False)
     (folder / MANIFEST).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
     return Bundle.load(folder)
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'top level'}: {first['msg']}"
 
 
 def _is_content(path: Path) -> bool:

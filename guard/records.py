@@ -29,6 +29,7 @@ Verdict: TypeAlias = Literal["passed", "failed", "cannot_tell"]
 
 _MOST_BYTES = 4_000_000
 _MOST_RECORDS = 1000
+_MOST_BYTES_OF_ALL = 200_000_000
 _WORSE = ("passed", "cannot_tell", "failed")  # the worse, the later
 
 
@@ -118,6 +119,9 @@ def inspect_records(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> Re
     paths = sorted(folder.glob("*.json")) if folder.exists() else []
     if len(paths) > _MOST_RECORDS:
         return Records((), (f"{folder}: {len(paths):,} records, limit is {_MOST_RECORDS:,}",), ())
+    size_bytes = sum(path.lstat().st_size for path in paths)
+    if size_bytes > _MOST_BYTES_OF_ALL:
+        return Records((), (f"{folder}: {size_bytes:,} bytes, limit is {_MOST_BYTES_OF_ALL:,}",), ())
     for path in paths:
         try:
             record = _read(path, public_keys)

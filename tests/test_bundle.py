@@ -192,3 +192,13 @@ def test_new_manifest_ends_the_signature_of_the_old_one(tmp_path: Path) -> None:
     write_manifest(tmp_path, bundle.manifest.model_copy(update={"version": "2"}))
 
     assert not (tmp_path / "manifest.sig").exists()
+
+
+def test_folder_that_makes_no_bundle_is_refused_in_one_line_when_its_manifest_is_written(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path)
+    (tmp_path / "my notes.txt").touch()
+
+    with pytest.raises(BundleInvalid, match=r"'my notes\.txt', which no file of a bundle is called") as refused:
+        write_manifest(tmp_path, bundle.manifest)
+
+    assert "\n" not in str(refused.value)

@@ -276,3 +276,13 @@ def test_thousands_of_records_are_not_read(bundle: Bundle) -> None:
         (folder / f"{number}.json").touch()
 
     assert inspect_records(bundle).refused == (f"{folder}: 1,001 records, limit is 1,000",)
+
+
+def test_gigabytes_of_records_are_not_read(bundle: Bundle) -> None:
+    folder = bundle.path / "records"
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number}.json").touch()
+        os.truncate(folder / f"{number}.json", 4_000_000)
+
+    assert inspect_records(bundle).refused == (f"{folder}: 240,000,000 bytes, limit is 200,000,000",)
