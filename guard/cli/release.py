@@ -1,0 +1,142 @@
+"""`guard release gate`: a candidate against the baseline on labelled pairs, before it goes live."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from guard.release.contender import Contender
+    from guard.release.gate import Gate
+    from guard.release.margins import Margins
+    from guard.suites import Suite
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `release`."""
+    group = typer.Typer(help="Hold a new bundle against the live one before it serves.", no_args_is_help=True)
+    # Typer makes a group of one command the command itself, unless it has a callback.
+    group.callback()(_release)
+    group.command()(gate)
+    app.add_typer(group, name="release")
+
+
+def _release() -> None:
+    """Hold a new bundle against the live one before it serves."""
+
+
+def gate(
+    candidate: Annotated[str, typer.Option(help='The new bundle: a directory, or "embedded".')],
+    baseline: Annotated[str, typer.Option(help='The live bundle: a directory, or "embedded".')],
+    suites: Annotated[
+        list[str],
+        typer.Option(metavar="PATH...", help="Labelled pairs: directories, JSONL files, or names under GUARD_DATA."),
+    ],
+    more: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Further suites.")] = None,
+    policy: Annotated[str, typer.Option(help="Operating point of the candidate.")] = "balanced",
+    baseline_policy: Annotated[
+        str | None, typer.Option(help="Operating point of the baseline; the same by default.")
+    ] = None,
+    margins: Annotated[Path | None, typer.Option(metavar="FILE", help="Margins, in YAML or JSON.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many pairs of each suite, drawn by group.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write gate.json and gate.md into this folder.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Private key of ed25519 that signs the record.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Keep the record in the candidate's records/.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Compare a candidate with the baseline on the same pairs; exits with 0 only when every check holds.
+
+    Exits with 1 when a check fails, or the data cannot tell. The record goes into the candidate's records/.
+    """
+    import asyncio
+    import datetime as dt
+
+    import orjson
+
+    from guard.bundle import RECORDS, Bundle
+    from guard.cli.interrupt import saying_when_interrupted
+    from guard.cli.output import claim_folder, write_documents
+    from guard.records import write_record
+    from guard.release.contender import Contender
+    from guard.release.document import gate_record
+    from guard.release.margins import Margins, read_margins
+    from guard.release.summary import to_markdown
+    from guard.signing import read_private_key
+    from guard.suites import load_suite
+
+    allowed = Margins() if margins is None else read_margins(margins)
+    signer = None if key is None else read_private_key(key)
+    sides = (
+        Contender.of("candidate", Bundle.load(candidate), policy),
+        Contender.of("baseline", Bundle.load(baseline), baseline_policy or policy),
+    )
+    loaded = [load_suite(path) for path in [*suites, *(more or [])]]
+    if out is not None:
+        claim_folder(out)
+    if record:
+        claim_folder(sides[0].bundle.path / RECORDS)
+    with saying_when_interrupted("raw scores so far are kept; the same command goes on from there"):
+        found = asyncio.run(_run(sides, loaded, allowed, limit, show_progress=not quiet))
+    written = gate_record(found, dt.datetime.now(dt.UTC).replace(microsecond=0))
+    document = orjson.dumps(written.document, option=orjson.OPT_INDENT_2).decode()
+    if out is not None:
+        write_documents(out, {"gate.json": document + "\n", "gate.md": to_markdown(found)})
+    place = write_record(sides[0].bundle, written, signer) if record else None
+    if as_json:
+        typer.echo(document)
+    elif not quiet:
+        _show(found, place)
+    if found.outcome != "passed":
+        raise typer.Exit(1)
+
+
+async def _run(
+    sides: "tuple[Contender, Contender]",
+    suites: "Sequence[Suite]",
+    margins: "Margins",
+    limit: int | None,
+    *,
+    show_progress: bool,
+) -> "Gate":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from guard.cli.memory import open_memory
+    from guard.release.gate import run_gate
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars: dict[str, TaskID] = {}
+    progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
+    memory = open_memory("scores are not kept")
+    with progress:
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            # What is done makes room: a gate has more parts than a terminal has lines.
+            progress.update(bars[what], completed=done, visible=done < total)
+
+        return await run_gate(*sides, suites, margins, limit=limit, memory=memory, on_progress=advance)
+
+
+def _show(found: "Gate", place: Path | None) -> None:
+    from rich.console import Console
+
+    from guard.release.summary import to_terminal
+
+    console = Console(markup=False, highlight=False)
+    console.print(to_terminal(found))
+    if place is not None:
+        console.print(f"record: {place}", soft_wrap=True)

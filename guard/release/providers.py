@@ -1,0 +1,94 @@
+"""The candidate on every execution provider that is there, and its graphs for GPUs on the CPU where there is none."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from guard.bundle import Bundle, write_manifest
+from guard.errors import BundleInvalid, ConfigInvalid
+from guard.release.check import Check
+from guard.release.contender import Contender, Floats
+from guard.release.margins import Margins
+from guard.release.parity import flips_check
+from guard.release.scoring import Progress, judge
+from guard.release.settings import gate_settings
+from guard.runtime import import_onnxruntime
+from guard.scorers.providers import CHAINS
+from guard.suites import LabelledPair
+from guard.wiring import open_guard
+
+_GPU = "_gpu.onnx"
+
+
+def nearest(pairs: Sequence[LabelledPair], scores: Floats, candidate: Contender, limit: int) -> list[int]:
+    """Return the places of the pairs whose raw scores lie nearest to the threshold: where a decision flips first."""
+    judged = np.flatnonzero(np.isfinite(scores))
+    if len(judged) == 0:
+        return []
+    ordered = np.sort(scores[judged])
+    edge = int(np.searchsorted(candidate.refuses(ordered), True))  # calibrations increase: False, then True
+    at = ordered[min(edge, len(ordered) - 1)]
+    return sorted(judged[np.argsort(np.abs(scores[judged] - at), kind="stable")][:limit].tolist())
+
+
+async def check_providers(
+    pairs: Sequence[LabelledPair], scores: Floats, candidate: Contender, margins: Margins, on_progress: Progress
+) -> AsyncIterator[Check]:
+    """Yield the decisions flipped between the CPU and each other provider; what is not there is said to be not run.
+
+    Args:
+        pairs: of the suites, those nearest to the threshold.
+        scores: their raw scores on the CPU, shape (pairs,).
+        candidate: the new guard.
+        margins: how many flips are allowed.
+        on_progress: told after each pair.
+    """
+    built_in = import_onnxruntime().get_available_providers()
+    ran = False
+    for provider in [name for name in CHAINS if name != "cpu"]:
+        if CHAINS[provider][0] not in built_in:
+            yield Check("parity", provider, None, f"not run: this onnxruntime has no {CHAINS[provider][0]}")
+            continue
+        try:
+            found = await _score(candidate.bundle, pairs, provider, on_progress)
+        except ConfigInvalid as error:
+            yield Check("parity", provider, None, f"not run: {error}")
+            continue
+        ran = True
+        yield flips_check(provider, found, scores, candidate, margins, about=f"{CHAINS[provider][0]} against the CPU")
+    if not ran and any(name.endswith(_GPU) for name in candidate.bundle.manifest.files):
+        yield await _check_gpu_graphs_on_cpu(pairs, scores, candidate, margins, on_progress)
+
+
+async def _check_gpu_graphs_on_cpu(
+    pairs: Sequence[LabelledPair], scores: Floats, candidate: Contender, margins: Margins, on_progress: Progress
+) -> Check:
+    place, bundle = "graphs for GPUs", candidate.bundle
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        for name in bundle.manifest.files:
+            if not name.endswith(_GPU):
+                own = name.replace(".onnx", _GPU) if name.endswith(".onnx") else name
+                copyfile(bundle.path / (own if own in bundle.manifest.files else name), folder / name)
+        try:
+            found = await _score(write_manifest(folder, bundle.manifest), pairs, "cpu", on_progress)
+        except BundleInvalid as error:
+            return Check("parity", place, None, f"not run: no GPU is there, and the CPU cannot run them: {error}")
+    return flips_check(place, found, scores, candidate, margins, about="run on the CPU; CUDA not run")
+
+
+async def _score(bundle: Bundle, pairs: Sequence[LabelledPair], provider: str, on_progress: Progress) -> Floats:
+    guard = open_guard(gate_settings(bundle, provider=provider))
+    found: list[float] = []
+    try:
+        for done, pair in enumerate(pairs):
+            on_progress(f"candidate on {provider}", done, len(pairs))
+            outcome, _ = await judge(guard, pair)
+            found.append(np.nan if isinstance(outcome, str) else outcome)
+    finally:
+        await guard.aclose()
+    on_progress(f"candidate on {provider}", len(pairs), len(pairs))
+    return np.array(found, dtype=np.float64)

@@ -1,0 +1,139 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from guard.bundle import Bundle
+from guard.cli import app
+from guard.errors import GuardError
+from guard.records import GateState, gate_state, read_records
+from tests.release.conftest import Works
+from tests.release.made import moved_threshold
+
+LAX = """
+false_refusals: 0.2
+recall: 0.2
+robustness: null
+latency: null
+memory: null
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(works.folder / "cache"))
+
+
+@pytest.fixture
+def candidate(works: Works, tmp_path: Path) -> Bundle:
+    return moved_threshold(works.live, tmp_path / "candidate", 0.50001)
+
+
+def gate(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["release", "gate", *map(str, arguments)], env={"COLUMNS": "80"})
+
+
+def test_candidate_that_passes_exits_with_zero_and_has_a_record(
+    works: Works, candidate: Bundle, tmp_path: Path
+) -> None:
+    margins = tmp_path / "margins.yaml"
+    margins.write_text(LAX)
+
+    done = gate(
+        "--candidate", candidate.path, "--baseline", works.live.path, "--suites", works.folder / "few",
+        "--margins", margins, "--out", tmp_path / "out",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    assert "tiny-0.0+moved: passed" in done.stdout
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+    assert gate_state(candidate) == GateState.PASSED
+    (record,) = read_records(candidate)
+    assert record.baseline_sha256 == works.live.digest
+    assert record.document == json.loads((tmp_path / "out" / "gate.json").read_text())
+    assert record.document["margins"]["false_refusals"] == 0.2
+    assert all(check["reason"] for check in record.document["checks"])
+    assert (tmp_path / "out" / "gate.md").read_text().startswith("## Release gate: passed\n")
+    assert Bundle.load(candidate.path).digest == candidate.digest
+
+
+def test_candidate_that_does_not_pass_exits_with_one_and_says_why(
+    works: Works, candidate: Bundle, tmp_path: Path
+) -> None:
+    margins = tmp_path / "margins.yaml"
+    margins.write_text("robustness: null\nlatency: null\nmemory: null\n")
+
+    done = gate(
+        "--candidate", candidate.path, "--baseline", works.live.path, "--suites", works.folder / "few",
+        works.folder / "texts", "--margins", margins, "--json", "--out", tmp_path / "out",
+    )  # fmt: skip
+
+    assert done.exit_code == 1
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "cannot_tell"
+    assert [suite["name"] for suite in document["suites"]] == ["few", "texts"]
+    assert gate_state(candidate) == GateState.CANNOT_TELL
+    written = (tmp_path / "out" / "gate.md").read_text()
+    assert "- **cannot tell**: harmless pairs refused, few: false refusals may rise by up to" in written
+    assert "24 groups, 299 are the least" in written
+
+
+def test_record_is_left_out_on_demand(works: Works, candidate: Bundle, tmp_path: Path) -> None:
+    margins = tmp_path / "margins.yaml"
+    margins.write_text(LAX)
+
+    done = gate(
+        "--candidate", candidate.path, "--baseline", works.live.path, "--suites", works.folder / "few",
+        "--margins", margins, "--no-record", "--quiet",
+    )  # fmt: skip
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert not (candidate.path / "records").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--suites", "nowhere"], "suite_invalid", "no such file or directory"),
+        (["--suites", "few", "few"], "usage", "two suites are called 'few'"),
+        (["--suites", "few", "--policy", "lax"], "config_invalid", "not 'lax'"),
+        (["--suites", "few", "--baseline-policy", "lax"], "config_invalid", "baseline tiny-0.0"),
+        (["--suites", "few", "--margins", "nowhere.yaml"], "config_invalid", "nowhere.yaml: not readable"),
+        (["--suites", "few", "--candidate", "nowhere"], "bundle_invalid", "nowhere"),
+        (["--suites", "few", "--key", "nowhere.pem"], "key_invalid", "nowhere.pem"),
+        (["--suites", "few", "--out", "/dev/null/x"], "usage", "/dev/null/x: Not a directory"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    works: Works, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: str, message: str
+) -> None:
+    monkeypatch.chdir(works.folder)
+
+    done = gate("--candidate", "live", "--baseline", "live", *arguments)
+
+    # `guard.cli.main` prints such errors as one line and exits with 2.
+    assert isinstance(done.exception, GuardError)
+    assert done.exception.code == code
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_program_ends_with_two_on_bad_input(tmp_path: Path) -> None:
+    arguments = [
+        "release",
+        "gate",
+        "--candidate",
+        "embedded",
+        "--baseline",
+        "embedded",
+        "--suites",
+        str(tmp_path / "x"),
+    ]
+
+    done = subprocess.run([sys.executable, "-m", "guard", *arguments], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: suite_invalid: ")

@@ -1,0 +1,148 @@
+"""Real cases: each candidate has one thing wrong with it, or nothing."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from guard.calibration import Memory
+from guard.errors import ConfigInvalid, UsageError
+from guard.release.contender import Contender
+from guard.release.gate import Gate, run_gate
+from guard.release.margins import Margins, PlaceMargins
+from guard.release.pool import narrowed
+from guard.release.scoring import PICTURE_GONE, Scoring
+from guard.stats.calibrators import to_probability
+from guard.suites import load_suite
+from tests.release.conftest import QUICK, Works
+from tests.release.made import blind, draw_suite, moved_threshold, swapped_tokenizer
+
+
+def verdicts(gate: Gate) -> dict[tuple[str, str], str | None]:
+    return {(check.kind, check.place): check.verdict for check in gate.checks}
+
+
+def not_holding(gate: Gate) -> set[tuple[str, str]]:
+    return {place for place, verdict in verdicts(gate).items() if verdict not in {"holds", None}}
+
+
+async def test_threshold_moved_by_a_hair_passes(works: Works, tmp_path: Path) -> None:
+    gate = await works.gate(moved_threshold(works.live, tmp_path / "b", 0.50001), "pairs", "texts")
+
+    assert (gate.outcome, not_holding(gate)) == ("passed", set())
+    kinds = {check.kind for check in gate.checks if check.verdict == "holds"}
+    assert kinds == {"false_refusals", "recall", "coverage", "controls", "parity", "robustness"}
+
+
+async def test_blind_candidate_that_is_better_on_text_is_caught_by_its_controls_alone(
+    works: Works, tmp_path: Path
+) -> None:
+    gate = await works.gate(blind(tmp_path / "b"), "pairs", "texts")
+
+    found = {(check.kind, check.place): check for check in gate.checks}
+    recall = found["recall", "pairs"]
+    assert recall.verdict == "holds"
+    assert recall.candidate is not None
+    assert recall.baseline is not None
+    assert recall.candidate > recall.baseline + 0.1
+    assert gate.outcome == "failed"
+    assert {kind for kind, _ in not_holding(gate)} == {"controls"}
+    assert {("controls", "pictures count"), ("controls", "pictures no less")} <= not_holding(gate)
+
+
+async def test_two_points_more_harmless_pairs_refused_fail(works: Works, tmp_path: Path) -> None:
+    texts = load_suite(works.folder / "everyday")
+    harmless = [pair for pair in texts.pairs if not pair.is_unsafe]
+    async with Scoring(works.live, "live", Memory(works.folder / "memory"), lambda *_: None) as scoring:
+        scores = (await scoring.score(texts)).scores(harmless)
+    twentieth = np.sort(to_probability(works.live.manifest.calibration, scores))[-20]
+
+    candidate = moved_threshold(works.live, tmp_path / "b", float(twentieth))
+    margins = QUICK.model_copy(update={"false_refusals": 0.01, "robustness": None})
+    gate = await works.gate(candidate, "everyday", margins=margins)
+
+    (check,) = [check for check in gate.checks if check.kind == "false_refusals"]
+    assert check.verdict == "fails"
+    assert check.candidate == pytest.approx(0.02, abs=0.002)
+    assert check.baseline == 0.0
+    assert gate.outcome == "failed"
+
+
+async def test_swapped_tokenizer_fails_parity(works: Works, tmp_path: Path) -> None:
+    gate = await works.gate(swapped_tokenizer(works.live, tmp_path / "b"), "texts")
+
+    (check,) = [check for check in gate.checks if check.place == "same model"]
+    assert check.verdict == "fails"
+    assert check.reason.endswith("both have the same graphs, but not the same tokenizer.json")
+    assert gate.outcome == "failed"
+
+
+async def test_too_little_data_cannot_tell_and_does_not_pass(works: Works, tmp_path: Path) -> None:
+    gate = await works.gate(moved_threshold(works.live, tmp_path / "b", 0.50001), "few")
+
+    assert gate.outcome == "cannot_tell"
+    assert {("false_refusals", "few"), ("recall", "few")} <= not_holding(gate)
+    assert "fails" not in verdicts(gate).values()
+
+
+async def test_picture_that_vanished_counts_against_the_candidate_and_is_not_dropped(
+    works: Works, tmp_path: Path
+) -> None:
+    folder = draw_suite(tmp_path / "gone", n_harmless=30, n_unsafe=0)
+    suite = load_suite(folder)
+    async with Scoring(works.live, "live", None, lambda *_: None) as scoring:
+        before = await scoring.score(suite)
+        for number in range(3):
+            (folder / f"{number}.png").unlink()
+        after = await scoring.score(suite)
+
+    assert before.codes(suite.pairs) == []
+    assert after.codes(suite.pairs) == [PICTURE_GONE] * 3
+    assert len(after.scores(suite.pairs)) == 30
+
+
+async def test_damaged_picture_is_counted_by_its_code(works: Works, tmp_path: Path) -> None:
+    folder = shutil.copytree(works.folder / "few", tmp_path / "damaged")
+    (folder / "3.png").write_bytes(b"no picture")
+    live = Contender.of("baseline", works.live, "balanced")
+    gate = await run_gate(live, live, [load_suite(folder)], QUICK)
+
+    (check,) = [check for check in gate.checks if check.kind == "coverage"]
+    assert (check.figures["candidate_image_rejected"], check.figures["rows"]) == (1, 48)
+    (refused,) = [check for check in gate.checks if check.kind == "false_refusals"]
+    assert refused.figures["n"] == 24
+    assert refused.candidate == refused.baseline == pytest.approx(1 / 24)
+
+
+async def test_known_scores_are_not_computed_again(works: Works) -> None:
+    suite = load_suite(works.folder / "few")
+    memory = Memory(works.folder / "own memory")
+    told: list[int] = []
+    for _ in range(2):
+        told.clear()
+        async with Scoring(works.live, "live", memory, lambda what, done, total: told.append(done)) as scoring:
+            await scoring.score(suite)
+
+    assert told == [48]
+
+
+async def test_limit_takes_whole_groups_and_larger_ones_hold_smaller_ones(works: Works) -> None:
+    suite = load_suite(works.folder / "few")
+
+    few, more = (narrowed(suite, suite.pairs, limit=limit) for limit in (10, 30))
+
+    assert (len(few.pairs), len(more.pairs)) == (10, 30)
+    assert set(few.pairs) < set(more.pairs)
+    assert few.digest != suite.digest
+
+
+async def test_suites_of_one_name_and_margins_for_none_are_bad_input(works: Works) -> None:
+    with pytest.raises(UsageError, match="two suites are called 'few'"):
+        await works.gate(works.live, "few", "few")
+    with pytest.raises(UsageError, match="no suite is given"):
+        await works.gate(works.live)
+    with pytest.raises(ConfigInvalid, match="'fewer' is none of few, few/pairs"):
+        await works.gate(works.live, "few", margins=Margins(suites={"fewer": PlaceMargins()}))
+    with pytest.raises(ConfigInvalid, match=r"candidate tiny-0\.0 has the operating points"):
+        Contender.of("candidate", works.live, "lax")
