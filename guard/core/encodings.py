@@ -42,7 +42,7 @@ _LINE = re.compile(rf"{_SYMBOL}+={{0,2}}")
 _BASE32 = re.compile(r"(?<![A-Za-z0-9])[A-Z2-7]{16,}(?![A-Za-z0-9])")
 _PAIR = r"(?:0x|\\x)?[0-9a-fA-F]{2}"
 _HEX = re.compile(rf"(?<![0-9A-Za-z]){_PAIR}(?:[ :,;-]{{0,2}}{_PAIR}){{3,}}(?![0-9A-Za-z])")
-_BINARY = re.compile(r"(?<![0-9])[01]{7,8}(?:[ ,]{0,2}[01]{7,8}){2,}(?![0-9])")
+_BINARY = re.compile(r"(?<![0-9])[01]{7,}(?:[ ,]{1,2}[01]{7,})*(?![0-9])")
 _DECIMAL = re.compile(r"(?<![0-9])[0-9]{2,3}(?:[ ,;]{1,2}[0-9]{2,3}){3,}(?![0-9])")
 _NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
 
@@ -160,11 +160,11 @@ def _from_hex(run: str) -> bytes:
 
 
 def _from_binary(run: str) -> bytes:
-    groups = re.findall("[01]+", run)
-    if len(groups) == 1:
-        size = 8 if len(run) % 8 == 0 else 7
-        groups = [run[at : at + size] for at in range(0, len(run), size)]
-    return bytes(int(group, 2) % 256 for group in groups)
+    letters = []
+    for group in re.findall("[01]+", run):
+        size = 7 if len(group) % 8 and len(group) % 7 == 0 else 8
+        letters += [int(group[at : at + size], 2) for at in range(0, len(group), size)]
+    return bytes(letters)
 
 
 def _from_decimal(run: str) -> bytes:

@@ -38,7 +38,8 @@ _PLENTY = 3  # words with signs in a text in which lone digits are words as well
 
 _APART = r"[\s.\-_*·•|/,+~'’]{1,3}"
 _LONE = r"[^\W_]"
-_SPREAD = re.compile(rf"(?<!\w)(?:{_LONE}{_APART}){{2,}}{_LONE}(?!\w)")
+# Behind every letter but the last one stands no letter: wherever the last one fails, the one before it does not.
+_SPREAD = re.compile(rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})")
 _LEAST_SPREAD = 0.5  # share of the letters that have to make words
 
 _LETTERS = re.compile(r"[A-Za-z]+")
