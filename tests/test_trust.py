@@ -303,8 +303,8 @@ def test_embedded_bundle_may_enforce() -> None:
     [
         (f"bundle_keys: ['{OURS.public}']", "bundle_untrusted"),
         ("require_gate: passed", "config_invalid"),
-        ("require_gate: not_failed", "gate_not_passed"),
         ("bundle_keys: [absent.pub]", "config_invalid"),
+        ("require_gate: none", "bundle_mismatch"),
     ],
 )
 @pytest.mark.parametrize("command", ["serve --port 0 --config", "config check"])
@@ -317,7 +317,9 @@ def test_start_ends_with_2_one_line_and_a_stable_code(
     code: str,
     command: str,
 ) -> None:
-    _record(bundle, "failed")
+    calibration = bundle.manifest.calibration.model_copy(update={"binding": bind(bundle.manifest)})
+    manifest = bundle.manifest.model_copy(update={"calibration": calibration})
+    _record(_swap_the_tokenizer(write_manifest(bundle.path, manifest)), "failed")
     (tmp_path / "guard.yaml").write_text(f"bundle: {bundle.path}\n{fields}\n")
     monkeypatch.setattr(sys, "argv", ["guard", *command.split(), str(tmp_path / "guard.yaml")])
 
@@ -328,6 +330,25 @@ def test_start_ends_with_2_one_line_and_a_stable_code(
     assert (exit_.value.code, out) == (2, "")
     assert err.startswith(f"error: {code}: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["serve --port 0 --bundle", "classify --text hello --bundle"])
+def test_failed_bundle_is_classified_with_and_not_served(
+    bundle: Bundle, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    _record(bundle, "failed")
+    monkeypatch.setattr(sys, "argv", ["guard", *command.split(), str(bundle.path)])
+
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+
+    out, err = capfd.readouterr()
+    if command.startswith("serve"):
+        assert (exit_.value.code, out) == (2, "")
+        assert err.startswith("error: gate_not_passed: ")
+        assert err.count("\n") == 1
+    else:
+        assert (exit_.value.code, err) == (0, "")
 
 
 # --- the page about bundles
