@@ -191,10 +191,17 @@ class _Mixed:
     prevalence: float  # in [0, 1]; at an end the other label does not count
 
     def __call__(self, weights: Floats) -> Floats:
-        mixed = np.zeros(len(weights))
-        for rows, share in ((self.unsafe, self.prevalence), (~self.unsafe, 1 - self.prevalence)):
+        return self.of_sums(weights @ self.columns())
+
+    def columns(self) -> Floats:
+        unsafe, harmless = self.unsafe.astype(np.float64), (~self.unsafe).astype(np.float64)
+        return np.stack([self.values * unsafe, unsafe, self.values * harmless, harmless], axis=1)
+
+    def of_sums(self, sums: Floats) -> Floats:
+        mixed = np.zeros(len(sums))
+        for place, share in ((0, self.prevalence), (2, 1 - self.prevalence)):
             if share > 0:
-                mixed += share * ratio(weights @ (self.values * rows), weights @ rows.astype(np.float64))
+                mixed += share * ratio(sums[:, place], sums[:, place + 1])
         return mixed
 
 

@@ -1,14 +1,14 @@
 """Intervals by resampling groups: one set of draws for all measures, so that their differences can be read too."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guard.stats.bounds import upper_bound
-from guard.stats.measures import Mean, Share, ratio
+from guard.stats.measures import Mean, Share
 
 _SEED = 20_250_211  # fixed: repeating a run repeats its intervals
 _CHUNK_CELLS = 2_000_000
@@ -19,6 +19,19 @@ class Measure(Protocol):
 
     def __call__(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one value for each of b weightings, shape (b,), from weights of shape (b, n). NaN: undefined."""
+        ...
+
+
+@runtime_checkable
+class SumMeasure(Protocol):
+    """A measure that needs no more of the rows than some weighted sums: resampled groups, not rows, make it fast."""
+
+    def columns(self) -> NDArray[np.float64]:
+        """Return what is summed, shape (n, k)."""
+        ...
+
+    def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the figure for each of b weightings, shape (b,), from weighted sums of the columns, shape (b, k)."""
         ...
 
 
@@ -50,17 +63,22 @@ def estimate(
     interval; Dunn (1961): the division of the error (Bonferroni).
     """
     codes, n_groups = _encode(groups)
-    # Shares need sums over groups only, all of them in one matrix product; the others need a weight for each row.
-    shares = {name: measure for name, measure in measures.items() if isinstance(measure, Share)}
-    others = {name: measure for name, measure in measures.items() if name not in shares}
-    hits, counted = (_group_sums(rows, codes, n_groups) for rows in _rows(shares.values(), len(codes)))
+    # Sums over groups stay the same in every draw: all of them are weighted in one matrix product.
+    summed = {name: measure for name, measure in measures.items() if isinstance(measure, SumMeasure)}
+    others = {name: measure for name, measure in measures.items() if name not in summed}
+    matrix, places = np.empty((n_groups, 0)), dict[str, slice]()
+    for name, measure in summed.items():
+        sums = _group_sums(measure.columns(), codes, n_groups)
+        places[name] = slice(matrix.shape[1], matrix.shape[1] + sums.shape[1])
+        matrix = np.concatenate([matrix, sums], axis=1)
     drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in measures}
-    for counts in _group_counts(n_groups, resamples, rows=len(codes)):
-        for name, values in zip(shares, ratio(counts @ hits, counts @ counted).T, strict=True):
-            drawn[name].append(values)
+    for counts in _group_counts(n_groups, resamples, width=len(codes) if others else sum(matrix.shape)):
+        totals = counts @ matrix
+        for name, measure in summed.items():
+            drawn[name].append(measure.of_sums(totals[:, places[name]]))
         weights = np.take(counts, codes, axis=1) if others else counts
-        for name, measure in others.items():
-            drawn[name].append(measure(weights))
+        for name, other in others.items():
+            drawn[name].append(other(weights))
     once = np.ones((1, len(codes)))
     return {
         name: _interval(measure, float(measure(once)[0]), np.concatenate(drawn[name]), codes, confidence)
@@ -74,25 +92,15 @@ def _encode(groups: Sequence[str]) -> tuple[NDArray[np.intp], int]:
     return codes, len(numbers)
 
 
-def _rows(shares: Collection[Share], n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return hits and counted rows of k shares, shape (n, k) each."""
-    if not shares:
-        return np.empty((n, 0), dtype=np.bool_), np.empty((n, 0), dtype=np.bool_)
-    counted = np.stack([share.counted_rows for share in shares], axis=1)
-    return np.stack([share.hits for share in shares], axis=1) & counted, counted
+def _group_sums(columns: NDArray[np.float64], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Return the sums of each group's rows, shape (n_groups, k), from shape (n, k)."""
+    return np.stack([np.bincount(codes, weights=column, minlength=n_groups) for column in columns.T], axis=1)
 
 
-def _group_sums(rows: NDArray[np.bool_], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
-    """Return how many rows of each group are set, shape (n_groups, k), from shape (n, k)."""
-    sums = np.zeros((n_groups, rows.shape[1]))
-    np.add.at(sums, codes, rows)
-    return sums
-
-
-def _group_counts(n_groups: int, resamples: int, *, rows: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each group was drawn, chunks of shape (b, n_groups), b so small that (b, rows) fits in memory."""
+def _group_counts(n_groups: int, resamples: int, *, width: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each group was drawn, chunks of shape (b, n_groups), so that (b, width) fits in memory."""
     random = np.random.default_rng(_SEED)
-    chunk = max(1, min(resamples, _CHUNK_CELLS // max(rows, 1)))
+    chunk = max(1, min(resamples, _CHUNK_CELLS // max(width, 1)))
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
         counts = np.empty((size, n_groups))

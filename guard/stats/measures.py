@@ -23,7 +23,15 @@ class Share:
 
     def __call__(self, weights: Floats) -> Floats:
         """Return the weighted share, shape (b,)."""
-        return ratio(weights @ (self.hits & self.counted_rows), weights @ self.counted_rows)
+        return self.of_sums(weights @ self.columns())
+
+    def columns(self) -> Floats:
+        """Return what is summed, shape (n, 2)."""
+        return np.stack([self.hits & self.counted_rows, self.counted_rows], axis=1).astype(np.float64)
+
+    def of_sums(self, sums: Floats) -> Floats:
+        """Return the share from weighted sums of the columns, shape (b,)."""
+        return ratio(sums[:, 0], sums[:, 1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +42,16 @@ class Mean:
 
     def __call__(self, weights: Floats) -> Floats:
         """Return the mean, shape (b,)."""
-        parts = np.stack([part(weights) for part in self.parts])  # (parts, b)
-        return np.asarray(parts.mean(axis=0), dtype=np.float64)
+        return self.of_sums(weights @ self.columns())
+
+    def columns(self) -> Floats:
+        """Return what is summed, shape (n, 2 × parts)."""
+        return np.concatenate([part.columns() for part in self.parts], axis=1)
+
+    def of_sums(self, sums: Floats) -> Floats:
+        """Return the mean from weighted sums of the columns, shape (b,)."""
+        parts = ratio(sums[:, 0::2], sums[:, 1::2])  # (b, parts)
+        return np.asarray(parts.mean(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

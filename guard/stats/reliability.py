@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.errors import CalibrationInvalid
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.measures import Share, ratio
 
@@ -42,8 +43,15 @@ def reliability(probabilities: Floats, unsafe: Bools, groups: Sequence[str], *, 
         groups: group of each row; intervals resample groups.
         bins: at most so many, each with about as many rows; equal probabilities share one.
 
+    Raises:
+        CalibrationInvalid: no rows, or a value that is not a probability.
+
     Source: Guo et al. (2017), with bins of equal mass as in Nguyen and O'Connor (2015).
     """
+    if len(probabilities) == 0:
+        raise CalibrationInvalid("no rows to compare probabilities with")
+    if not np.isfinite(probabilities).all() or probabilities.min() < 0 or probabilities.max() > 1:
+        raise CalibrationInvalid("a probability is not finite, or outside [0, 1]")
     edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)))
     places = np.clip(np.searchsorted(edges, probabilities, side="right") - 1, 0, max(len(edges) - 2, 0))
     members = [places == place for place in range(max(len(edges) - 1, 1))]
@@ -66,5 +74,11 @@ class _Error:
     members: Bools  # (n, k)
 
     def __call__(self, weights: Floats) -> Floats:
-        gaps = weights @ (self.members * (self.probabilities - self.unsafe)[:, None])  # (b, k)
-        return ratio(np.abs(gaps).sum(axis=1), weights.sum(axis=1))
+        return self.of_sums(weights @ self.columns())
+
+    def columns(self) -> Floats:
+        gaps = self.members * (self.probabilities - self.unsafe)[:, None]  # (n, k)
+        return np.concatenate([gaps, np.ones((len(gaps), 1))], axis=1)
+
+    def of_sums(self, sums: Floats) -> Floats:
+        return ratio(np.abs(sums[:, :-1]).sum(axis=1), sums[:, -1])

@@ -1,7 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
+from guard.errors import CalibrationInvalid
+from guard.stats.measures import Floats
 from guard.stats.reliability import reliability
 
 
@@ -52,3 +56,38 @@ def test_few_distinct_probabilities_make_few_bins(distinct: int) -> None:
 
     assert sum(each.n for each in found.bins) == 60
     assert len(found.bins) <= distinct
+
+
+def test_interval_of_the_error_is_wider_when_rows_of_a_group_are_alike() -> None:
+    random = np.random.default_rng(34)
+    probabilities = random.random(1500).repeat(4)
+    unsafe = (random.random(1500) < probabilities[::4] / 2).repeat(4)
+
+    joined = reliability(probabilities, unsafe, [str(row // 4) for row in range(6000)]).error
+    alone = reliability(probabilities, unsafe, rows(6000)).error
+
+    assert joined.low is not None
+    assert joined.high is not None
+    assert alone.low is not None
+    assert alone.high is not None
+    assert joined.high - joined.low == pytest.approx(2 * (alone.high - alone.low), rel=0.25)
+    assert joined.low < 0.25 < joined.high
+
+
+def test_reliability_of_a_hundred_thousand_rows_takes_under_four_seconds() -> None:
+    random = np.random.default_rng(35)
+    probabilities = random.random(100_000)
+
+    start = time.process_time()
+    reliability(probabilities, random.random(100_000) < probabilities, [str(row // 3) for row in range(100_000)])
+
+    assert time.process_time() - start < 4
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [(np.array([]), "no rows"), (np.array([0.5, np.nan]), "finite"), (np.array([0.5, 1.5]), r"\[0, 1\]")],
+)
+def test_what_is_no_probability_is_refused(probabilities: Floats, message: str) -> None:
+    with pytest.raises(CalibrationInvalid, match=message):
+        reliability(probabilities, np.zeros(len(probabilities), dtype=np.bool_), rows(len(probabilities)))
