@@ -116,7 +116,13 @@ def check_labels(scores: Floats, unsafe: Bools, groups: Sequence[str], margins: 
         unit="auc",
         candidate=float(real),
         difference=Estimate(float(real - drawn.mean()), None, None),
-        figures={"n": len(own), "n_groups": len(set(kept)), "p_value": p_value, "permuted_auc": float(drawn.mean())},
+        figures={
+            "n": len(own),
+            "left_out": int(np.count_nonzero(~rows)),
+            "n_groups": len(set(kept)),
+            "p_value": p_value,
+            "permuted_auc": float(drawn.mean()),
+        },
     )
 
 
@@ -208,7 +214,9 @@ def _areas(ranks: Floats, unsafe: Bools) -> Floats:
     """Return the area under the ROC curve for each labelling, shape (b,), from labels of shape (b, n)."""
     n_unsafe = unsafe.sum(axis=1)
     n_safe = unsafe.shape[1] - n_unsafe
-    return np.asarray((unsafe @ ranks - n_unsafe * (n_unsafe + 1) / 2) / (n_unsafe * n_safe), dtype=np.float64)
+    # One labelling at a time: as one product, all of them would be made numbers of eight bytes first.
+    sums = np.array([ranks[labels].sum() for labels in unsafe])
+    return np.asarray((sums - n_unsafe * (n_unsafe + 1) / 2) / (n_unsafe * n_safe), dtype=np.float64)
 
 
 def _permuted(unsafe: Bools, groups: Sequence[str]) -> Bools:

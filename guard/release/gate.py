@@ -101,7 +101,7 @@ async def run_gate(
     checks += [check async for check in others]
     if margins.latency is not None:
         timed = narrowed(everything.suite, pairs, limit=margins.latency_pairs).pairs
-        checks.append(await check_latency(timed, candidate.bundle, baseline.bundle, margins, on_progress))
+        checks += await check_latency(timed, candidate.bundle, baseline.bundle, margins, on_progress)
     if margins.memory is not None:
         checks.append(check_memory(candidate.bundle, baseline.bundle, margins, on_progress))
     return Gate(candidate, baseline, tuple(suites), margins, tuple(checks))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
+from guard.config import read_yaml
 from guard.errors import ConfigInvalid
 
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -90,12 +90,7 @@ def read_margins(path: Path) -> Margins:
     Raises:
         ConfigInvalid: the file cannot be read, is not YAML, or does not fit; the message names the key.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: not readable as UTF-8 text") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigInvalid(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(path)
     try:
         return Margins.model_validate({} if document is None else document)
     except ValidationError as error:

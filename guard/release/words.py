@@ -44,7 +44,7 @@ def figure(check: Check, value: float | None) -> str:
         case "count":
             return f"{value:,.0f}"
         case "ratio":
-            return f"{value:.1f} {'ms' if check.place == 'latency' else 'MB'}"
+            return f"{value:.1f} {'MB' if check.place == 'memory' else 'ms'}"
 
 
 def difference(check: Check) -> str:

@@ -101,7 +101,7 @@ def test_record_is_left_out_on_demand(works: Works, candidate: Bundle, tmp_path:
         (["--suites", "few", "few"], "usage", "two suites are called 'few'"),
         (["--suites", "few", "--policy", "lax"], "config_invalid", "not 'lax'"),
         (["--suites", "few", "--baseline-policy", "lax"], "config_invalid", "baseline tiny-0.0"),
-        (["--suites", "few", "--margins", "nowhere.yaml"], "config_invalid", "nowhere.yaml: not readable"),
+        (["--suites", "few", "--margins", "nowhere.yaml"], "config_invalid", "nowhere.yaml: No such file or directory"),
         (["--suites", "few", "--candidate", "nowhere"], "bundle_invalid", "nowhere"),
         (["--suites", "few", "--key", "nowhere.pem"], "key_invalid", "nowhere.pem"),
         (["--suites", "few", "--out", "/dev/null/x"], "usage", "/dev/null/x: Not a directory"),

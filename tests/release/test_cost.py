@@ -17,32 +17,43 @@ from tests.release.conftest import Works
 async def test_same_bundle_takes_as_long_as_itself(works: Works) -> None:
     pairs = load_suite(works.folder / "few").pairs[:12]
 
-    check = await check_latency(pairs, works.live, works.live, Margins(latency=3.0), lambda *_: None)
+    checks = await check_latency(pairs, works.live, works.live, Margins(latency=3.0), lambda *_: None)
 
-    assert check.verdict == "holds"
-    assert check.difference.value == pytest.approx(1.0, abs=0.5)
-    assert check.figures["n"] == 12
+    assert [check.place for check in checks] == ["latency", "latency, mean"]
+    assert checks[0].verdict == "holds"
+    assert checks[0].difference.value == pytest.approx(1.0, abs=0.5)
+    assert checks[0].figures["n"] == 12
 
 
-async def test_slower_bundle_fails(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("mine", "expected"),
+    [
+        ([3.0] * 20, [("fails", 1.5), ("fails", 1.5)]),
+        ([2.0] * 20, [("holds", 1.0), ("holds", 1.0)]),
+        ([2.0] * 17 + [50.0] * 3, [("holds", 1.0), ("fails", 4.6)]),
+    ],
+    ids=["slower", "alike", "slower on some"],
+)
+async def test_slower_bundle_fails(
+    works: Works, monkeypatch: pytest.MonkeyPatch, mine: list[float], expected: list[tuple[str, float]]
+) -> None:
     async def timed(guards: object, pairs: object, on_progress: object) -> np.ndarray:
-        return np.stack([np.full((3, 20), 3.0), np.full((3, 20), 2.0)])
+        return np.stack([np.tile(mine, (3, 1)), np.full((3, 20), 2.0)])
 
     monkeypatch.setattr("guard.release.cost._interleaved", timed)
     pairs = load_suite(works.folder / "few").pairs[:20]
 
-    check = await check_latency(pairs, works.live, works.live, Margins(), lambda *_: None)
+    checks = await check_latency(pairs, works.live, works.live, Margins(), lambda *_: None)
 
-    assert (check.verdict, check.difference.value) == ("fails", 1.5)
-    assert check.reason == "median 3.00 ms a pair, baseline 2.00 ms; 20 pairs, 3 rounds"
+    assert [(check.verdict, check.difference.value) for check in checks] == expected
 
 
 async def test_few_pairs_cannot_tell_how_long_they_take(works: Works) -> None:
     pairs = load_suite(works.folder / "few").pairs[:2]
 
-    check = await check_latency(pairs, works.live, works.live, Margins(), lambda *_: None)
+    checks = await check_latency(pairs, works.live, works.live, Margins(), lambda *_: None)
 
-    assert check.verdict == "cannot_tell"
+    assert {check.verdict for check in checks} == {"cannot_tell"}
 
 
 def test_memory_is_that_of_processes_of_their_own(works: Works) -> None:

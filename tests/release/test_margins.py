@@ -38,6 +38,7 @@ def test_file_may_be_yaml_or_json(tmp_path: Path) -> None:
         ("evidence: [smells]", "evidence.0: Input should be 'pictures', 'texts' or 'labels'"),
         ("suites: {mm: {flipped: 0.1}}", "suites.mm.flipped: Extra inputs are not permitted"),
         ("a: [", "not YAML"),
+        ("recall: 0.1\nrecall: 0.9", "a key occurs twice"),
         ("- 1", "top level"),
     ],
 )

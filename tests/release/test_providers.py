@@ -1,0 +1,84 @@
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+import pytest
+
+from guard.bundle import Bundle, write_manifest
+from guard.errors import ConfigInvalid
+from guard.release.check import Check
+from guard.release.contender import Contender
+from guard.release.margins import Margins
+from guard.release.providers import check_providers
+from guard.release.scoring import Scoring
+from guard.suites import load_suite
+from tests.release.conftest import Works
+from tests.tiny_bundle import make_tiny_bundle
+
+
+async def checks(bundle: Bundle, works: Works) -> dict[str, Check]:
+    suite = load_suite(works.folder / "few")
+    async with Scoring(bundle, "candidate", None, lambda *_: None) as scoring:
+        scores = (await scoring.score(suite)).scores(suite.pairs)
+    candidate = Contender.of("candidate", bundle, "balanced")
+    found = check_providers(suite.pairs, scores, candidate, Margins(), lambda *_: None)
+    return {check.place: check async for check in found}
+
+
+def with_gpu_graph(folder: Path) -> Bundle:
+    """Write a bundle whose text graph for GPUs is the one for CPUs."""
+    bundle = make_tiny_bundle(folder / "bundle")
+    copyfile(bundle.path / "text.onnx", bundle.path / "text_gpu.onnx")
+    return write_manifest(bundle.path, bundle.manifest)
+
+
+async def test_provider_that_is_not_there_is_said_to_be_not_run(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+
+    found = await checks(works.live, works)
+
+    assert {place: check.verdict for place, check in found.items()} == {"cuda": None, "tensorrt": None}
+    assert found["cuda"].reason == "not run: this onnxruntime has no CUDAExecutionProvider"
+
+
+async def test_provider_that_cannot_be_loaded_is_said_to_be_not_run(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider", "CUDAExecutionProvider"]
+    )
+
+    def refuse(settings: object) -> None:
+        raise ConfigInvalid("CUDAExecutionProvider cannot be loaded")
+
+    monkeypatch.setattr("guard.release.providers.open_guard", refuse)
+
+    found = await checks(works.live, works)
+
+    assert found["cuda"].reason == "not run: CUDAExecutionProvider cannot be loaded"
+
+
+async def test_graph_for_gpus_is_held_to_the_other_on_the_cpu_where_there_is_no_gpu(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+
+    check = (await checks(with_gpu_graph(tmp_path), works))["graphs for GPUs"]
+
+    assert (check.verdict, check.figures["n"]) == ("holds", 48)
+    assert check.reason.endswith("run on the CPU; CUDA not run")
+
+
+async def test_graph_for_gpus_that_judges_otherwise_fails(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    bundle = with_gpu_graph(tmp_path)
+    suite = load_suite(works.folder / "few")
+    candidate = Contender.of("candidate", bundle, "balanced")
+    swapped = np.array([-8.0 if pair.is_unsafe else 8.0 for pair in suite.pairs])
+
+    found = check_providers(suite.pairs, swapped, candidate, Margins(), lambda *_: None)
+
+    (check,) = [check async for check in found if check.place == "graphs for GPUs"]
+    assert (check.verdict, check.figures["flipped"]) == ("fails", 48)
