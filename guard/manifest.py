@@ -25,6 +25,8 @@ REQUIRED_FILES = ("text.onnx", "vision.onnx", "tokenizer.json", "names.txt", "ca
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = frozenset({"manifest.json", "manifest.sig", "records"})
 _MOST_FILES = 100
+_MOST_FILE_BYTES = 20_000_000_000  # reading more at each start would take minutes
+_MOST_TOKENIZER_BYTES = 200_000_000  # it is read into memory, several times over
 
 
 def _printed(text: str) -> str:
@@ -48,7 +50,7 @@ class FileEntry(_Part):
     """Digest and size of one file."""
 
     sha256: Sha256
-    size_bytes: NonNegativeInt
+    size_bytes: Annotated[int, Field(ge=0, le=_MOST_FILE_BYTES)]
 
 
 class TextSpec(_Part):
@@ -195,6 +197,9 @@ class Manifest(_Part):
         odd = [name for name in self.files if not _FILE_NAME.fullmatch(name) or name in _RESERVED]
         if odd:
             raise ValueError(f"files holds {odd[0][:40]!r}, which no file of a bundle is called")
+        tokenizer_bytes = self.files["tokenizer.json"].size_bytes
+        if tokenizer_bytes > _MOST_TOKENIZER_BYTES:
+            raise ValueError(f"tokenizer.json has {tokenizer_bytes:,} bytes, limit is {_MOST_TOKENIZER_BYTES:,}")
         if len(self.files) > _MOST_FILES:
             raise ValueError(f"files holds {len(self.files)} files, limit is {_MOST_FILES}")
         return self

@@ -167,6 +167,26 @@ def test_manifest_that_names_a_path_is_refused(tmp_path: Path, name: str) -> Non
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "size_bytes", "message"),
+    [
+        ("text.onnx", 20_000_000_001, r"files\.text\.onnx\.size_bytes: .* less than or equal to 20000000000"),
+        ("tokenizer.json", 200_000_001, r"tokenizer\.json has 200,000,001 bytes, limit is 200,000,000"),
+        ("text.onnx", -1, r"files\.text\.onnx\.size_bytes: "),
+    ],
+)
+def test_file_that_is_too_large_to_read_at_each_start_is_refused_by_its_manifest(
+    tmp_path: Path, name: str, size_bytes: int, message: str
+) -> None:
+    document = make_tiny_bundle(tmp_path).manifest.model_dump(mode="json")
+    document["files"][name]["size_bytes"] = size_bytes
+    (tmp_path / MANIFEST).write_text(json.dumps(document))
+    os.truncate(tmp_path / name, max(size_bytes, 0))
+
+    with pytest.raises(BundleInvalid, match=message):
+        Bundle.load(tmp_path)
+
+
 def test_manifest_with_thousands_of_files_is_refused(tmp_path: Path) -> None:
     document = make_tiny_bundle(tmp_path).manifest.model_dump(mode="json")
     document["files"] |= {f"{number}.bin": document["files"]["card.md"] for number in range(5000)}
