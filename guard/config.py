@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveInt, ValidationError, model_validator
 
 from guard.errors import ConfigInvalid
-from guard.types import Action, Mode
+from guard.policy_settings import (
+    MOST_POLICIES,
+    NameOrSection,
+    OwnPolicy,
+    PolicyName,
+    Probability,
+    Section,
+    each_resolves,
+)
+from guard.policy_settings import PolicySettings as PolicySettings
+from guard.types import Mode
 
 
 def _is_network(written: str) -> str:
@@ -28,18 +38,13 @@ def _is_bare(url: AnyHttpUrl) -> AnyHttpUrl:
     return url
 
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Network = Annotated[str, AfterValidator(_is_network)]
 BareUrl = Annotated[AnyHttpUrl, AfterValidator(_is_bare)]
 
 
-class _Section(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
-    """A part of the configuration; the string below a field is its description."""
-
-
-class ImageSettings(_Section):
+class ImageSettings(Section):
     """Limits on one picture, checked before it is decoded."""
 
     max_bytes: PositiveInt = 20_000_000
@@ -52,7 +57,7 @@ class ImageSettings(_Section):
     """pictures; a request with more is refused"""
 
 
-class FetchSettings(_Section):
+class FetchSettings(Section):
     """How pictures behind URLs are fetched. Addresses that are not public are refused, at every redirect."""
 
     enabled: bool = True
@@ -67,7 +72,7 @@ class FetchSettings(_Section):
     """networks in CIDR form that may be fetched from although they are not public"""
 
 
-class OcrSettings(_Section):
+class OcrSettings(Section):
     """When writing in pictures is read."""
 
     mode: Literal["auto", "always", "off"] = "auto"
@@ -78,24 +83,7 @@ class OcrSettings(_Section):
     """read in one frame; a picture with more is judged in part, and counts as not judged"""
 
 
-class PolicySettings(_Section):
-    """What is blocked. The caller of the API cannot change it."""
-
-    name: str = "balanced"
-    """operating point of the bundle: strict, balanced, permissive"""
-    threshold: Probability | None = None
-    """own threshold on the probability; replaces the operating point, is called "custom", and is not certified"""
-    unsafe_action: Action = Action.BLOCK
-    """what happens to unsafe content; flag and review let it through, with headers that say so"""
-    on_error: Literal[Action.BLOCK, Action.ALLOW] = Action.BLOCK
-    """when Guard itself fails: block (fail-closed) or allow (fail-open)"""
-    on_unjudged: Literal[Action.BLOCK, Action.ALLOW] = Action.BLOCK
-    """when a part of the content cannot be judged"""
-    judge_system: bool = True
-    """judge system and developer messages too"""
-
-
-class UpstreamSettings(_Section):
+class UpstreamSettings(Section):
     """The LLM API behind Guard."""
 
     url: BareUrl | None = None
@@ -110,7 +98,7 @@ class UpstreamSettings(_Section):
     """open at once"""
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What Guard takes on before it says no."""
 
     max_body_bytes: PositiveInt = 50_000_000
@@ -151,7 +139,7 @@ class LimitSettings(_Section):
         return self
 
 
-class CacheSettings(_Section):
+class CacheSettings(Section):
     """How many results are remembered, each by digest of everything it depended on."""
 
     verdicts: Annotated[int, Field(ge=0)] = 20_000
@@ -160,7 +148,7 @@ class CacheSettings(_Section):
     """what pictures show, and the writing found in them"""
 
 
-class GpuSettings(_Section):
+class GpuSettings(Section):
     """Which GPU scores, and how; unused with the provider cpu."""
 
     device: Annotated[int, Field(ge=0, le=255)] = 0
@@ -173,7 +161,7 @@ class GpuSettings(_Section):
     """further options of ONNX Runtime's TensorRT provider, by its names (trt_engine_cache_enable)"""
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that `guard serve` can be told."""
 
     host: str = "127.0.0.1"
@@ -202,7 +190,11 @@ class Settings(_Section):
     refusal: Literal["error", "message"] = "error"
     """an unsafe prompt is answered with HTTP 400, or with a refusal as a message"""
     upstream: UpstreamSettings = UpstreamSettings()
-    policy: PolicySettings = PolicySettings()
+    policy: Annotated[PolicySettings, NameOrSection] = PolicySettings()
+    policies: Annotated[
+        Mapping[PolicyName, OwnPolicy], Field(max_length=MOST_POLICIES), AfterValidator(each_resolves)
+    ] = {}
+    """policies of your own, by name"""
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()
     ocr: OcrSettings = OcrSettings()
@@ -214,6 +206,13 @@ class Settings(_Section):
     def _passed_can_be_checked(self) -> Self:
         if self.require_gate == "passed" and not self.bundle_keys:
             raise ValueError("require_gate: passed needs bundle_keys: only a record that one of them signed counts")
+        return self
+
+    @model_validator(mode="after")
+    def _own_policy_says_all(self) -> Self:
+        name = self.policy.name
+        if name in self.policies and self.policy.says_more:
+            raise ValueError(f"policy: {name} has all its settings under policies.{name}: leave out the other keys")
         return self
 
 
@@ -275,6 +274,7 @@ def parse_settings(document: object, *, source: str) -> Settings:
         return Settings.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "top level"
+        # "[key]" is Pydantic's word for: it is the key that is wrong, not its value.
+        place = ".".join(str(part) for part in first["loc"] if part != "[key]") or "top level"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigInvalid(f"{source}: {place}: {first['msg']}{more}") from error
+        raise ConfigInvalid(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}{more}") from error

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from guard import errors
 from guard.manifest import OperatingPoint
 from guard.ports import ScorerInfo
-from guard.types import SCENARIOS, Decision, ImageResult, Verdict
+from guard.types import SCENARIOS, Decision, ImageResult
 
 STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream")
 OTHER = "other"  # stands for every value outside a closed set
@@ -86,7 +86,9 @@ class Telemetry:
             *("direction", "verdict", "intended", "action", "basis", "cause", "policy"),
         )
         self._categories = self._counter(
-            "guard_categories_total", "Unsafe decisions, by their likeliest category.", "category", "intended"
+            "guard_categories_total",
+            "Unsafe decisions, by the category that was decisive; other where an attack was.",
+            *("category", "intended"),
         )
         self._images = self._counter("guard_images_total", "Pictures, judged or why not.", "result", "reason")
         self._parts = self._counter(
@@ -150,7 +152,7 @@ class Telemetry:
         self._requests(route, policy, mode, action).inc()
 
     def decision(self, decision: Decision) -> None:
-        """Count a decision, its likeliest category if it is unsafe, and its probability if it has one."""
+        """Count a decision, its decisive category if it is unsafe, and its probability if it has one."""
         self._decisions(
             decision.direction.value,
             decision.verdict.value,
@@ -162,9 +164,8 @@ class Telemetry:
         ).inc()
         if decision.probability is not None:
             self._probability(decision.policy).observe(decision.probability)
-        if decision.verdict is Verdict.UNSAFE and decision.categories:
-            likeliest = max(decision.categories, key=decision.categories.__getitem__)
-            category = likeliest if likeliest in SCENARIOS else OTHER
+        if decision.rule is not None:
+            category = decision.rule.name if decision.rule.name in SCENARIOS else OTHER
             self._categories(category, decision.intended.value).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
@@ -217,9 +218,10 @@ class Telemetry:
     def operating_point(self, policy: str, point: OperatingPoint) -> None:
         """Show a policy's threshold, and its certificate if it has one."""
         self._threshold.labels(policy, "block").set(point.threshold)
-        if point.certificate is not None:
-            self._certified.labels(policy, "limit").set(point.certificate.limit)
-            self._certified.labels(policy, "estimate").set(point.certificate.estimate)
+        proven = point.certificate
+        if proven is not None and proven.rate == "false_refusal" and proven.category is None:
+            self._certified.labels(policy, "limit").set(proven.limit)
+            self._certified.labels(policy, "estimate").set(proven.estimate)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics without the `_created` series that would double their number."""

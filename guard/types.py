@@ -58,6 +58,14 @@ class Basis(StrEnum):
     ALLOW_LIST = "allow_list"
 
 
+class RuleKind(StrEnum):
+    """What a rule of a policy looks at: the probability of "unsafe", that of one category, or that of one attack."""
+
+    UNSAFE = "unsafe"
+    CATEGORY = "category"
+    ATTACK = "attack"
+
+
 class Direction(StrEnum):
     """Whether content goes to the LLM or comes from it."""
 
@@ -198,6 +206,30 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule of the policy that a pair reached: `probability` is at or above `threshold`, both of what `kind` says.
+
+    `name` is the decisive category, or the attack. With kind UNSAFE it is the category whose action counted.
+    """
+
+    kind: RuleKind
+    name: str
+    probability: float
+    threshold: float
+    action: Action
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the value of "rule" in the verdict object."""
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "probability": self.probability,
+            "threshold": self.threshold,
+            "action": self.action.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What Guard decided about one pair or one request, and on what basis."""
 
@@ -218,6 +250,7 @@ class Decision:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
     code: str | None = None  # why nothing was scored, or which part was not judged; None when all of it was
+    rule: Hit | None = None  # the strictest rule that was reached; None where none was
 
     def __post_init__(self) -> None:
         if self.basis is Basis.SCORE and (self.probability is None or self.threshold is None):
@@ -241,6 +274,7 @@ class Decision:
             "categories": dict(self.categories),
             "attacks": dict(self.attacks),
             "cause": self.cause.value if self.cause else None,
+            "rule": self.rule.to_dict() if self.rule else None,
             "images": [
                 {"judged": i.judged, "reason": i.reason, "ocr_text_chars": i.ocr_text_chars, "sha256": i.sha256}
                 for i in self.images

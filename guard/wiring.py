@@ -2,10 +2,10 @@
 
 import logging
 import os
-from functools import partial
 
 from guard.bundle import Bundle
 from guard.config import Settings, UpstreamSettings
+from guard.core.policies import Policies, make_policies, warnings
 from guard.core.policy import Policy
 from guard.errors import ConfigInvalid
 from guard.manifest import OperatingPoint
@@ -14,15 +14,11 @@ from guard.perception.ocr import HOW_TO_INSTALL, NoReader, RapidOcrReader, is_av
 from guard.pipeline import Guard
 from guard.ports import Fetcher, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
-from guard.stats.calibrators import to_probability
 from guard.telemetry import Telemetry
 from guard.trust import open_trusted, require_fit
 from guard.upstreams.passthrough import Passthrough
 
 _log = logging.getLogger(__name__)
-
-# What a threshold of the configuration is called: nobody shall take it for an operating point of the bundle.
-_CUSTOM = "custom"
 
 
 def open_guard(
@@ -46,8 +42,10 @@ def open_guard(
     telemetry = Telemetry() if telemetry is None else telemetry
     trusted = open_trusted(settings)
     bundle = trusted.bundle
-    policy, point = choose_policy(settings, bundle)
-    require_fit(trusted, {policy.name: point}, settings)
+    policies = choose_policies(settings, bundle)
+    require_fit(trusted, policies.points, settings)
+    for warning in warnings(policies, settings.mode):
+        _log.warning("%s", warning)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
     scoring = scorer(
@@ -57,11 +55,13 @@ def open_guard(
         gpu=settings.gpu,
         picture_cache=settings.cache.pictures,
     )
-    telemetry.operating_point(policy.name, point)
+    for name, chosen in policies.by_name.items():
+        telemetry.operating_point(name, chosen.covered_point)
     return Guard(
         settings=settings,
         bundle=bundle,
-        policy=policy,
+        policy=policies.chosen.policy,
+        policies=policies.policies,
         scorer=scoring,
         reader=_reader(settings, threads),
         fetcher=fetcher,
@@ -77,30 +77,14 @@ def open_upstream(settings: UpstreamSettings) -> Upstream:
 
 
 def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:
-    """Return what the settings make of a bundle's operating points. Raises ConfigInvalid: it has none of that name."""
-    chosen = settings.policy
-    points = bundle.manifest.operating_points
-    if chosen.threshold is not None:
-        point = OperatingPoint(threshold=chosen.threshold, chosen_on="the configuration")
-    elif chosen.name in points:
-        point = points[chosen.name]
-    else:
-        raise ConfigInvalid(f"policy.name: {bundle.label} has {', '.join(points)}, not {chosen.name!r}")
-    policy = Policy(
-        name=_CUSTOM if chosen.threshold is not None else chosen.name,
-        threshold=point.threshold,
-        bundle=bundle.digest,
-        to_probability=partial(_probability, bundle),
-        unsafe_action=chosen.unsafe_action,
-        on_error=chosen.on_error,
-        on_unjudged=chosen.on_unjudged,
-        mode=settings.mode,
-    )
-    return policy, point
+    """Return the policy that judges by default, and its operating point. Raises ConfigInvalid, as `choose_policies`."""
+    chosen = choose_policies(settings, bundle).chosen
+    return chosen.policy, chosen.point
 
 
-def _probability(bundle: Bundle, score: float) -> float:
-    return float(to_probability(bundle.manifest.calibration, score))
+def choose_policies(settings: Settings, bundle: Bundle) -> Policies:
+    """Return every policy of the settings on a bundle's operating points. Raises ConfigInvalid: one does not fit it."""
+    return make_policies(settings, bundle.manifest, digest=bundle.digest)
 
 
 def _fetcher(settings: Settings) -> Fetcher:

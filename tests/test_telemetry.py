@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
 from guard.manifest import Certificate, OperatingPoint
 from guard.ports import ScorerInfo
 from guard.telemetry import Telemetry
-from guard.types import Action, Basis, Cause, Decision, ImageResult, Verdict
+from guard.types import Action, Basis, Cause, Decision, Hit, ImageResult, RuleKind, Verdict
 
 
 def _unsafe_decision() -> Decision:
@@ -21,6 +22,7 @@ def _unsafe_decision() -> Decision:
         threshold=0.5,
         categories={"crime": 0.4, "violence": 0.8},
         cause=Cause.TOGETHER,
+        rule=Hit(RuleKind.UNSAFE, "violence", 0.93, 0.5, Action.BLOCK),
     )
 
 
@@ -39,7 +41,7 @@ def test_decision_counts_what_was_meant_beside_what_was_done() -> None:
     ) in _page(telemetry)
 
 
-def test_unsafe_decision_counts_its_likeliest_category_once() -> None:
+def test_unsafe_decision_counts_its_decisive_category_once() -> None:
     telemetry = Telemetry()
 
     telemetry.decision(_unsafe_decision())
@@ -47,6 +49,15 @@ def test_unsafe_decision_counts_its_likeliest_category_once() -> None:
     page = _page(telemetry)
     assert 'guard_categories_total{category="violence",intended="block"} 1.0' in page
     assert 'category="crime"' not in page
+
+
+def test_decision_that_an_attack_decided_counts_no_category() -> None:
+    telemetry = Telemetry()
+
+    attack = Hit(RuleKind.ATTACK, "injection", 0.9, 0.5, Action.BLOCK)
+    telemetry.decision(replace(_unsafe_decision(), rule=attack))
+
+    assert 'guard_categories_total{category="other",intended="block"} 1.0' in _page(telemetry)
 
 
 def test_values_outside_a_closed_label_set_become_other() -> None:
@@ -95,11 +106,15 @@ def test_certified_limit_is_shown_only_for_a_certified_threshold() -> None:
     telemetry.operating_point("strict", OperatingPoint(threshold=0.3, chosen_on="everyday prompts"))
     telemetry.operating_point("own", OperatingPoint(threshold=0.6, chosen_on="own data", certificate=certificate))
 
+    of_misses = certificate.model_copy(update={"rate": "miss"})
+    telemetry.operating_point("caught", OperatingPoint(threshold=0.2, chosen_on="own data", certificate=of_misses))
+
     page = _page(telemetry)
     assert 'guard_threshold_ratio{kind="block",policy="strict"} 0.3' in page
     assert 'guard_certified_false_refusal_ratio{kind="limit",policy="own"} 0.05' in page
     assert 'guard_certified_false_refusal_ratio{kind="estimate",policy="own"} 0.01' in page
     assert 'guard_certified_false_refusal_ratio{kind="limit",policy="strict"}' not in page
+    assert 'policy="caught"' not in page.partition("guard_certified_false_refusal_ratio")[2]
 
 
 def test_two_instances_do_not_share_a_registry() -> None:

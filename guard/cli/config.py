@@ -20,21 +20,28 @@ def check(
 ) -> None:
     """Say whether a configuration is valid; exit with 2 and one line if it is not.
 
-    The bundle is opened too: only it knows the operating points that `policy.name` may name, and whether it may judge.
+    The bundle is opened too: only it knows the operating points that policies may name, and whether it may judge.
     """
+    from guard.cli.policies import lines
     from guard.config import read_settings
+    from guard.core.policies import warnings
     from guard.trust import open_trusted, require_fit
-    from guard.wiring import choose_policy
+    from guard.wiring import choose_policies
 
     settings = read_settings(file)
     trusted = open_trusted(settings)
     bundle = trusted.bundle
-    policy, point = choose_policy(settings, bundle)
-    require_fit(trusted, {policy.name: point}, settings)
+    policies = choose_policies(settings, bundle)
+    require_fit(trusted, policies.points, settings)
+    for warning in warnings(policies, settings.mode):
+        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(settings.model_dump_json())
-    else:
-        typer.echo(f"{file}: valid; policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
+        return
+    policy = policies.chosen.policy
+    typer.echo(f"{file}: valid; policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
+    for line in lines(policies):
+        typer.echo(line)
 
 
 def schema() -> None:

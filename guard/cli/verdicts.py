@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guard.cli.records import Record
-from guard.types import Decision, Verdict
+from guard.types import Decision, RuleKind, Verdict
 
 _COLOURS = {Verdict.SAFE: "green", Verdict.UNSAFE: "red", Verdict.UNJUDGED: "yellow"}
 _WIDTH = 80
@@ -57,6 +57,11 @@ def _rows(decision: Decision, bundle: str) -> list[tuple[str, str]]:
     if decision.probability is not None and decision.threshold is not None:
         sign = "reaches" if decision.probability >= decision.threshold else "is below"
         rows.append(("probability", f"{decision.probability:.4f} {sign} {decision.threshold:.4f} ({decision.policy})"))
+    if decision.rule is not None and decision.rule.kind is not RuleKind.UNSAFE:
+        rule = decision.rule
+        rows.append(
+            ("rule", f"{rule.kind} {rule.name} {rule.probability:.4f} reaches {rule.threshold:g}: {rule.action}")
+        )
     likeliest = sorted(decision.categories.items(), key=lambda item: -item[1])[:_CATEGORIES_SHOWN]
     if likeliest and decision.verdict is Verdict.UNSAFE:
         rows.append(("categories", ", ".join(f"{name} {value:.2f}" for name, value in likeliest)))

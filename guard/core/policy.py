@@ -1,8 +1,9 @@
 """From an assessment to a decision: what the policy says, and what is done about it. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from guard.core.rules import Rules
 from guard.errors import ScorerFailed
 from guard.stats.logistic import logistic
 from guard.types import (
@@ -29,7 +30,7 @@ _VERDICTS = (Verdict.SAFE, Verdict.UNJUDGED, Verdict.UNSAFE)  # the worse, the l
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is blocked, and what happens when Guard cannot judge.
+    """What is unsafe, what happens to it, and what happens when Guard cannot judge.
 
     `to_probability` is the bundle's calibration: a raw logit to the probability of "unsafe", in [0, 1].
     """
@@ -38,10 +39,11 @@ class Policy:
     threshold: float
     bundle: str  # digest
     to_probability: Callable[[float], float]
-    unsafe_action: Action = Action.BLOCK
+    rules: Rules = field(default_factory=Rules)
     on_error: Action = Action.BLOCK
     on_unjudged: Action = Action.BLOCK
     mode: Mode = Mode.ENFORCE
+    judge_system: bool = True  # system and developer messages too
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -51,10 +53,11 @@ class Policy:
 def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direction = Direction.INPUT) -> Decision:
     """Return what the policy says about an assessment.
 
-    Scored and unsafe is unsafe, whatever else could not be judged. Otherwise a part that could not be judged makes the
-    verdict `unjudged`, and the basis is the error policy; so a failed check is never an implicit allow. Of two actions
-    the stricter one is intended. In shadow mode everything passes, and `intended` still says what would have happened.
-    A calibration that gives no probability is a scorer that failed.
+    A pair is unsafe when it reaches the policy's threshold or one of its rules (`guard.core.rules`), whatever else
+    could not be judged. Otherwise a part that could not be judged makes the verdict `unjudged`, and the basis is the
+    error policy; so a failed check is never an implicit allow. Of two actions the stricter one is intended. In shadow
+    mode everything passes, and `intended` still says what would have happened. A calibration that gives no probability
+    is a scorer that failed.
     """
     scores = assessment.scores
     probability = None if scores is None else policy.to_probability(scores.unsafe)
@@ -62,8 +65,15 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
     if probability is not None and not 0 <= probability <= 1:
         unscored = replace(assessment, scores=None, code=ScorerFailed.code, failed=True)
         return decide(unscored, policy, id_=id_, direction=direction)
-    is_unsafe = probability is not None and probability >= policy.threshold
-    intended = policy.unsafe_action if is_unsafe else Action.ALLOW
+    categories = {} if scores is None else _named(SCENARIOS, scores.scenarios)
+    attacks = {} if scores is None else _named(ATTACKS, scores.attacks)
+    reached = None
+    if probability is not None:
+        reached = policy.rules.strictest_hit(probability, policy.threshold, categories, attacks)
+    is_unsafe = reached is not None
+    # Below the threshold only a rule was reached, and the halves of a pair have no scores of categories and attacks.
+    has_cause = probability is not None and probability >= policy.threshold
+    intended = Action.ALLOW if reached is None else reached.action
     verdict = Verdict.UNSAFE if is_unsafe else Verdict.SAFE
     basis = Basis.SCORE
     code = assessment.code
@@ -87,13 +97,14 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
         direction=direction,
         probability=probability,
         threshold=policy.threshold,
-        categories={} if scores is None else _named(SCENARIOS, scores.scenarios),
-        attacks={} if scores is None else _named(ATTACKS, scores.attacks),
-        cause=_cause(scores, policy) if is_unsafe and scores is not None else None,
+        categories=categories,
+        attacks=attacks,
+        cause=_cause(scores, policy) if has_cause and scores is not None else None,
         images=assessment.images,
         latency_ms=assessment.latency_ms,
         cached=assessment.cached,
         code=code,
+        rule=reached,
     )
 
 

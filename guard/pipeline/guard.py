@@ -10,8 +10,9 @@ they depended on; failures are not.
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from uuid import uuid4
 
 from guard.bundle import Bundle
@@ -22,6 +23,7 @@ from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
 from guard.core.text import is_readable, normalise
 from guard.core.together import together
 from guard.errors import (
+    ConfigInvalid,
     ContentUnjudged,
     ImageRejected,
     ScorerFailed,
@@ -46,9 +48,11 @@ _PAIRS_PER_THREAD = 2
 
 
 class Guard:
-    """Judges pairs by one bundle under one policy. Made by `guard.wiring.open_guard`; lives in one event loop.
+    """Judges pairs by one bundle. Made by `guard.wiring.open_guard`; lives in one event loop.
 
     Args:
+        policy: judges unless another one is asked for.
+        policies: those that may be asked for by name; `policy` is always one of them.
         threads: how many pairs are scored, and pictures decoded, side by side.
         release_gate: what the bundle's records say together, a label of `guard_bundle_info`.
     """
@@ -63,12 +67,14 @@ class Guard:
         reader: TextReader,
         fetcher: Fetcher,
         telemetry: Telemetry,
+        policies: Mapping[str, Policy] | None = None,
         threads: int = 1,
         release_gate: str = NONE,
     ) -> None:
         self.settings = settings
         self.bundle = bundle
         self.policy = policy
+        self.policies = MappingProxyType(dict(policies or {}) | {policy.name: policy})
         self.telemetry = telemetry
         self._adapters = (scorer, reader, fetcher)
         self._fetcher = fetcher
@@ -84,15 +90,19 @@ class Guard:
         self._runner: asyncio.Runner | None = None
         telemetry.bundle(scorer.info, gate=release_gate)
 
-    async def check(self, pair: Pair) -> Decision:
-        """Return the decision about a pair, counted."""
-        return await self.check_all((pair,))
+    async def check(self, pair: Pair, *, policy: str | None = None) -> Decision:
+        """Return the decision about a pair, counted; by the default policy unless one is named, as in `check_all`."""
+        return await self.check_all((pair,), policy=policy)
 
-    async def check_all(self, pairs: Sequence[Pair]) -> Decision:
+    async def check_all(self, pairs: Sequence[Pair], *, policy: str | None = None) -> Decision:
         """Return the strictest decision about several pairs of one request; each is counted, each picture once.
 
         No pairs at all, or pairs with nothing in them, are allowed with `basis=allow_list`.
+
+        Raises:
+            ConfigInvalid: there is no policy of that name.
         """
+        self.policy_of(policy)  # one that there is not is no reason to score anything
         judged = tuple(pairs) or (Pair(""),)
         # A single pair, the usual request, is spared the task and the turns of the loop that gathering costs.
         if len(judged) == 1:
@@ -102,7 +112,7 @@ class Guard:
         decisions = []
         counted: set[str] = set()
         for pair, assessment in zip(judged, assessments, strict=True):
-            decision = self.decide(assessment, direction=pair.direction)
+            decision = self.decide(assessment, direction=pair.direction, policy=policy)
             decisions.append(decision)
             self._count(pair, assessment, decision, counted)
         return decisions[0] if len(decisions) == 1 else strictest(decisions)
@@ -122,10 +132,23 @@ class Guard:
         """Return what a pair looks like to the scorer; every failure is an assessment with a code."""
         return await self._assess(pair, _Identities())
 
-    def decide(self, assessment: Assessment, *, direction: Direction = Direction.INPUT) -> Decision:
-        """Return what the policy says about an assessment; nothing is counted."""
+    def policy_of(self, name: str | None) -> Policy:
+        """Return a policy by name, the default for None. Raises ConfigInvalid: it is not one of `policies`."""
+        if name is None:
+            return self.policy
+        if name not in self.policies:
+            raise ConfigInvalid(f"no policy {name!r}: there are {', '.join(self.policies)}")
+        return self.policies[name]
+
+    def decide(
+        self, assessment: Assessment, *, direction: Direction = Direction.INPUT, policy: str | None = None
+    ) -> Decision:
+        """Return what a policy says about an assessment, None for the default; nothing is counted.
+
+        Raises ConfigInvalid: there is no policy of that name.
+        """
         start = time.perf_counter()
-        decision = decide(assessment, self.policy, id_=uuid4().hex, direction=direction)
+        decision = decide(assessment, self.policy_of(policy), id_=uuid4().hex, direction=direction)
         spent = time.perf_counter() - start
         self.telemetry.stage("decide", spent)
         return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})

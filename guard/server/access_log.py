@@ -36,6 +36,7 @@ def log_exchange(exchange: Exchange, *, mode: str) -> None:
             "intended": decision.intended.value,
             "basis": decision.basis.value,
             "cause": decision.cause.value if decision.cause else None,
+            "rule": f"{decision.rule.kind.value}:{decision.rule.name}" if decision.rule else None,
             "probability": decision.probability,
             "threshold": decision.threshold,
             "cached": decision.cached,

@@ -66,7 +66,7 @@ class ChatJudge:
         if conversation.images:
             conversation = substitute(conversation, await self._guard.resolve(conversation.images))
             hold(max(len(conversation.body) - len(body), 0))
-        pairs = pairs_to_judge(conversation, judge_system=self._settings.policy.judge_system)
+        pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
         decision = await self._guard.check_all(pairs)
         return Judged(decision, conversation.body, is_rewritten=True, wish=ChatWish.of(conversation.document))
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from guard.server.wire import CONTENT_FILTER, STATUS, Answer
-from guard.types import Decision
+from guard.types import Decision, RuleKind
 
 TEXT = "This request was refused by the content filter in front of this model."
 _MAX_CHOICES = 128
@@ -97,12 +97,14 @@ def _choice(index: int, delta: dict[str, str], finish_reason: str | None) -> dic
 
 
 def _filtered_categories(decision: Decision) -> dict[str, dict[str, object]]:
-    """Return the categories at or above the decision's threshold, or the likeliest one where none is."""
+    """Return the decisive category and those at or above the decision's threshold; the attack, where one decided."""
+    rule = decision.rule
+    if rule is not None and rule.kind is RuleKind.ATTACK:
+        return {rule.name: {"filtered": True, "severity": _severity(rule.probability)}}
     threshold = decision.threshold if decision.threshold is not None else 0.5
     chosen = {name: value for name, value in decision.categories.items() if value >= threshold}
-    if not chosen and decision.categories:
-        likeliest = max(decision.categories, key=decision.categories.__getitem__)
-        chosen = {likeliest: decision.categories[likeliest]}
+    if rule is not None:
+        chosen.setdefault(rule.name, decision.categories[rule.name])
     return {name: {"filtered": True, "severity": _severity(value)} for name, value in chosen.items()}
 
 

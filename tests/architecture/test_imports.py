@@ -11,14 +11,15 @@ ROOT = Path(__file__).parents[2]
 
 # Layer -> the layers that it may import. A layer is a module directly below `guard`, or a package.
 BASE = {"types", "errors", "manifest"}
-DOMAIN = BASE | {"config", "bundle", "binding", "signing", "records", "trust", "core", "stats"}
+DOMAIN = BASE | {"config", "policy_settings", "bundle", "binding", "signing", "records", "trust", "core", "stats"}
 ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
     "runtime": set(),  # two adapters and the training import onnxruntime through it
     "manifest": {"types", "errors"},
-    "config": BASE,
+    "policy_settings": {"types"},
+    "config": BASE | {"policy_settings"},
     "plain_files": {"errors"},
     "bundle": BASE | {"plain_files"},
     "binding": {"manifest"},
@@ -26,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "records": BASE | {"bundle", "signing", "plain_files"},
     "building": BASE | {"config", "bundle", "plain_files"},
     "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files"},
-    "core": BASE | {"config", "stats"},
+    "core": BASE | {"config", "policy_settings", "stats"},
     "stats": BASE,
     "ports": BASE,
     "scorers": DOMAIN | {"ports", "runtime"},
@@ -38,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
     "swap": DOMAIN | {"wiring"},
     "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring", "swap"},
-    "calibration": DOMAIN | {"ports", "suites", "pipeline", "wiring"},
+    # `calibration.adaptation` fits the last layer of a scorer's graph.
+    "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
     "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime"},
     "demo": DOMAIN | {"server"},
@@ -118,9 +120,14 @@ def test_heavy_packages_are_imported_in_training_only(package: str) -> None:
         str(path.relative_to(ROOT)): sorted(found)
         for path in _modules(package)
         if _layer(path) != "train"
-        if (found := {name.split(".")[0] for name in _imports(path)} & NEVER_IN_SERVING)
+        if (found := {name.split(".")[0] for name in _imports(path)} & NEVER_IN_SERVING - _also(path))
     }
     assert offenders == {}
+
+
+def _also(path: Path) -> set[str]:
+    """Return what a file may import all the same: adapting a bundle writes a graph, where that is asked for."""
+    return {"onnx"} if str(path.relative_to(ROOT)) == "guard/calibration/adaptation/graph.py" else set()
 
 
 def test_onnxruntime_is_imported_by_way_of_the_module_that_silences_it() -> None:

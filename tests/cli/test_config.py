@@ -34,6 +34,58 @@ def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
     assert (shown["mode"], shown["policy"]["on_error"]) == ("shadow", "block")
 
 
+def test_every_policy_is_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("""
+policy: kids
+policies:
+  kids:
+    threshold: 0.25
+    categories: {crime: flag, violence: {action: block, threshold: 0.1}}
+    attacks: {injection: [review, {action: block, threshold: 0.9}]}
+    judge_system: false
+  adults: {operating_point: permissive, on_error: allow}
+""")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert result.exit_code == 0
+    first, *rest = result.output.splitlines()
+    assert first.startswith(f"{file}: valid; policy kids, threshold 0.25, bundle ")
+    assert rest == [
+        "kids (judges)",
+        "  unsafe from 0.25 on (custom, not certified): block",
+        "  unsafe and of crime: flag",
+        "  category violence from 0.1 on, unsafe or not: block",
+        "  attack injection from 0.5 on, unsafe or not: review",
+        "  attack injection from 0.9 on, unsafe or not: block",
+        "  when Guard fails: block; what cannot be judged: block; system messages are not judged",
+        "adults",
+        rest[8],
+        "  when Guard fails: allow; what cannot be judged: block",
+    ]
+    assert "(permissive, not certified): block" in rest[8]
+
+
+def test_policy_that_blocks_nothing_is_valid_with_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("policy: {unsafe_action: review}\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert result.exit_code == 0
+    assert result.stderr == "warning: policy balanced blocks nothing that is unsafe: it only flags or sends to review\n"
+
+
+def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("policies:\n  kids: {threshold: 0.3}\n  kids: {threshold: 0.9}\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert str(result.exception).startswith(f"{file}: not YAML: a key occurs twice")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -48,6 +100,9 @@ def test_valid_file_is_shown_with_its_defaults_as_json(tmp_path: Path) -> None:
         ("port: !!bool x", "not YAML"),
         ("[" * 5000, "nested too deeply"),
         ("policy: {name: lax}", "policy.name: "),
+        ("policy: lax", "policy.name: "),
+        ("policies: {kids: }", "policies.kids: empty"),
+        ("policies: {kids: {categories: {sloth: block}}}", "policies.kids.categories.sloth: unknown category"),
         ("fetch: {allow_networks: [banana]}", "fetch.allow_networks.0: "),
         ("fetch: {ports: [99999]}", "fetch.ports.0: "),
         ("upstream: {url: 'https://api.test/v1?key=1'}", "upstream.url: "),

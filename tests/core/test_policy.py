@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
+from guard.core.rules import Rules
 from guard.types import Action, Assessment, Basis, Cause, Decision, Direction, ImageResult, Mode, Scores, Verdict
 from tests.fakes import scores
 
@@ -72,7 +73,7 @@ def test_unsafe_part_beside_an_unjudged_one_is_unsafe(fallback: Action) -> None:
 
 
 def test_stricter_of_unsafe_action_and_on_unjudged_wins() -> None:
-    policy = replace(POLICY, unsafe_action=Action.FLAG, on_unjudged=Action.BLOCK)
+    policy = replace(POLICY, rules=Rules(unsafe_action=Action.FLAG), on_unjudged=Action.BLOCK)
 
     decision = _decide(Assessment(UNSAFE, code="image_rejected"), policy)
 

@@ -1,6 +1,6 @@
 """guard/REFERENCE.md, made from the code: `python -m tests.docs.reference` writes it, a test holds it to the code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
@@ -63,9 +63,18 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield f"| `{prefix}{name}` | section | | {_cell((kind.__doc__ or '').strip().splitlines()[0])} |"
             yield from _fields(kind, f"{prefix}{name}.")
+        elif (named := _named_sections(kind)) is not None:
+            yield f"| `{prefix}{name}` | sections by name | | {_cell(field.description or '')} |"
+            yield from _fields(named, f"{prefix}{name}.NAME.")
         else:
             default = "" if field.default is None else f"`{_plain(field.default)}`"
             yield f"| `{prefix}{name}` | {_type(field)} | {default} | {_cell(field.description or '')} |"
+
+
+def _named_sections(kind: Any) -> type[BaseModel] | None:
+    """Return the model of a mapping's values, None where the field is no mapping of names to sections."""
+    values = get_args(kind)[-1:] if get_origin(kind) is Mapping else ()
+    return next((value for value in values if isinstance(value, type) and issubclass(value, BaseModel)), None)
 
 
 def _type(field: FieldInfo) -> str:
@@ -82,9 +91,11 @@ def _name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(f"`{_plain(value)}`" for value in get_args(kind))
     if isinstance(kind, UnionType):
-        return " or ".join(_name(part) for part in get_args(kind))
+        return " or ".join(_name(part) for part in get_args(kind) if part is not type(None))
     if hasattr(kind, "__members__"):
         return ", ".join(f"`{_plain(value)}`" for value in kind)
+    if get_origin(kind) is Mapping:
+        return "values by name"
     if get_origin(kind) is tuple:
         return f"list of {_name(get_args(kind)[0])}"
     if arguments := get_args(kind):

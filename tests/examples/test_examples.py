@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from guard.bundle import Bundle
+from guard.config import read_settings
+from guard.core.policies import warnings
+from guard.types import Action
+from guard.wiring import choose_policies
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+POLICIES = EXAMPLES[0].parent / "policies.yaml"
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.name)
@@ -16,6 +23,19 @@ def test_example_runs_and_prints_something(script: Path) -> None:
     assert done.stdout.strip()
 
 
+def test_example_of_policies_is_valid_and_has_three() -> None:
+    settings = read_settings(POLICIES)
+    policies = choose_policies(settings, Bundle.load("embedded"))
+
+    assert sorted(policies.by_name) == ["adults", "homework_help", "moderators"]
+    assert warnings(policies, settings.mode) == ()
+    adults, pupils = policies.policies["adults"], policies.policies["homework_help"]
+    assert pupils.threshold < adults.threshold
+    assert pupils.rules.attacks == adults.rules.attacks
+    assert adults.rules.of_category["ethics_and_morality"] is Action.REVIEW
+    assert pupils.rules.of_category["ethics_and_morality"] is Action.BLOCK
+
+
 def test_every_example_is_listed_in_the_readme() -> None:
     readme = (EXAMPLES[0].parent / "README.md").read_text(encoding="utf-8")
-    assert [script.name for script in EXAMPLES if f"`{script.name}`" not in readme] == []
+    assert [script.name for script in (*EXAMPLES, POLICIES) if f"`{script.name}`" not in readme] == []

@@ -7,6 +7,7 @@ from typing import Any
 from guard.bundle import Bundle
 from guard.config import Settings
 from guard.core.policy import Policy
+from guard.core.rules import Rules
 from guard.manifest import REQUIRED_FILES, Calibration, FileEntry, ImageSpec, Manifest, OperatingPoint, TextSpec
 from guard.pipeline import Guard
 from guard.telemetry import Telemetry
@@ -69,9 +70,10 @@ def make_house(
         threshold=0.5,
         bundle=BUNDLE.digest,
         to_probability=lambda score: 1.0 if score > 0 else 0.0,
-        unsafe_action=chosen.policy.unsafe_action,
+        rules=Rules(unsafe_action=chosen.policy.unsafe_action),
         on_error=chosen.policy.on_error,
         on_unjudged=chosen.policy.on_unjudged,
+        judge_system=chosen.policy.judge_system,
         mode=chosen.mode,
     )
     guard = Guard(

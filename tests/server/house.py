@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from guard.bundle import Bundle
 from guard.config import Settings
-from guard.core.policy import Policy
+from guard.core.policies import make_policies
 from guard.pipeline import Guard
 from guard.server.app import create_app
 from guard.server.run import address_of, bind, make_server
@@ -65,19 +65,15 @@ class Builder:
         chosen = Settings.model_validate(settings)
         judge = FixedScorer() if scorer is None else scorer
         fetcher = FixedFetcher(dict(pictures or {}))
+        made = make_policies(chosen, self._bundle.manifest, digest=self._bundle.digest).policies
+        policies = {
+            name: replace(policy, to_probability=lambda score: float(expit(score))) for name, policy in made.items()
+        }
         guard = Guard(
             settings=chosen,
             bundle=self._bundle,
-            policy=Policy(
-                name=chosen.policy.name,
-                threshold=0.5,
-                bundle=self._bundle.digest,
-                to_probability=lambda score: float(expit(score)),
-                unsafe_action=chosen.policy.unsafe_action,
-                on_error=chosen.policy.on_error,
-                on_unjudged=chosen.policy.on_unjudged,
-                mode=chosen.mode,
-            ),
+            policy=policies[chosen.policy.name],
+            policies=policies,
             scorer=judge,
             reader=FixedReader() if reader is None else reader,
             fetcher=fetcher,

@@ -73,6 +73,32 @@ def test_policy_that_the_bundle_does_not_have_stops_the_start(bundle: Bundle) ->
         open_guard(_settings(bundle, policy={"name": "lax"}))
 
 
+async def test_every_own_policy_judges_and_shows_its_threshold(bundle: Bundle) -> None:
+    telemetry = Telemetry()
+    own = {"kids": {"operating_point": "strict"}, "lookers": {"threshold": 0.9, "unsafe_action": "review"}}
+
+    guard = open_guard(_settings(bundle, policy="kids", policies=own), telemetry=telemetry)
+
+    assert {name: policy.threshold for name, policy in guard.policies.items()} == {"kids": 0.3, "lookers": 0.9}
+    shown = [
+        telemetry.registry.get_sample_value("guard_threshold_ratio", {"policy": name, "kind": "block"}) for name in own
+    ]
+    assert shown == [0.3, 0.9]
+    assert (await guard.check(Pair("hello"), policy="lookers")).policy == "lookers"
+    await guard.aclose()
+
+
+def test_policy_that_blocks_nothing_is_warned_about_at_the_start(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        open_guard(_settings(bundle, policies={"lookers": {"unsafe_action": "review"}}, ocr={"mode": "off"}))
+
+    assert [record.message for record in caplog.records] == [
+        "policy lookers blocks nothing that is unsafe: it only flags or sends to review"
+    ]
+
+
 def test_bundle_whose_digest_differs_stops_the_start(tmp_path: Path) -> None:
     damaged = make_tiny_bundle(tmp_path)
     graph = (tmp_path / "text.onnx").read_bytes()
