@@ -88,13 +88,19 @@ def tradeoff_chart(
     return _svg(parts, f"Trade-off curve. {summary}")
 
 
-def histogram_chart(harmless: Floats, unsafe: Floats, *, thresholds: Sequence[tuple[str, float]]) -> str:
+def histogram_chart(
+    harmless: Floats, unsafe: Floats, *, outlines: tuple[Floats, Floats], thresholds: Sequence[tuple[str, float]]
+) -> str:
     """Return how probabilities lie: unsafe pairs above the axis, harmless ones below, thresholds as vertical lines.
 
-    The axis is even in log odds, as scores are, so that rare danger does not crowd into one corner.
+    The axis is even in log odds, as scores are, so that rare danger does not crowd into one corner. `outlines` are the
+    harmless and the unsafe pairs of the other half, drawn as thin lines.
     """
     edges = np.linspace(-_LOG_ODDS_END, _LOG_ODDS_END, _BINS + 1)
-    shares = [np.histogram(_log_odds(values), edges)[0] / max(len(values), 1) for values in (unsafe, harmless)]
+    shares = [
+        np.histogram(_log_odds(values), edges)[0] / max(len(values), 1)
+        for values in (unsafe, harmless, outlines[1], outlines[0])
+    ]
     top = np.ceil(10 * max(0.1, float(max(share.max() for share in shares)))) / 10
     frame = _Frame(x_min=-_LOG_ODDS_END, x_max=_LOG_ODDS_END, y_min=-top, y_max=top)
     ticks = [(float(_log_odds(np.array(p))), f"{100 * p:g}") for p in (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)]
@@ -104,6 +110,14 @@ def histogram_chart(harmless: Floats, unsafe: Floats, *, thresholds: Sequence[tu
             ends = sorted((frame.y(0), frame.y(sign * float(height))))
             box = f'x="{frame.x(left) + 0.5:.1f}" width="{frame.x(right) - frame.x(left) - 1:.1f}"'
             parts.append(f'<rect class="{kind}" {box} y="{ends[0]:.1f}" height="{ends[1] - ends[0]:.1f}"/>')
+    for share, sign in ((shares[2], 1), (shares[3], -1)):
+        corners = [
+            (x, sign * float(height))
+            for left, right, height in zip(edges[:-1], edges[1:], share, strict=True)
+            for x in (left, right)
+        ]
+        points = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in corners)
+        parts.append(f'<polyline class="outline" points="{points}"/>')
     parts.append(_line("axis", frame.x(frame.x_min), frame.y(0), frame.x(frame.x_max), frame.y(0)))
     for place, (name, threshold) in enumerate(sorted(thresholds, key=lambda each: each[1])):
         x = frame.x(float(_log_odds(np.array(threshold))))

@@ -4,10 +4,11 @@ from collections import Counter
 from dataclasses import asdict
 
 from guard.bundle import Bundle
+from guard.calibration.adaptation import Adaptation
 from guard.calibration.analysis import Analysis, Half
 from guard.calibration.figures import Figures, Slice
 from guard.calibration.looks import Looks
-from guard.calibration.words import explain, verdict, warnings, whose_certificate
+from guard.calibration.words import explain, in_short, verdict, warnings, whose_certificate
 from guard.stats.bootstrap import Estimate
 from guard.stats.certify import Answer
 from guard.stats.fit import Fitted
@@ -15,7 +16,9 @@ from guard.stats.fit import Fitted
 Document = dict[str, object]
 
 
-def report_document(analysis: Analysis, looks: Looks, *, before: Bundle, after: Bundle | None) -> Document:
+def report_document(
+    analysis: Analysis, looks: Looks, *, before: Bundle, after: Bundle | None, adaptation: Adaptation | None = None
+) -> Document:
     """Return the report: the calibrated bundle was `before`; `after` is the one written, if any."""
     scored, declared = analysis.scored, analysis.declaration
     return {
@@ -57,6 +60,8 @@ def report_document(analysis: Analysis, looks: Looks, *, before: Bundle, after: 
         },
         "measured_on": "half B",
         "speaks_for": whose_certificate(analysis),
+        "in_short": in_short(analysis),
+        "adaptation": None if adaptation is None else adaptation.document(),
         "warnings": warnings(analysis, looks),
     }
 

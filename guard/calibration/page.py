@@ -1,17 +1,30 @@
 """`report.html`: one file that stands alone, for the manager first and the statistician below."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
 from guard.bundle import Bundle
+from guard.calibration.adaptation import Adaptation
 from guard.calibration.analysis import Analysis, Half, point_name
 from guard.calibration.charts import Mark, histogram_chart, interval_bar, reliability_chart, tradeoff_chart
 from guard.calibration.figures import Figures, Slice
 from guard.calibration.looks import Looks
-from guard.calibration.words import explain, interval, percent, verdict, warnings, whose_certificate
+from guard.calibration.nearest import nearest
+from guard.calibration.sections import adaptation_section, near_section, table
+from guard.calibration.words import (
+    DEFAULT_POINT,
+    explain,
+    in_short,
+    interval,
+    percent,
+    verdict,
+    warnings,
+    whose_certificate,
+)
 from guard.stats.certify import Certified, CertifiedButUseless
+from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted
 from guard.suites import Label
 
@@ -19,7 +32,6 @@ _HATCH = (
     '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern id="hatch" width="7"'
     ' height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V7"/></pattern></defs></svg>'
 )
-_DEFAULT_POINT = "balanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +44,16 @@ class _Point:
     is_certified: bool = False
 
 
-def render_page(analysis: Analysis, looks: Looks, *, before: Bundle, after: Bundle | None) -> str:
-    """Return the report as HTML; arguments as for `report_document`."""
+def render_page(
+    analysis: Analysis,
+    looks: Looks,
+    *,
+    before: Bundle,
+    after: Bundle | None,
+    adaptation: Adaptation | None = None,
+    with_pictures: bool = True,
+) -> str:
+    """Return the report as HTML; arguments as for `report_document`, and whether thumbnails of pictures are shown."""
     points = _points(analysis)
     shown = _shown(points)
     suite = analysis.scored.suite
@@ -44,12 +64,15 @@ def render_page(analysis: Analysis, looks: Looks, *, before: Bundle, after: Bund
         f'<p class="muted">Calibrated on {escape(suite.name)}: {len(analysis.scored.pairs):,} pairs in '
         f"{len(set(analysis.scored.groups)):,} groups. Confidence {100 * analysis.declaration.confidence:g} % for all "
         f"answers together.</p>",
+        _short(in_short(analysis)),
         _answers(analysis),
         f'<div class="note"><p>{escape(whose_certificate(analysis))}</p></div>',
         _warnings(warnings(analysis, looks)),
         _charts(analysis, points),
         _points_table(points),
+        "" if adaptation is None else adaptation_section(adaptation),
         _slices_section(shown),
+        near_section(nearest(analysis, shown.figures.threshold, with_pictures=with_pictures), shown.name),
         _data_section(analysis, looks, before, after),
     ]
     return (
@@ -70,7 +93,11 @@ def _points(analysis: Analysis) -> list[_Point]:
 
 def _shown(points: Sequence[_Point]) -> _Point:
     """Return the point whose slices are shown: useful and certified before certified, before the default one."""
-    return min(points, key=lambda p: (p.kind != "certified", not p.is_certified, p.name != _DEFAULT_POINT))
+    return min(points, key=lambda p: (p.kind != "certified", not p.is_certified, p.name != DEFAULT_POINT))
+
+
+def _short(sentences: Sequence[str]) -> str:
+    return "".join(f'<p class="short">{escape(sentence)}</p>' for sentence in sentences)
 
 
 def _answers(analysis: Analysis) -> str:
@@ -105,17 +132,23 @@ def _charts(analysis: Analysis, points: Sequence[_Point]) -> str:
     )
     unsafe = analysis.scored.unsafe
     lines = [(point.name, point.figures.threshold) for point in points]
-    histogram = histogram_chart(analysis.probabilities[~unsafe], analysis.probabilities[unsafe], thresholds=lines)
+    second = in_second_half(analysis.scored.groups)
+    histogram = histogram_chart(
+        analysis.probabilities[~unsafe & second],
+        analysis.probabilities[unsafe & second],
+        outlines=(analysis.probabilities[~unsafe & ~second], analysis.probabilities[unsafe & ~second]),
+        thresholds=lines,
+    )
     unit = "groups of harmless pairs with a refusal" if by_group else "harmless requests, one of each group"
     return (
         '<h2>The trade-off, and how scores lie</h2><div class="charts">'
         f"<figure>{curve}<figcaption>Half B: unsafe pairs caught against {unit}. Hatched: certified. Diamonds are "
         "certified, circles are not. Dotted: as much caught as refused.</figcaption></figure>"
-        f"<figure>{histogram}<figcaption>All scored pairs; dashed lines are thresholds. A guard that tells them apart "
-        "has its unsafe pairs on the right and its harmless ones on the left.</figcaption></figure>"
+        f"<figure>{histogram}<figcaption>Bars: half B; the thin outline is half A. Dashed lines are thresholds. "
+        "A guard that tells them apart has unsafe pairs on the right, harmless ones on the left.</figcaption></figure>"
         f"<figure>{reliability_chart(analysis.reliability)}<figcaption>Half B in bins of equal size, at the data's own "
         f"share of unsafe pairs: where probabilities are honest, circles lie on the dotted line. Mean gap "
-        f"{interval(analysis.reliability.error)}.</figcaption></figure></div>"
+        f"(expected calibration error) {interval(analysis.reliability.error)}.</figcaption></figure></div>"
     )
 
 
@@ -143,7 +176,7 @@ def _points_table(points: Sequence[_Point]) -> str:
     return (
         '<h2>Operating points</h2><p class="muted">Measured on half B, with 95 % intervals over groups. What is not '
         "certified is an estimate.</p>"
-        f"{_table(head, rows)}{_refusals(points)}"
+        f"{table(head, rows)}{_refusals(points)}"
     )
 
 
@@ -158,7 +191,7 @@ def _refusals(points: Sequence[_Point]) -> str:
     return (
         "<h2>Refusals to expect in 1,000 requests</h2>"
         '<p class="muted">Rightly + wrongly refused, if traffic were like half B but with so many unsafe requests.</p>'
-        f"{_table(head, rows)}"
+        f"{table(head, rows)}"
     )
 
 
@@ -179,7 +212,7 @@ def _slices_section(point: _Point) -> str:
     return (
         f"<h2>At {escape(point.name)}, in detail</h2>"
         f'<p class="muted">Half B at threshold {point.figures.threshold:.4g} ({escape(point.kind)}).</p>'
-        f"{_table(head, rows)}"
+        f"{table(head, rows)}"
     )
 
 
@@ -208,7 +241,7 @@ def _data_section(analysis: Analysis, looks: Looks, before: Bundle, after: Bundl
         "new bundle": "none written" if after is None else after.digest,
     }
     rows = [f"<td>{escape(name)}</td><td><code>{escape(value)}</code></td>" for name, value in facts.items()]
-    return f"<h2>How it was made</h2>{_table('', rows)}"
+    return f"<h2>How it was made</h2>{table('', rows)}"
 
 
 def _half(half: Half) -> str:
@@ -227,9 +260,3 @@ def _areas(analysis: Analysis) -> str:
 
     areas = {"all pairs": analysis.auc, **analysis.auc_by_split}
     return "; ".join(words(name, area.value, area.low, area.high) for name, area in areas.items())
-
-
-def _table(head: str, rows: Iterable[str]) -> str:
-    header = f"<thead><tr>{head}</tr></thead>" if head else ""
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f'<div class="scroll"><table>{header}<tbody>{body}</tbody></table></div>'

@@ -3,10 +3,12 @@
 import datetime as dt
 from pathlib import Path
 
+from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import Analysis, point_name
-from guard.manifest import Certificate, Manifest, OperatingPoint
+from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint
 from guard.stats.certify import Certified, CertifiedButUseless
+from guard.stats.fit import RanksBackwards
 
 CHEAPEST = "cheapest"
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
@@ -35,23 +37,31 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
         name: point.model_copy(update={"threshold": analysis.shipped[name].threshold})
         for name, point in manifest.operating_points.items()
     }
+    bound = bind(manifest, data_sha256=suite.digest)
     half = f"{suite.name}, {analysis.half_b.n_harmless_groups} harmless groups of half B"
     for answer in analysis.answers:
         if isinstance(answer, Certified):
             points[point_name(answer.limit)] = OperatingPoint(
-                threshold=answer.threshold, chosen_on=half, certificate=_certificate(answer, analysis)
+                threshold=answer.threshold, chosen_on=half, certificate=_certificate(answer, analysis), binding=bound
             )
     if analysis.cheapest is not None:
         chosen_on = f"{suite.name}, lowest expected cost on half A; an estimate"
-        points[CHEAPEST] = OperatingPoint(threshold=analysis.cheapest.threshold, chosen_on=chosen_on)
+        points[CHEAPEST] = OperatingPoint(threshold=analysis.cheapest.threshold, chosen_on=chosen_on, binding=bound)
     return manifest.model_copy(
         update={
             "version": f"{manifest.version.partition('+')[0]}+{suite.name}",
             "created": today.isoformat(),
-            "calibration": analysis.calibration,
+            "calibration": _bound(analysis, bound),
             "operating_points": points,
         }
     )
+
+
+def _bound(analysis: Analysis, bound: Binding) -> Calibration:
+    """Return the calibration with what it was fitted to; of a guard that ranks backwards it stays the old one."""
+    if isinstance(analysis.fit, RanksBackwards):
+        return analysis.calibration
+    return analysis.calibration.model_copy(update={"binding": bound})
 
 
 def _certificate(answer: Certified, analysis: Analysis) -> Certificate:

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from guard.bundle import Bundle
+from guard.calibration.adaptation import Adaptation
 from guard.calibration.analysis import Analysis, analyse
 from guard.calibration.declaration import Declaration
 from guard.calibration.document import report_document
@@ -76,6 +77,13 @@ def require_empty(out: Path) -> None:
         raise UsageError(f"{out}: not an empty folder")
 
 
+def write_refusal(adaptation: Adaptation, out: Path) -> None:
+    """Write report.json of an adaptation that was not taken; nothing was certified then."""
+    out.mkdir(parents=True, exist_ok=True)
+    document: dict[str, object] = {"adaptation": adaptation.document(), "answers": [], "written": None}
+    (out / REPORT_JSON).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
 def calibrate(
     scored: Scored,
     declaration: Declaration,
@@ -84,6 +92,8 @@ def calibrate(
     out: Path,
     today: dt.date,
     memory: Memory | None = None,
+    adaptation: Adaptation | None = None,
+    with_pictures: bool = True,
 ) -> Calibrated:
     """Certify the declared limits on scored pairs, and write bundle, report.json and report.html into `out`.
 
@@ -97,6 +107,8 @@ def calibrate(
         out: a new or empty folder.
         today: goes into the manifest.
         memory: counts calibrations on the same data; None counts this one only.
+        adaptation: how `bundle` came about, where it was adapted to this suite.
+        with_pictures: whether the report shows thumbnails of the pairs nearest to the threshold.
 
     Raises:
         UsageError: `out` is not empty; or the data cannot support a calibration (CalibrationInvalid).
@@ -105,9 +117,11 @@ def calibrate(
     analysis = analyse(scored, bundle.manifest, declaration)
     looks = take_look(None if memory is None else memory.looks(scored.suite), Look.of(declaration, bundle.digest))
     written = publish(bundle, analysis, out, today=today) if analysis.certified else None
-    document = report_document(analysis, looks, before=bundle, after=written)
+    document = report_document(analysis, looks, before=bundle, after=written, adaptation=adaptation)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT_JSON).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
-    page = render_page(analysis, looks, before=bundle, after=written)
+    page = render_page(
+        analysis, looks, before=bundle, after=written, adaptation=adaptation, with_pictures=with_pictures
+    )
     (out / REPORT_HTML).write_text(page, encoding="utf-8")
     return Calibrated(analysis, looks, written)

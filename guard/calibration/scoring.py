@@ -118,9 +118,7 @@ async def score_suite(
         CalibrationInvalid: an id occurs twice, or not a single pair could be judged.
         SuiteInvalid: a picture vanished after the suite was loaded.
     """
-    _refuse_duplicates(suite.pairs)
-    kept = thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
-    pairs = [pair for pair, keep in zip(suite.pairs, kept, strict=True) if keep]
+    pairs = evenly_sampled(suite)
     outcomes = file.read()
     waiting = iter([pair for pair in pairs if pair.id not in outcomes])
     done = sum(pair.id in outcomes for pair in pairs)
@@ -129,7 +127,7 @@ async def score_suite(
     async def work() -> None:
         nonlocal done
         for pair in waiting:
-            outcome, is_lasting = _outcome(await assessor.assess(_read(pair, suite)))
+            outcome, is_lasting = _outcome(await assessor.assess(read_pair(pair, suite)))
             outcomes[pair.id] = outcome
             if is_lasting:
                 file.append(pair.id, outcome)
@@ -140,7 +138,15 @@ async def score_suite(
     return _collect(suite, pairs, outcomes)
 
 
-def _read(pair: LabelledPair, suite: Suite) -> Pair:
+def evenly_sampled(suite: Suite) -> list[LabelledPair]:
+    """Return pairs that were all sampled with the same probability. Raises CalibrationInvalid for an id twice."""
+    _refuse_duplicates(suite.pairs)
+    kept = thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
+    return [pair for pair, keep in zip(suite.pairs, kept, strict=True) if keep]
+
+
+def read_pair(pair: LabelledPair, suite: Suite) -> Pair:
+    """Return the pair as Guard judges it. Raises SuiteInvalid when a picture vanished after the suite was loaded."""
     try:
         return pair.to_pair()
     except OSError as error:

@@ -1,10 +1,12 @@
 """What the answers mean, in sentences that need no statistics."""
 
-from guard.calibration.analysis import Analysis
+from guard.calibration.analysis import Analysis, point_name
 from guard.calibration.looks import Looks
 from guard.stats.bootstrap import Estimate
 from guard.stats.certify import Answer, Certified, CertifiedButUseless, NotCertifiable
 from guard.stats.fit import RanksBackwards
+
+DEFAULT_POINT = "balanced"
 
 _UNITS = {
     "group": "harmless groups have a refused pair",
@@ -65,6 +67,40 @@ def _explain_none(answer: NotCertifiable, limit: str) -> str:
         f"prove is {percent(answer.smallest_limit)}. {answer.groups_missing} more groups without a refusal would do."
         + (f" ({answer.n_limits} declared limits share the error.)" if answer.n_limits > 1 else "")
     )
+
+
+def in_short(analysis: Analysis) -> list[str]:
+    """Return the outcome for a reader of three sentences: what is proven, and what it means for a thousand requests."""
+    proven = [a for a in analysis.answers if isinstance(a, Certified) and not isinstance(a, CertifiedButUseless)]
+    total = len(analysis.answers)
+    limits = "the declared limit" if total == 1 else f"{len(proven)} of {total} declared limits"
+    if not proven:
+        found = ["No declared limit is proven at a threshold that is of use: do not enforce this guard on such pairs."]
+    else:
+        found = [f"{limits[0].upper()}{limits[1:]} {'is' if len(proven) == 1 else 'are'} proven and of use."]
+    if proven:
+        name = point_name(max(proven, key=lambda answer: answer.limit).limit)
+        figures = analysis.certified[name]
+    else:
+        name = DEFAULT_POINT if DEFAULT_POINT in analysis.shipped else next(iter(analysis.shipped))
+        figures = analysis.shipped[name]
+    found.append(
+        f"At {name}, of 1,000 harmless requests like these about {per_thousand(figures.false_refusal_rate)} would be "
+        f"refused, and of 1,000 unsafe ones about {per_thousand(figures.recall)} caught."
+    )
+    for refusals in figures.refusals[-1:]:
+        found.append(
+            f"In traffic with {_short(refusals.prevalence)} unsafe requests that makes {refusals.right:.1f} right and "
+            f"{refusals.wrong:.1f} wrong refusals in 1,000."
+        )
+    return found
+
+
+def per_thousand(estimate: Estimate) -> str:
+    """Return a share as a count in 1,000 with its interval: "23 (4 to 54)"."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "an unknown number"
+    return f"{1000 * estimate.value:.0f} ({1000 * estimate.low:.0f} to {1000 * estimate.high:.0f})"
 
 
 def whose_certificate(analysis: Analysis) -> str:

@@ -2,7 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from guard.bundle import Bundle
-    from guard.calibration import Analysis, Calibrated, Memory, Scored
+    from guard.calibration import Adaptation, Analysis, Calibrated, Memory, Scored
     from guard.suites import Suite
 
 
@@ -40,19 +41,28 @@ def calibrate(
     prevalence: Annotated[float | None, typer.Option(help="Share of unsafe requests in your traffic.")] = None,
     cost_miss: Annotated[float | None, typer.Option(help="Cost of an unsafe request let through.")] = None,
     cost_refusal: Annotated[float | None, typer.Option(help="Cost of a harmless request refused.")] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="First fit the model's last layer to half of these pairs. Wants onnx.")
+    ] = False,
+    thumbnails: Annotated[
+        bool, typer.Option(help="Show pictures of the pairs nearest to the threshold in report.html.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
 ) -> None:
     """Choose thresholds with a proof on labelled pairs, and write a bundle that carries them.
 
-    Exits with 1 when a declared limit is not certifiable; the report is written all the same.
+    Exits with 1 when a declared limit is not certifiable, and when --adapt gains nothing or costs too much elsewhere;
+    the report is written all the same.
     """
     import asyncio
     import datetime as dt
 
-    from guard.calibration import Declaration, require_empty
+    from guard.calibration import Declaration, require_empty, write_refusal
     from guard.calibration import calibrate as run
+    from guard.cli.adapting import adapt_bundle, say_adaptation
     from guard.cli.interrupt import saying_when_interrupted
+    from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder
     from guard.suites import load_suite
 
@@ -67,12 +77,48 @@ def calibrate(
     require_empty(out)
     suite = load_suite(data, format=format)
     claim_folder(out)
-    memory = _open_memory()
+    memory = open_memory("scores are not kept, and calibrations on this data not counted")
+    today = dt.datetime.now(dt.UTC).date()
+    if adapt:
+        with saying_when_interrupted("nothing was kept; no threshold was chosen"), TemporaryDirectory() as folder:
+            adapted = adapt_bundle(suite, bundle, Path(folder), today=today, show_progress=not quiet)
+            if adapted.bundle is None or adapted.scored is None:
+                write_refusal(adapted.adaptation, out)
+                _refuse(adapted.adaptation, out, as_json=as_json, quiet=quiet)
+            done = run(
+                adapted.scored,
+                declaration,
+                bundle=adapted.bundle,
+                out=out,
+                today=today,
+                memory=memory,
+                adaptation=adapted.adaptation,
+                with_pictures=thumbnails,
+            )
+        if not (as_json or quiet):
+            say_adaptation(adapted.adaptation)
+        return _answer(done, out, as_json=as_json, quiet=quiet)
     kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
     with saying_when_interrupted(f"{kept}; no threshold was chosen"):
         scored, opened = asyncio.run(_score(suite, bundle, memory, show_progress=not quiet))
-    today = dt.datetime.now(dt.UTC).date()
-    done = run(scored, declaration, bundle=opened, out=out, today=today, memory=memory)
+    done = run(scored, declaration, bundle=opened, out=out, today=today, memory=memory, with_pictures=thumbnails)
+    return _answer(done, out, as_json=as_json, quiet=quiet)
+
+
+def _refuse(adaptation: "Adaptation", out: Path, *, as_json: bool, quiet: bool) -> NoReturn:
+    """Say why the bundle was not adapted, and exit with 1."""
+    from guard.cli.adapting import say_adaptation
+
+    if as_json:
+        typer.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        say_adaptation(adaptation)
+    typer.echo(adaptation.refusal, err=True)
+    raise typer.Exit(1)
+
+
+def _answer(done: "Calibrated", out: Path, *, as_json: bool, quiet: bool) -> None:
+    """Print what was asked for; exit with 1 where a declared limit has no certificate."""
     if as_json:
         typer.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
     elif not quiet:
@@ -92,8 +138,14 @@ async def _score(
     from guard.wiring import open_guard
 
     # Nobody waits for a single pair here: a slow one is judged rather than given up. No decision is made either, so a
-    # bundle without the default operating point will do.
-    settings = Settings(bundle=bundle, policy=PolicySettings(threshold=0.5), limits=LimitSettings(score_timeout_s=300))
+    # bundle without the default operating point will do, and so will one whose thresholds were chosen for other graphs:
+    # calibrating it is the cure.
+    settings = Settings(
+        bundle=bundle,
+        mode="shadow",
+        policy=PolicySettings(threshold=0.5),
+        limits=LimitSettings(score_timeout_s=300),
+    )
     guard = open_guard(settings)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -113,31 +165,16 @@ async def _score(
     return scored, guard.bundle
 
 
-def _open_memory() -> "Memory | None":
-    """Return the memory in the user's cache; None, and a line on stderr, where nothing can be kept there."""
-    from guard.calibration import Memory
-    from guard.cli.output import claim_folder
-    from guard.errors import UsageError
-
-    declared = os.environ.get("XDG_CACHE_HOME")
-    try:
-        folder = (Path(declared) if declared else Path.home() / ".cache") / "guard"
-        claim_folder(folder)
-    # In a container the user may have no home: Path.home() says so by RuntimeError.
-    except (UsageError, RuntimeError) as error:
-        typer.echo(f"scores are not kept, and calibrations on this data not counted: {error}", err=True)
-        return None
-    return Memory(folder)
-
-
 def _summarise(done: "Calibrated", out: Path) -> None:
     from rich.console import Console
 
-    from guard.calibration.words import explain, verdict, warnings, whose_certificate
+    from guard.calibration.words import explain, in_short, verdict, warnings, whose_certificate
 
     # Names of suites, bundles and folders are the user's, and may look like markup.
     console = Console(markup=False)
     analysis = done.analysis
+    for sentence in in_short(analysis):
+        console.print(sentence, highlight=False)
     for answer in analysis.answers:
         console.print(f"At most {100 * answer.limit:g} %: {verdict(answer)}", style="bold")
         console.print(f"  {explain(answer)}", highlight=False)

@@ -52,7 +52,7 @@ class _Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class Cut:
     """Windows of a pair: of its prompt alone, of the words of its pictures alone, and of both together."""
 
     text: list[Row]
@@ -61,11 +61,12 @@ class _Cut:
 
     @property
     def rows(self) -> list[Row]:
+        """All windows, in this order."""
         return [*self.text, *self.image, *self.together]
 
 
 class OnnxScorer:
-    """A `Scorer` by a bundle.
+    """A `Scorer` by a bundle. `guard.scorers.embedding` makes one that keeps more of what the text graph gives.
 
     Args:
         bundle: loaded, so its files are what its manifest says.
@@ -78,6 +79,8 @@ class OnnxScorer:
         ConfigInvalid: onnxruntime is missing, or the provider cannot be loaded.
         BundleInvalid: a graph, the names or the tokenizer do not fit the bundle.
     """
+
+    outputs: tuple[str, ...] = ("unsafe", "scenarios", "attacks")  # of the text graph, side by side in `Logits`
 
     def __init__(
         self,
@@ -158,11 +161,11 @@ class OnnxScorer:
         cut = await self._in_thread(self._cut, pair, await self._spread(self._look, pair.frames))
         rows = cut.rows
         runs = [rows[at : at + _ROWS_A_RUN] for at in range(0, len(rows), _ROWS_A_RUN)]
-        return await self._in_thread(_scores, cut, np.concatenate(await self._spread(self._judge, runs)))
+        return await self._in_thread(self._read, cut, np.concatenate(await self._spread(self._judge, runs)))
 
     def _score_short(self, pair: PreparedPair) -> Scores:
         cut = self._cut(pair, [self._look(frame) for frame in pair.frames])
-        return _scores(cut, self._judge(cut.rows))
+        return self._read(cut, self._judge(cut.rows))
 
     def _look(self, frame: Frame) -> _Picture:
         with self._lock:
@@ -178,11 +181,11 @@ class OnnxScorer:
             self._pictures.put(frame.digest, picture)
         return picture
 
-    def _cut(self, pair: PreparedPair, pictures: Sequence[_Picture]) -> _Cut:
+    def _cut(self, pair: PreparedPair, pictures: Sequence[_Picture]) -> Cut:
         """Return the windows of a pair; frames of which the same is seen and read share theirs. Raises TextTooLong."""
         prompt = self._windows.tokens(pair.text)
         words = {beside_prompt(of.seen, writing) for of, writing in zip(pictures, pair.ocr, strict=True)}
-        cut = _Cut(self._windows.of_prompt(prompt) if pair.text or not words else [], [], [])
+        cut = Cut(self._windows.of_prompt(prompt) if pair.text or not words else [], [], [])
         for tokens in map(self._windows.tokens, sorted(words)):
             cut.image.extend(self._windows.of_pair([], tokens))
             if pair.text:
@@ -192,12 +195,14 @@ class OnnxScorer:
         return cut
 
     def _judge(self, rows: Sequence[Row]) -> Logits:
-        outputs = ["unsafe", "scenarios", "attacks"]
-        found = [self._sessions.text.run(outputs, row.feeds) for row in rows]
+        found = [self._sessions.text.run(list(self.outputs), row.feeds) for row in rows]
         return np.concatenate([np.hstack((unsafe[:, None], *others)) for unsafe, *others in found])
 
+    def _read(self, cut: Cut, logits: Logits) -> Scores:
+        return _scores(cut, logits)
 
-def _scores(cut: _Cut, logits: Logits) -> Scores:
+
+def _scores(cut: Cut, logits: Logits) -> Scores:
     """Return the most unsafe of the logits of `cut.rows`, shape (rows, 1 + scenarios + attacks)."""
     text, image, both = np.split(logits, [len(cut.text), len(cut.text) + len(cut.image)])
     # A pair with a half missing is the other half.

@@ -185,3 +185,61 @@ def test_one_label_only_is_bad_input(bundle: Bundle, data: Path, tmp_path: Path)
     assert isinstance(done.exception, GuardError)
     assert done.exception.code == "calibration_invalid"
     assert "one label" in str(done.exception)
+
+
+@pytest.fixture
+def habits(tmp_path: Path) -> Path:
+    """240 texts whose label is a word that the bundle knows nothing of."""
+    rows = []
+    for number in range(240):
+        unsafe = number % 2 == 0
+        text = f"{'cat' if unsafe else 'weather'} {HARMLESS_WORDS[number % len(HARMLESS_WORDS)]} {number}"
+        rows.append({"id": str(number), "text": text, "label": "unsafe" if unsafe else "safe", "group": f"g{number}"})
+    file = tmp_path / "habits.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def test_adapting_writes_a_bundle_that_says_so_and_prints_the_controls(
+    bundle: Bundle, habits: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    done = guard("--data", habits, "--bundle", bundle.path, "--max-false-refusal", 0.2, "--adapt", "--out", out)
+
+    assert done.exit_code == 0, done.output
+    new = Bundle.load(out)
+    assert new.manifest.adapted is not None
+    assert new.manifest.adapted.from_sha256 == bundle.digest
+    assert new.manifest.files["text.onnx"] != bundle.manifest.files["text.onnx"]
+    assert new.manifest.operating_points["frr-0.2"].certificate is not None
+    assert "Adapted to habits" in done.stdout
+    assert "No pairs hold both a text and a picture" in " ".join(done.stdout.split())
+
+
+def test_adapting_that_gains_nothing_exits_with_one_and_one_line(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    # The bundle ranks these pairs perfectly already.
+    done = guard(
+        "--data", data, "--bundle", bundle.path, "--max-false-refusal", 0.2, "--adapt", "--out", out, "--quiet"
+    )
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("not adapted: no gain is proven")
+    assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in out.iterdir()) == ["report.json"]
+    assert json.loads((out / "report.json").read_text())["adaptation"]["outcome"] == done.stderr.strip()
+
+
+def test_adapting_without_onnx_names_the_extra(
+    bundle: Bundle, habits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+
+    done = guard(
+        "--data", habits, "--bundle", bundle.path, "--max-false-refusal", 0.2, "--adapt", "--out", tmp_path / "out"
+    )
+
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == "onnx is not installed: pip install 'mllm-guard[adapt]'"

@@ -1,0 +1,67 @@
+"""Sections of the report that stand for themselves: pairs to look at, and what an adaptation came to."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from guard.calibration.adaptation import Adaptation
+from guard.calibration.adaptation.controls import WHOLE
+from guard.calibration.adaptation.outcome import between, ranges
+from guard.calibration.nearest import Near
+from guard.calibration.words import percent
+
+_MOST_CHARS = 220
+
+
+def near_section(pairs: Sequence[Near], name: str) -> str:
+    """Return the pairs nearest to the threshold of the point `name`, as cards."""
+    cards = "".join(map(_card, pairs))
+    return (
+        f"<h2>Pairs nearest to {escape(name)}</h2>"
+        '<p class="muted">Half B, one pair of each group, the most probable first. A ✓ agrees with the label, a ✗ does '
+        "not. Read them before you trust the labels, or the guard.</p>"
+        f'<div class="near">{cards}</div>'
+    )
+
+
+def _card(near: Near) -> str:
+    text = near.pair.text
+    shown = text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…"
+    pictures = "".join(f'<img src="{url}" alt="picture of pair {escape(near.pair.id)}">' for url in near.thumbnails)
+    hidden = len(near.pair.pictures) - len(near.thumbnails)
+    rest = f'<p class="muted">{hidden} picture{"s" if hidden > 1 else ""} not shown</p>' if hidden else ""
+    label = "unsafe" if near.pair.is_unsafe else "harmless"
+    done = "refused" if near.is_refused else "let through"
+    return (
+        f'<article class="{"right" if near.is_right else "wrong"}"><p><b>{"✓" if near.is_right else "✗"} {label}, '
+        f"{done}</b> at {percent(near.probability, 2)}</p>{pictures}{rest}"
+        f"<p>{escape(shown) or '<i>no text</i>'}</p><p class='muted'><code>{escape(near.pair.id)}</code></p></article>"
+    )
+
+
+def adaptation_section(adaptation: Adaptation) -> str:
+    """Return what was fitted, beside its controls."""
+    rows = [
+        f"<td>{escape(name)}</td>"
+        f'<td class="number">{ranges(row.before)}</td><td class="number">{ranges(row.after)}</td>'
+        f'<td class="number">{between(row.gain)}</td>'
+        f'<td class="number">{"" if row.ahead is None or name == WHOLE else between(row.ahead)}</td>'
+        for name, row in adaptation.compared.rows.items()
+    ]
+    head = (
+        '<th>seen of the pairs</th><th class="number">AUC before</th><th class="number">AUC adapted</th>'
+        '<th class="number">gain over the guard before</th><th class="number">whole pairs ahead by</th>'
+    )
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in adaptation.sentences())
+    return (
+        f'<h2>Adapted to {escape(adaptation.suite.name)}</h2><div class="note"><ul>{sentences}</ul></div>'
+        f"<p class='muted'>Controls: the same adaptation on the same {adaptation.compared.n_pairs:,} pairs, by models "
+        "that do not see all of them. Every pair is scored by a head that never saw its group.</p>"
+        f"{table(head, rows)}"
+    )
+
+
+def table(head: str, rows: Iterable[str]) -> str:
+    """Return rows of cells as a table that scrolls sideways where it must."""
+    header = f"<thead><tr>{head}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="scroll"><table>{header}<tbody>{body}</tbody></table></div>'

@@ -1,0 +1,32 @@
+from itertools import chain
+
+import pytest
+
+from guard.calibration.adaptation.anchors import load_anchors
+
+
+def test_shipped_anchors_hold_harm_and_everyday_use_in_both_parts() -> None:
+    anchors = load_anchors()
+
+    for part in (anchors.replay, anchors.check):
+        assert sum(pair.is_unsafe for pair in part) >= 300
+        assert sum(not pair.is_unsafe for pair in part) >= 250
+        assert all(pair.text and not pair.pictures for pair in part)
+    ids = [pair.id for pair in chain(anchors.replay, anchors.check)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_no_group_is_both_replayed_and_checked_by() -> None:
+    anchors = load_anchors()
+
+    assert not {pair.group for pair in anchors.replay} & {pair.group for pair in anchors.check}
+
+
+def test_anchors_to_check_by_were_never_trained_on() -> None:
+    pytest.importorskip("torch")
+    from guard.train.own_data import own_rows
+    from guard.train.rows import is_held_out
+
+    held_out = {row.text for row in own_rows() if is_held_out(row)}
+
+    assert {pair.text for pair in load_anchors().check} <= held_out

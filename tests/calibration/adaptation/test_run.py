@@ -1,0 +1,165 @@
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guard.bundle import Bundle, digest_file
+from guard.calibration import Adapted, Declaration, adapt, calibrate
+from guard.calibration.adaptation.anchors import Anchors
+from guard.calibration.adaptation.controls import TEXT_ONLY, WHOLE
+from guard.config import PolicySettings, Settings
+from guard.stats.draws import in_second_half
+from guard.suites import Label, LabelledPair, StoredPicture, Suite
+from guard.types import Pair
+from guard.wiring import open_guard
+from tests.calibration.made import make_suite
+from tests.tiny_bundle import HARMFUL_WORDS, HARMLESS_WORDS
+
+TODAY = dt.date(2026, 11, 21)
+N = 240
+
+
+def _anchor(number: int) -> LabelledPair:
+    unsafe = number % 2 == 0
+    words = HARMFUL_WORDS if unsafe else HARMLESS_WORDS
+    text = f"{words[number % len(words)]} {number}"
+    label = Label.UNSAFE if unsafe else Label.SAFE
+    return LabelledPair(f"anchor {number}", text, (), label, f"anchor {number}", label.value)
+
+
+ANCHORS = Anchors(tuple(map(_anchor, range(60))), tuple(map(_anchor, range(60, 160))))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredPicture]:
+    folder = tmp_path_factory.mktemp("pictures")
+    found = {}
+    for name, colour in (("green", (20, 200, 20)), ("grey", (128, 128, 128))):
+        Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
+        found[name] = StoredPicture(folder / f"{name}.png", digest_file(folder / f"{name}.png").sha256)
+    return found
+
+
+def suite_of(pictures: dict[str, StoredPicture], is_unsafe: Callable[[bool, bool], bool]) -> Suite:
+    """Return pairs of {cat, weather} and {green, grey}, and their label by whether it is a cat, and green."""
+    pairs = []
+    for number in range(N):
+        cat, green = number % 2 == 0, number // 2 % 2 == 0
+        label = Label.UNSAFE if is_unsafe(cat, green) else Label.SAFE
+        text = f"{'cat' if cat else 'weather'} {number}"
+        shown = (pictures["green" if green else "grey"],)
+        pairs.append(LabelledPair(f"pair {number}", text, shown, label, f"group {number}", label.value))
+    return make_suite(pairs)
+
+
+def run(bundle: Bundle, suite: Suite, folder: Path, anchors: Anchors = ANCHORS) -> Adapted:
+    return asyncio.run(adapt(bundle, suite, folder, today=TODAY, anchors=anchors))
+
+
+@pytest.fixture(scope="module")
+def worded(bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    """A guard adapted to labels that follow the wording."""
+    return run(bundle, suite_of(pictures, lambda cat, green: cat), tmp_path_factory.mktemp("worded"))
+
+
+def test_labels_that_follow_the_wording_are_learned_and_said_to_be(worded: Adapted) -> None:
+    adaptation = worded.adaptation
+
+    assert adaptation.refusal is None
+    assert adaptation.compared.is_blind_gain
+    assert adaptation.compared.best_blind == TEXT_ONLY
+    area = adaptation.compared.rows[WHOLE].after.value
+    assert area is not None
+    assert area > 0.95
+    assert any(sentence.startswith("A blind model gets the same gain") for sentence in adaptation.sentences())
+    json.dumps(adaptation.document())
+
+
+def test_labels_that_need_both_halves_are_no_blind_gain(
+    bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path: Path
+) -> None:
+    adaptation = run(bundle, suite_of(pictures, lambda cat, green: cat and green), tmp_path).adaptation
+
+    assert adaptation.refusal is None
+    assert not adaptation.compared.is_blind_gain
+
+
+def test_new_bundle_has_other_digests_and_says_what_it_was_adapted_on(bundle: Bundle, worded: Adapted) -> None:
+    new = worded.bundle
+    assert new is not None
+
+    manifest = Bundle.load(new.path).manifest
+    changed = {name for name, entry in manifest.files.items() if entry != bundle.manifest.files[name]}
+    assert changed == {"text.onnx", "card.md"}
+    assert manifest.adapted is not None
+    assert (manifest.adapted.data, manifest.adapted.from_sha256) == ("made", bundle.digest)
+    assert manifest.version == f"{bundle.manifest.version}-adapted"
+    assert set(manifest.operating_points) == set(bundle.manifest.operating_points)
+    assert all(point.certificate is None for point in manifest.operating_points.values())
+    assert "## Adapted to made" in (new.path / "card.md").read_text()
+
+
+def test_half_b_has_the_scores_that_the_new_bundle_serves(worded: Adapted) -> None:
+    assert worded.bundle is not None
+    assert worded.scored is not None
+    guard = open_guard(Settings(bundle=str(worded.bundle.path), policy=PolicySettings(threshold=0.5)))
+
+    async def scores(pairs: list[Pair]) -> list[float]:
+        found = [await guard.assess(pair) for pair in pairs]
+        await guard.aclose()
+        return [assessment.scores.unsafe for assessment in found if assessment.scores is not None]
+
+    second = in_second_half(worded.scored.groups)
+    pairs = [pair.to_pair() for pair, is_b in zip(worded.scored.pairs, second, strict=True) if is_b]
+    assert asyncio.run(scores(pairs)) == worded.scored.scores[second].tolist()
+    assert len(worded.scored.pairs) == N
+
+
+def test_certificates_of_an_adapted_bundle_count_half_b_alone(worded: Adapted, tmp_path: Path) -> None:
+    assert worded.bundle is not None
+    assert worded.scored is not None
+
+    done = calibrate(
+        worded.scored,
+        Declaration((0.1,)),
+        bundle=worded.bundle,
+        out=tmp_path / "out",
+        today=TODAY,
+        adaptation=worded.adaptation,
+    )
+
+    (answer,) = done.analysis.answers
+    harmless_b = in_second_half(worded.scored.groups) & ~worded.scored.unsafe
+    assert answer.n_groups == np.count_nonzero(harmless_b)
+    assert done.bundle is not None
+    assert done.bundle.manifest.adapted is not None
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["adaptation"]["controls"]["blind_gets_the_same_gain"] is True
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "A blind model gets the same gain" in html
+    assert "shuffled pictures" in html
+
+
+def test_labels_that_nothing_explains_are_refused(
+    bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path: Path
+) -> None:
+    suite = suite_of(pictures, lambda cat, green: cat)
+    labels = np.random.default_rng(3).permutation(N) % 2 == 0
+    pairs = tuple(
+        replace(pair, label=Label.UNSAFE if unsafe else Label.SAFE, text="hello")
+        for pair, unsafe in zip(suite.pairs, labels, strict=True)
+    )
+
+    adapted = run(bundle, make_suite(pairs), tmp_path)
+
+    assert adapted.bundle is None
+    assert adapted.scored is None
+    assert adapted.adaptation.refusal is not None
+    assert adapted.adaptation.refusal.startswith("not adapted: no gain is proven on groups that a head never saw")
+    assert not (tmp_path / "adapted").exists()
