@@ -8,7 +8,7 @@ from guard.errors import BundleInvalid, ConfigInvalid, GateNotPassed, GuardError
 from guard.records import read_records
 from guard.trust import objections, read_keys, trust
 from guard.types import Mode
-from guard.wiring import choose_policy
+from guard.wiring import choose_policies
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ def check_swap(current: Bundle, candidate: Bundle, settings: Settings) -> None:
     warned: list[BundleInvalid] = []
     try:
         trusted = trust(candidate, settings)
-        policy, point = choose_policy(settings, candidate)
-        warned.extend(objections(trusted, {policy.name: point}, settings))
+        warned.extend(objections(trusted, choose_policies(settings, candidate).points, settings))
         if settings.require_gate == "passed" and not any(isinstance(error, GateNotPassed) for error in warned):
             warned.extend(_not_compared(current, candidate, settings))
     except (BundleInvalid, ConfigInvalid) as refusal:
