@@ -39,7 +39,10 @@ class Action(StrEnum):
     @property
     def strictness(self) -> int:
         """Rank in [0, 3]; the strictest of several decisions wins."""
-        return list(Action).index(self)
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {action: rank for rank, action in enumerate(Action)}
 
 
 class Verdict(StrEnum):
