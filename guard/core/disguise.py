@@ -5,7 +5,7 @@ An LLM reads base64, rot13, "h0w t0" and "b o m b" well, and obeys them; a small
 adds: each reading is judged as a text of its own, and the most unsafe one counts. Ordinary text has none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guard.core.ciphers import backwards, shifted, words_backwards
@@ -14,10 +14,10 @@ from guard.core.english import Glance, is_language
 from guard.core.spellings import halves_joined, letters_joined, signs_as_letters, words_parted
 from guard.core.text import normalise
 
-# Disguises within disguises. Each costs a pass over the text, and each reading is scored like a text of its own.
-MOST_LAYERS = 3
+# Disguises within disguises. Each costs a pass over the text.
+MOST_LAYERS = 5
+# Each is scored like a text of its own: in its place and alone, for two ways to read what runs backwards.
 MOST_READINGS = 4
-_MOST_TEXTS = 12  # that are looked into, of all layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,45 +36,62 @@ _OPENERS = (
     _Opener(halves_joined, is_whole=False),
     _Opener(words_parted, is_whole=False),
     _Opener(shifted, is_whole=True),
-    _Opener(backwards, is_whole=True),
-    _Opener(words_backwards, is_whole=True),
 )
+_BACKWARDS = _Opener(backwards, is_whole=True)
+_WORDS_BACKWARDS = _Opener(words_backwards, is_whole=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A text with all its pieces opened in their places; `is_said` where one of them says something.
+
+    `alone` are the first pieces that are texts of their own, without what is around them; "" for none.
+    """
+
+    text: str
+    is_said: bool
+    alone: str
+    ran_backwards: bool
 
 
 def further_readings(text: str) -> tuple[str, ...]:
-    """Return what a normalised text says besides, likeliest first, each normalised: at most `MOST_READINGS`.
+    """Return what a normalised text says besides, each normalised: at most `MOST_READINGS`, and mostly none.
 
-    A piece that says something stands in its place in the text, and once more alone where the text says other things.
+    Everything that can be opened is open in one reading: who hides many things hides none of them behind the others.
+    What was a text of its own is read alone as well.
     """
     readings: dict[str, None] = {}
-    seen = {text}
-    layer = [text]
-    for _ in range(MOST_LAYERS):
-        below: list[str] = []
-        for outer in layer:
-            for inner, is_said in _readings_of(outer):
-                if inner in seen or len(seen) > _MOST_TEXTS:
-                    continue
-                seen.add(inner)
-                below.append(inner)
-                if is_said:
-                    readings[inner] = None
-        layer = below
-    # What lies deepest is what was meant.
-    return tuple(reversed(readings))[:MOST_READINGS]
+    for mirrored in (_BACKWARDS, _WORDS_BACKWARDS):
+        whole = _open(text, mirrored, MOST_LAYERS)
+        alone = _open(whole.alone, mirrored, MOST_LAYERS - 1)
+        if alone.is_said or is_language(whole.alone):
+            readings[alone.text] = None
+        if whole.is_said:
+            readings[whole.text] = None
+        if not (whole.ran_backwards or alone.ran_backwards):
+            break
+    return tuple(reading for reading in readings if reading != text)
 
 
-def _readings_of(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the texts that lie one layer below `text`, and whether each says something or is to be opened further."""
+def _open(text: str, mirrored: _Opener, layers: int) -> _Opened:
+    """Open the pieces of a text, those of each opener in what the one before it gave, layer by layer."""
+    is_said = ran_backwards = False
+    alone = ""
     glance = Glance.at(text)
-    for opener in _OPENERS:
-        pieces = opener.open(glance)
-        if not pieces:
-            continue
-        is_said = not opener.is_whole or any(is_language(piece.says) for piece in pieces)
-        yield normalise(_in_place(text, pieces)), is_said
-        if opener.is_whole:
-            yield normalise("\n".join(piece.says for piece in pieces)), is_said
+    for _ in range(layers):
+        outer = glance.text
+        for opener in (*_OPENERS, mirrored):
+            pieces = opener.open(glance)
+            if not pieces:
+                continue
+            is_said |= not opener.is_whole or any(is_language(piece.says) for piece in pieces)
+            ran_backwards |= opener is mirrored
+            if opener.is_whole and not alone:
+                alone = normalise("\n".join(piece.says for piece in pieces))
+            glance = Glance.at(normalise(_in_place(glance.text, pieces)))
+        if glance.text == outer:
+            break
+    return _Opened(glance.text, is_said, alone, ran_backwards)
 
 
 def _in_place(text: str, pieces: Sequence[Piece]) -> str:
