@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from guard.calibration import Memory
     from guard.release.contender import Contender
     from guard.release.gate import Gate
     from guard.release.margins import Margins
@@ -66,7 +67,9 @@ def gate(
 
     from guard.bundle import RECORDS, Bundle
     from guard.cli.interrupt import saying_when_interrupted
+    from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder, write_documents
+    from guard.errors import UsageError
     from guard.records import write_record
     from guard.release.contender import Contender
     from guard.release.document import gate_record
@@ -75,6 +78,8 @@ def gate(
     from guard.signing import read_private_key
     from guard.suites import load_suite
 
+    if key is not None and not record:
+        raise UsageError("--key signs the record, and --no-record leaves it out")
     allowed = Margins() if margins is None else read_margins(margins)
     signer = None if key is None else read_private_key(key)
     sides = (
@@ -86,8 +91,10 @@ def gate(
         claim_folder(out)
     if record:
         claim_folder(sides[0].bundle.path / RECORDS)
-    with saying_when_interrupted("raw scores so far are kept; the same command goes on from there"):
-        found = asyncio.run(_run(sides, loaded, allowed, limit, show_progress=not quiet))
+    memory = open_memory("scores are not kept")
+    kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
+    with saying_when_interrupted(f"{kept}; there is no verdict"):
+        found = asyncio.run(_run(sides, loaded, allowed, limit, memory, show_progress=not quiet))
     written = gate_record(found, dt.datetime.now(dt.UTC).replace(microsecond=0))
     document = orjson.dumps(written.document, option=orjson.OPT_INDENT_2).decode()
     if out is not None:
@@ -106,20 +113,19 @@ async def _run(
     suites: "Sequence[Suite]",
     margins: "Margins",
     limit: int | None,
+    memory: "Memory | None",
     *,
     show_progress: bool,
 ) -> "Gate":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    from guard.cli.memory import open_memory
     from guard.release.gate import run_gate
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars: dict[str, TaskID] = {}
     progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
-    memory = open_memory("scores are not kept")
     with progress:
 
         def advance(what: str, done: int, total: int) -> None:

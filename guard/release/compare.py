@@ -158,10 +158,10 @@ def _reason(
     if margin is None or verdict is None:
         return f"{may} by up to {_points(worst)}; no margin is set"
     if verdict == "holds":
-        return f"{may} by {_points(max(worst, 0.0))} at most, {_points(margin)} are allowed"
+        return f"{may} by {_points(max(worst, 0.0))} at most, {_allowed(margin)}"
     if verdict == "fails":
-        return f"{does} by {_points(least)} at least, {_points(margin)} are allowed"
-    said = f"{may} by up to {_points(worst)}, {_points(margin)} are allowed"
+        return f"{does} by {_points(least)} at least, {_allowed(margin)}"
+    said = f"{may} by up to {_points(worst)}, {_allowed(margin)}"
     needed = groups_needed(margin)
     return said if needed is None or n_groups >= needed else f"{said}; {n_groups} groups, {needed} are the least"
 
@@ -176,6 +176,10 @@ def groups_needed(margin: float) -> int | None:
 
 def _points(share: float) -> str:
     return f"{round(100 * share, 2):g} points"
+
+
+def _allowed(margin: float) -> str:
+    return "1 point is allowed" if round(100 * margin, 2) == 1 else f"{_points(margin)} are allowed"
 
 
 def _by_code(codes: Sequence[str]) -> str:

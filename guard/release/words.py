@@ -65,7 +65,7 @@ def margin(check: Check) -> str:
         return ""
     match check.unit:
         case "share":
-            return f"{100 * check.margin:g}"
+            return f"{100 * check.margin:g} pt"
         case "ratio":
             return f"× {check.margin:g}"
     return f"{check.margin:g}"

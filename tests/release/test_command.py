@@ -10,6 +10,7 @@ from guard.bundle import Bundle
 from guard.cli import app
 from guard.errors import GuardError
 from guard.records import GateState, gate_state, read_records
+from guard.signing import make_private_key, write_private_key
 from tests.release.conftest import Works
 from tests.release.made import moved_threshold
 
@@ -104,6 +105,7 @@ def test_record_is_left_out_on_demand(works: Works, candidate: Bundle, tmp_path:
         (["--suites", "few", "--margins", "nowhere.yaml"], "config_invalid", "nowhere.yaml: No such file or directory"),
         (["--suites", "few", "--candidate", "nowhere"], "bundle_invalid", "nowhere"),
         (["--suites", "few", "--key", "nowhere.pem"], "key_invalid", "nowhere.pem"),
+        (["--suites", "few", "--key", "k.pem", "--no-record"], "usage", "--key signs the record"),
         (["--suites", "few", "--out", "/dev/null/x"], "usage", "/dev/null/x: Not a directory"),
     ],
 )
@@ -137,3 +139,18 @@ def test_program_ends_with_two_on_bad_input(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: suite_invalid: ")
+
+
+def test_signed_pass_is_one_that_a_key_vouches_for(works: Works, candidate: Bundle, tmp_path: Path) -> None:
+    margins, file, key = tmp_path / "margins.yaml", tmp_path / "gate.pem", make_private_key()
+    margins.write_text(LAX)
+    write_private_key(key, file)
+
+    done = gate(
+        "--candidate", candidate.path, "--baseline", works.live.path, "--suites", works.folder / "few",
+        "--margins", margins, "--key", file,
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    assert gate_state(candidate, [key.public]) == GateState.PASSED_SIGNED
+    assert gate_state(candidate, [make_private_key().public]) == GateState.UNREADABLE

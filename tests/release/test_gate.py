@@ -1,6 +1,8 @@
 """Real cases: each candidate has one thing wrong with it, or nothing."""
 
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,14 +129,16 @@ async def test_known_scores_are_not_computed_again(works: Works) -> None:
     assert told == [48]
 
 
-async def test_limit_takes_whole_groups_and_larger_ones_hold_smaller_ones(works: Works) -> None:
+def test_limit_takes_whole_groups_and_the_same_ones_always(works: Works) -> None:
     suite = load_suite(works.folder / "few")
+    in_threes = [replace(pair, group=f"g{number // 3}") for number, pair in enumerate(suite.pairs)]
 
-    few, more = (narrowed(suite, suite.pairs, limit=limit) for limit in (10, 30))
+    taken = narrowed(suite, in_threes, limit=10)
 
-    assert (len(few.pairs), len(more.pairs)) == (10, 30)
-    assert set(few.pairs) < set(more.pairs)
-    assert few.digest != suite.digest
+    assert sorted(Counter(pair.group for pair in taken.pairs).values()) == [3, 3, 3]
+    assert taken == narrowed(suite, in_threes, limit=10)
+    assert set(taken.pairs) < set(narrowed(suite, in_threes, limit=30).pairs)
+    assert taken.digest != suite.digest
 
 
 async def test_suites_of_one_name_and_margins_for_none_are_bad_input(works: Works) -> None:
