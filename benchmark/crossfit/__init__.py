@@ -1,0 +1,1 @@
+"""Cross-fitted evaluation: limits promised on some groups of a suite, and what came out on the others."""
