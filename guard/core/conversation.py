@@ -1,7 +1,8 @@
 """What a request to an LLM says, whatever API it came through: turns, their pictures, and the pairs to judge.
 
 The caller writes the whole list, so all of it is judged: each turn once, and the last user turn once more together with
-what came before it, since a request may be split over turns. Formats (`guard.core.chat`) build a `Conversation`.
+what came before it, since a request may be split over turns, and once more with the user's own turns before it, since
+long answers would part them. Formats (`guard.core.chat`) build a `Conversation`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from guard.types import ImageInput, Pair
 
 # How much of the turns before is judged once more beside the last user turn. Each of them is judged in full on its own.
 HISTORY_CHARS = 2000
+# And how much of the user's own.
+USER_CHARS = 4000
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -66,18 +69,16 @@ class Conversation:
 def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> tuple[Pair, ...]:
     """Return the pairs that decide about a conversation: each turn, and the last user turn with its history.
 
-    Without a user turn the last one takes its place. A turn whose parts meet in the middle of a word is judged joined
-    as well. Turns in which there is nothing, and system turns unless `judge_system`, make no pair; the same pair is
-    returned once.
+    Without a user turn the last one takes its place. Where others speak between the user's turns, these make a pair of
+    their own. A turn whose parts meet in the middle of a word is judged joined as well. Turns in which there is
+    nothing, and system turns unless `judge_system`, make no pair; the same pair is returned once.
     """
     turns, context = (
         [turn for turn in given if not turn.is_empty and (judge_system or not turn.is_system)]
         for given in (conversation.turns, conversation.context)
     )
     pairs = [pair for turn in (*turns, *context) for pair in _pairs_of(turn)]
-    together = _with_history(turns)
-    if together is not None:
-        pairs.append(together)
+    pairs += [pair for pair in (_of_user(turns), _with_history(turns)) if pair is not None]
     # Pictures are told apart by place: hashing megabytes of base64 would cost more than a verdict from the cache.
     unique = {(pair.text, tuple(image.place for image in pair.images), pair.unjudged): pair for pair in pairs}
     return tuple(unique.values())
@@ -118,6 +119,15 @@ def _with_history(turns: Sequence[Turn]) -> Pair | None:
     after = (turn.text for turn in turns[last:])
     images = tuple(image for turn in turns for image in _seen(turn.images))
     return Pair("\n".join(text for text in (before, *after) if text), images)
+
+
+def _of_user(turns: Sequence[Turn]) -> Pair | None:
+    """Return what the user said in several turns with others in between, without what was said there and shown."""
+    places = [place for place, turn in enumerate(turns) if turn.role == "user"]
+    if len(places) < 2 or places[-1] - places[0] < len(places):
+        return None
+    said = "\n".join(turns[place].text for place in places)[-USER_CHARS:]
+    return Pair(said) if said.strip() else None
 
 
 def _seen(images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:

@@ -9,14 +9,18 @@ from dataclasses import replace
 from guard.core.disguise import further_readings
 from guard.types import PreparedPair, Scores
 
+# Of the writing of several frames together: what is longer is judged in full frame by frame.
+_JOINED_CHARS = 2000
+
 
 def readings_of(pair: PreparedPair) -> tuple[PreparedPair, ...]:
     """Return the pair as it stands, and once more for each further reading of its text and of the writing it shows.
 
-    Frames are the same in all of them. An ordinary pair is returned alone.
+    A sentence may be written over several frames: where two of them and more hold writing, it is read as one text as
+    well, beside the first of these frames. An ordinary pair is returned alone.
     """
     texts = (replace(pair, text=reading) for reading in further_readings(pair.text))
-    return (pair, *texts, *_with_writing_read(pair))
+    return (pair, *texts, *_with_writing_read(pair), *_with_writing_joined(pair))
 
 
 def most_unsafe(scores: Sequence[Scores]) -> Scores:
@@ -33,6 +37,17 @@ def most_unsafe(scores: Sequence[Scores]) -> Scores:
         text_alone=_highest(score.text_alone for score in scores),
         image_alone=_highest(score.image_alone for score in scores),
     )
+
+
+def _with_writing_joined(pair: PreparedPair) -> Iterator[PreparedPair]:
+    """Yield the first frame that holds writing with that of all frames, and once more for each further reading."""
+    writings = list(dict.fromkeys(filter(None, pair.ocr)))
+    if len(writings) < 2:
+        return
+    share = _JOINED_CHARS // len(writings)
+    joined = "\n".join(writing[:share] for writing in writings)
+    for writing in (joined, *further_readings(joined)):
+        yield replace(pair, frames=(pair.frames[pair.ocr.index(writings[0])],), ocr=(writing,))
 
 
 def _with_writing_read(pair: PreparedPair) -> Iterator[PreparedPair]:

@@ -74,7 +74,33 @@ async def test_reading_that_is_too_long_makes_the_text_unjudged() -> None:
 def test_writing_of_several_frames_is_read_in_each() -> None:
     pair = PreparedPair("hello", (FRAME, FRAME, FRAME), ("b0mb", "", "k1ll"))
 
-    assert [reading.ocr for reading in readings_of(pair)] == [("b0mb", "", "k1ll"), ("bomb", "", "kill")]
+    assert [reading.ocr for reading in readings_of(pair)][:2] == [("b0mb", "", "k1ll"), ("bomb", "", "kill")]
+
+
+def test_writing_of_several_frames_is_read_as_one_text_beside_the_first_of_them() -> None:
+    frames = (replace(FRAME, digest="plain"), FRAME, replace(FRAME, digest="other"))
+    pair = PreparedPair("hello", frames, ("", "how to make a", "bomb"))
+
+    assert readings_of(pair) == (pair, PreparedPair("hello", (FRAME,), ("how to make a\nbomb",)))
+
+
+def test_disguise_split_over_frames_is_read() -> None:
+    pair = PreparedPair("hello", (FRAME, FRAME), ("how to make a bo", "mb at home"))
+
+    assert ("how to make a bomb at home",) in [reading.ocr for reading in readings_of(pair)]
+
+
+def test_long_writing_in_one_frame_leaves_room_for_that_in_the_others() -> None:
+    pair = PreparedPair("hello", (FRAME, FRAME), ("word " * 10_000, "and kill him"))
+
+    assert readings_of(pair)[-1].ocr[0].endswith("\nand kill him")
+    assert len(readings_of(pair)[-1].ocr[0]) < 2_000
+
+
+def test_same_writing_in_several_frames_is_read_once() -> None:
+    pair = PreparedPair("hello", (FRAME, FRAME), ("good morning", "good morning"))
+
+    assert readings_of(pair) == (pair,)
 
 
 def test_most_unsafe_takes_the_highest_of_each_score() -> None:
