@@ -216,6 +216,7 @@ class Settings(Section):
         return self
 
 
+_MOST_KEY_CHARS = 60  # of a key, in a message
 _BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
 
 
@@ -275,6 +276,12 @@ def parse_settings(document: object, *, source: str) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         # "[key]" is Pydantic's word for: it is the key that is wrong, not its value.
-        place = ".".join(str(part) for part in first["loc"] if part != "[key]") or "top level"
+        place = ".".join(_part(part) for part in first["loc"] if part != "[key]") or "top level"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise ConfigInvalid(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}{more}") from error
+
+
+def _part(part: int | str) -> str:
+    """Return a key or an index as a message may show it: one line, whatever was written."""
+    shown = str(part)[:_MOST_KEY_CHARS]
+    return shown if shown.isprintable() else ascii(shown)

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.core.policy import NOTHING_TO_JUDGE, Policy, decide, strictest
 from guard.core.rules import Rules
@@ -141,6 +143,47 @@ def test_unjudged_outweighs_safe_when_both_pass() -> None:
 
 def test_among_equals_the_higher_probability_is_shown() -> None:
     assert strictest([_decide(Assessment(scores(0.2))), _decide(Assessment(scores(0.3)))]).probability == 0.3
+
+
+_ACTIONS = st.sampled_from(list(Action))
+_FALLBACKS = st.sampled_from([Action.BLOCK, Action.ALLOW])
+_STEPS = st.integers(0, 10).map(lambda step: step / 10)
+_ASSESSMENTS = st.one_of(
+    st.builds(Assessment, st.builds(scores, _STEPS), code=st.sampled_from([None, "image_rejected"])),
+    st.builds(
+        Assessment,
+        st.none(),
+        code=st.just("scorer_failed"),
+        failed=st.booleans(),
+        also_unjudged=st.booleans(),
+    ),
+)
+
+
+@given(_ASSESSMENTS, _STEPS, _STEPS, _ACTIONS, _FALLBACKS, _FALLBACKS)
+def test_raising_the_threshold_never_makes_a_decision_stricter_whatever_failed(
+    assessment: Assessment, first: float, second: float, unsafe: Action, on_error: Action, on_unjudged: Action
+) -> None:
+    policy = replace(POLICY, rules=Rules(unsafe_action=unsafe), on_error=on_error, on_unjudged=on_unjudged)
+    low, high = sorted((first, second))
+
+    stricter = _decide(assessment, replace(policy, threshold=low)).intended
+    laxer = _decide(assessment, replace(policy, threshold=high)).intended
+
+    assert laxer.strictness <= stricter.strictness
+
+
+@given(_ASSESSMENTS, _STEPS, _ACTIONS, _ACTIONS, _FALLBACKS)
+def test_stricter_action_never_makes_a_decision_more_lenient_whatever_failed(
+    assessment: Assessment, threshold: float, first: Action, second: Action, fallback: Action
+) -> None:
+    policy = replace(POLICY, threshold=threshold, on_error=fallback, on_unjudged=fallback)
+    lax, strict = sorted((first, second), key=lambda action: action.strictness)
+
+    laxer = _decide(assessment, replace(policy, rules=Rules(unsafe_action=lax))).intended
+    stricter = _decide(assessment, replace(policy, rules=Rules(unsafe_action=strict))).intended
+
+    assert stricter.strictness >= laxer.strictness
 
 
 def test_no_decisions_are_a_fault() -> None:
