@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typer.testing import CliRunner, Result
 from guard.bundle import Bundle
 from guard.cli import app
 from guard.errors import GuardError
-from guard.records import GateState, gate_state, read_records
+from guard.records import GateState, Record, gate_state, read_records, write_record
 from guard.signing import make_private_key, write_private_key
 from tests.release.conftest import Works
 from tests.release.made import moved_threshold
@@ -139,6 +140,23 @@ def test_program_ends_with_two_on_bad_input(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: suite_invalid: ")
+
+
+def test_candidate_that_failed_its_last_gate_is_measured_again_without_a_word(
+    works: Works, candidate: Bundle, tmp_path: Path
+) -> None:
+    margins = tmp_path / "margins.yaml"
+    margins.write_text(LAX)
+    long_ago = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    write_record(candidate, Record(candidate.digest, works.live.digest, "failed", long_ago, {}))
+
+    done = gate(
+        "--candidate", candidate.path, "--baseline", works.live.path, "--suites", works.folder / "few",
+        "--margins", margins, "--quiet",
+    )  # fmt: skip
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert gate_state(candidate) == GateState.PASSED
 
 
 def test_signed_pass_is_one_that_a_key_vouches_for(works: Works, candidate: Bundle, tmp_path: Path) -> None:
