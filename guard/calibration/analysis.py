@@ -25,6 +25,7 @@ from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
 from guard.stats.measures import auc, share_at_or_above
 from guard.stats.reliability import Reliability, reliability
+from guard.suites import Suite
 
 Floats = NDArray[np.float64]
 
@@ -155,6 +156,23 @@ def _check(scored: Scored) -> None:
         raise CalibrationInvalid(f"{np.count_nonzero(~np.isfinite(scored.scores))} scores are not finite")
     if scored.unsafe.all() or not scored.unsafe.any():
         raise CalibrationInvalid(f"all {len(scored.pairs)} pairs have one label; a calibration needs both")
+    _refuse_shared_pictures(scored.suite)
+
+
+def _refuse_shared_pictures(suite: Suite) -> None:
+    """Raise CalibrationInvalid where a picture stands in both halves: one would be fitted on what the other proves.
+
+    The loaders join such groups, so this catches suites that were put together by other means.
+    """
+    second = in_second_half([pair.group for pair in suite.pairs])
+    halves: dict[str, tuple[str, bool]] = {}
+    for pair, is_b in zip(suite.pairs, second.tolist(), strict=True):
+        for picture in pair.pictures:
+            other, was_b = halves.setdefault(picture.sha256, (pair.id, is_b))
+            if was_b != is_b:
+                raise CalibrationInvalid(
+                    f"pairs {other!r} and {pair.id!r} show one picture, but their groups stand in different halves"
+                )
 
 
 def _half(scored: Scored, rows: NDArray[np.bool_]) -> Half:

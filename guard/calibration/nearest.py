@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import compress
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.special import logit
 
@@ -40,10 +41,9 @@ def nearest(analysis: Analysis, threshold: float, *, with_pictures: bool) -> tup
     second = in_second_half(analysis.scored.groups)
     pairs = list(compress(analysis.scored.pairs, second))
     probabilities = analysis.probabilities[second]
-    with np.errstate(divide="ignore"):
-        gaps = np.abs(logit(probabilities) - logit(threshold))
+    gaps = np.abs(_log_odds(probabilities) - _log_odds(threshold))
     found: dict[str, Near] = {}
-    for row in np.argsort(np.nan_to_num(gaps, nan=0.0), kind="stable").tolist():
+    for row in np.argsort(gaps, kind="stable").tolist():
         pair, probability = pairs[row], float(probabilities[row])
         if pair.group not in found:
             shown = (thumbnail(picture) for picture in pair.pictures) if with_pictures else ()
@@ -51,6 +51,12 @@ def nearest(analysis: Analysis, threshold: float, *, with_pictures: bool) -> tup
         if len(found) == _MOST:
             break
     return tuple(sorted(found.values(), key=lambda near: -near.probability))
+
+
+def _log_odds(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return finite log odds: a threshold may be 1."""
+    rounding = np.finfo(np.float64).eps
+    return np.asarray(logit(np.clip(probabilities, rounding, 1 - rounding)), dtype=np.float64)
 
 
 def thumbnail(picture: Picture) -> str | None:

@@ -92,8 +92,8 @@ def _points(analysis: Analysis) -> list[_Point]:
 
 
 def _shown(points: Sequence[_Point]) -> _Point:
-    """Return the point whose slices are shown: useful and certified before certified, before the default one."""
-    return min(points, key=lambda p: (p.kind != "certified", not p.is_certified, p.name != DEFAULT_POINT))
+    """Return the point whose slices are shown: one that is certified and of use, or else the default one."""
+    return min(points, key=lambda p: (p.kind != "certified", p.name != DEFAULT_POINT))
 
 
 def _short(sentences: Sequence[str]) -> str:
