@@ -1,1 +1,1 @@
-"""Statistics, pure: calibrators, certified thresholds, group bootstrap, measures."""
+"""Statistics, pure: calibrators, certified thresholds, bands, group bootstrap, measures, paired comparisons."""
