@@ -25,7 +25,7 @@ from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
 from guard.stats.measures import auc, share_at_or_above
 from guard.stats.reliability import Reliability, reliability
-from guard.suites import Suite
+from guard.suites import StoredPicture, Suite
 
 Floats = NDArray[np.float64]
 
@@ -168,6 +168,8 @@ def _refuse_shared_pictures(suite: Suite) -> None:
     halves: dict[str, tuple[str, bool]] = {}
     for pair, is_b in zip(suite.pairs, second.tolist(), strict=True):
         for picture in pair.pictures:
+            if not isinstance(picture, StoredPicture):  # the grey ones of a control are alike
+                continue
             other, was_b = halves.setdefault(picture.sha256, (pair.id, is_b))
             if was_b != is_b:
                 raise CalibrationInvalid(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guard.bundle import Bundle, digest_file
+from guard.bundle import Bundle
 from guard.calibration import Declaration, Scored, analyse
 from guard.calibration.charts import histogram_chart
 from guard.calibration.looks import Look, take_look
@@ -27,11 +27,15 @@ def page(scored: Scored, bundle: Bundle, *limits: float, with_pictures: bool = T
 
 def pictured(scored: Scored, folder: Path) -> Scored:
     """Return the pairs with a picture each, every second one of them damaged."""
-    Image.new("RGB", (600, 300), (10, 200, 30)).save(folder / "good.png")
-    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    known = [StoredPicture(folder / name, digest_file(folder / name).sha256) for name in ("good.png", "bad.png")]
-    pairs = tuple(replace(pair, pictures=(known[number % 2],)) for number, pair in enumerate(scored.pairs))
-    return replace(scored, suite=make_suite(pairs), pairs=pairs)
+    pairs = []
+    for number, pair in enumerate(scored.pairs):
+        path = folder / f"{number}.png"
+        if number % 2:
+            path.write_bytes(b"\x89PNG\r\n\x1a\n" + str(number).encode())
+        else:
+            Image.new("RGB", (600, 300), (10, 200, number % 256)).save(path)
+        pairs.append(replace(pair, pictures=(StoredPicture(path, f"{number:064}"),)))
+    return replace(scored, suite=make_suite(pairs), pairs=tuple(pairs))
 
 
 def test_summary_counts_in_a_thousand_requests(bundle: Bundle) -> None:

@@ -36,25 +36,35 @@ def _anchor(number: int) -> LabelledPair:
 ANCHORS = Anchors(tuple(map(_anchor, range(60))), tuple(map(_anchor, range(60, 160))))
 
 
+Pictures = list[StoredPicture]
+
+
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredPicture]:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    """Return a picture for each pair, no two alike: green for every other two."""
     folder = tmp_path_factory.mktemp("pictures")
-    found = {}
-    for name, colour in (("green", (20, 200, 20)), ("grey", (128, 128, 128))):
-        Image.new("RGB", (40, 40), colour).save(folder / f"{name}.png")
-        found[name] = StoredPicture(folder / f"{name}.png", digest_file(folder / f"{name}.png").sha256)
+    found = []
+    for number in range(N):
+        image = Image.new("RGB", (40, 40), (20, 200, 20) if _is_green(number) else (128, 128, 128))
+        image.putpixel((0, 0), (number, 0, 0))
+        path = folder / f"{number}.png"
+        image.save(path)
+        found.append(StoredPicture(path, digest_file(path).sha256))
     return found
 
 
-def suite_of(pictures: dict[str, StoredPicture], is_unsafe: Callable[[bool, bool], bool]) -> Suite:
+def _is_green(number: int) -> bool:
+    return number // 2 % 2 == 0
+
+
+def suite_of(pictures: Pictures, is_unsafe: Callable[[bool, bool], bool]) -> Suite:
     """Return pairs of {cat, weather} and {green, grey}, and their label by whether it is a cat, and green."""
     pairs = []
     for number in range(N):
-        cat, green = number % 2 == 0, number // 2 % 2 == 0
+        cat, green = number % 2 == 0, _is_green(number)
         label = Label.UNSAFE if is_unsafe(cat, green) else Label.SAFE
         text = f"{'cat' if cat else 'weather'} {number}"
-        shown = (pictures["green" if green else "grey"],)
-        pairs.append(LabelledPair(f"pair {number}", text, shown, label, f"group {number}", label.value))
+        pairs.append(LabelledPair(f"pair {number}", text, (pictures[number],), label, f"group {number}", label.value))
     return make_suite(pairs)
 
 
@@ -63,7 +73,7 @@ def run(bundle: Bundle, suite: Suite, folder: Path, anchors: Anchors = ANCHORS) 
 
 
 @pytest.fixture(scope="module")
-def worded(bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+def worded(bundle: Bundle, pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
     """A guard adapted to labels that follow the wording."""
     return run(bundle, suite_of(pictures, lambda cat, green: cat), tmp_path_factory.mktemp("worded"))
 
@@ -81,9 +91,7 @@ def test_labels_that_follow_the_wording_are_learned_and_said_to_be(worded: Adapt
     json.dumps(adaptation.document())
 
 
-def test_labels_that_need_both_halves_are_no_blind_gain(
-    bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path: Path
-) -> None:
+def test_labels_that_need_both_halves_are_no_blind_gain(bundle: Bundle, pictures: Pictures, tmp_path: Path) -> None:
     adaptation = run(bundle, suite_of(pictures, lambda cat, green: cat and green), tmp_path).adaptation
 
     assert adaptation.refusal is None
@@ -146,9 +154,7 @@ def test_certificates_of_an_adapted_bundle_count_half_b_alone(worded: Adapted, t
     assert "shuffled pictures" in html
 
 
-def test_labels_that_nothing_explains_are_refused(
-    bundle: Bundle, pictures: dict[str, StoredPicture], tmp_path: Path
-) -> None:
+def test_labels_that_nothing_explains_are_refused(bundle: Bundle, pictures: Pictures, tmp_path: Path) -> None:
     suite = suite_of(pictures, lambda cat, green: cat)
     labels = np.random.default_rng(3).permutation(N) % 2 == 0
     pairs = tuple(
