@@ -42,7 +42,7 @@ _LINE = re.compile(rf"{_SYMBOL}+={{0,2}}")
 _BASE32 = re.compile(r"(?<![A-Za-z0-9])[A-Z2-7]{16,}(?![A-Za-z0-9])")
 _PAIR = r"(?:0x|\\x)?[0-9a-fA-F]{2}"
 _HEX = re.compile(rf"(?<![0-9A-Za-z]){_PAIR}(?:[ :,;-]{{0,2}}{_PAIR}){{3,}}(?![0-9A-Za-z])")
-_BINARY = re.compile(r"(?<![0-9])[01]{7,}(?:[ ,]{1,2}[01]{7,})*(?![0-9])")
+_BINARY = re.compile(r"(?<![0-9])(?:0b)?[01]{7,}(?:[ ,]{1,2}(?:0b)?[01]{7,})*(?![0-9])")
 _DECIMAL = re.compile(r"(?<![0-9])[0-9]{2,3}(?:[ ,;]{1,2}[0-9]{2,3}){3,}(?![0-9])")
 _NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
 
@@ -61,9 +61,10 @@ _LEAST_DIGITS = 4
 _LEAST_SYMBOLS = 6
 
 _ESCAPE = re.compile(
-    r"(?:%[0-9a-fA-F]{2})+|&#(?:[0-9]{2,7}|[xX][0-9a-fA-F]{2,6});?"
+    r"(?:%(?:25)*[0-9a-fA-F]{2})+|(?:=[0-9A-F]{2}){2,}|&(?:amp;)*#(?:[0-9]{2,7}|[xX][0-9a-fA-F]{2,6});?"
     r"|\\u\{[0-9a-fA-F]{2,6}\}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|(?:\\x[0-9a-fA-F]{2})+|[uU]\+[0-9a-fA-F]{4,5}"
 )
+_TWICE = re.compile(r"%(?:25)+(?=[0-9a-fA-F]{2})")
 _LETTER = re.compile(r"[^\W\d_]")
 # No encoder escapes letters of ASCII, and so many of them no typist.
 _LEAST_ESCAPED = 3
@@ -85,12 +86,12 @@ def encoded_bytes(glance: Glance) -> list[Piece]:
 
 
 def escaped_letters(glance: Glance) -> list[Piece]:
-    r"""Return what lies between the first and the last escape of a text, unescaped: `%68`, `&#104;`, `\u0068`, `\x68`.
+    r"""Return what lies between the first and the last escape of a text, unescaped: `%68`, `=68`, `&#104;`, `\x68`.
 
     Empty unless letters are escaped, which need it nowhere: `&amp;` and the `%20` of an address hide nothing.
     """
     text = glance.text
-    if not any(mark in text for mark in ("%", "&#", "\\", "U+", "u+")):
+    if not any(mark in text for mark in ("%", "&", "=", "\\", "U+", "u+")):
         return []
     found = list(_ESCAPE.finditer(text))
     if not found:
@@ -110,7 +111,7 @@ def escaped_letters(glance: Glance) -> list[Piece]:
 def _find_base64(text: str) -> Iterator[Piece]:
     for match in _BASE64.finditer(text):
         lines = [(match.start() + line.start(), line[0]) for line in _LINE.finditer(match[0])]
-        pieces = [Piece(start, start + len(line), says) for start, line in lines if (says := _say_base64(line))]
+        pieces = [Piece(start, start + len(line), says) for start, line in lines if (says := say_base64(line))]
         whole = _PRINTABLE.fullmatch(_decode64("".join(line.rstrip("=") for _, line in lines).translate(_URL_SAFE)))
         if len(lines) > 1 and whole is not None:
             says = whole[0].decode(errors="ignore")
@@ -120,7 +121,8 @@ def _find_base64(text: str) -> Iterator[Piece]:
         yield from pieces
 
 
-def _say_base64(run: str) -> str:
+def say_base64(run: str) -> str:
+    """Return the printable text in a run of base64, "" where there is none."""
     # Words, paths, slugs and hashes have one case; letters of ASCII in base64 have both.
     if run.islower() or run.isupper() or run[1:].islower():
         return ""
@@ -128,7 +130,7 @@ def _say_base64(run: str) -> str:
     # A name may stand right before it, in symbols of the same alphabet.
     for skipped in range(4 if len(symbols) > _SURE_BYTES else 1):
         if not skipped or _SURE.search(_decode64(symbols[skipped : skipped + _PROBED])):
-            says = _say(_decode64(symbols[skipped:]))
+            says = printable(_decode64(symbols[skipped:]))
             if says:
                 return says
     return ""
@@ -142,7 +144,7 @@ def _decode64(symbols: str) -> bytes:
 def _find_base32(text: str) -> Iterator[Piece]:
     for match in _BASE32.finditer(text):
         symbols = match[0][: len(match[0]) // 8 * 8 + {0: 0, 2: 2, 4: 4, 5: 5, 7: 7}.get(len(match[0]) % 8, 0)]
-        says = _say(base64.b32decode(symbols + "=" * (-len(symbols) % 8)))
+        says = printable(base64.b32decode(symbols + "=" * (-len(symbols) % 8)))
         if says:
             yield Piece(match.start(), match.end(), says)
 
@@ -150,7 +152,7 @@ def _find_base32(text: str) -> Iterator[Piece]:
 def _find_numbers(text: str) -> Iterator[Piece]:
     for pattern, to_bytes in _NUMBERS:
         for match in pattern.finditer(text):
-            says = _say(to_bytes(match[0]))
+            says = printable(to_bytes(match[0]))
             if says:
                 yield Piece(match.start(), match.end(), says)
 
@@ -161,7 +163,7 @@ def _from_hex(run: str) -> bytes:
 
 def _from_binary(run: str) -> bytes:
     letters = []
-    for group in re.findall("[01]+", run):
+    for group in re.findall("[01]{7,}", run):
         size = 7 if len(group) % 8 and len(group) % 7 == 0 else 8
         letters += [int(group[at : at + size], 2) for at in range(0, len(group), size)]
     return bytes(letters)
@@ -171,7 +173,7 @@ def _from_decimal(run: str) -> bytes:
     return bytes(min(int(number), 255) for number in re.findall("[0-9]+", run))
 
 
-def _say(data: bytes) -> str:
+def printable(data: bytes) -> str:
     """Return the text in some bytes: all of them, or what stands readable among noise; "" where there is none."""
     # UTF-16 of ASCII is ASCII and zeros.
     if 3 * data.count(0) >= len(data):
@@ -185,10 +187,10 @@ def _say(data: bytes) -> str:
 
 def _unescape(match: re.Match[str]) -> str:
     escape = match[0]
-    if escape[0] == "%":
-        return unquote(escape)
+    if escape[0] in "%=":
+        return unquote(_TWICE.sub("%", escape).replace("=", "%"))
     if escape[0] == "&":
-        return html.unescape(escape)
+        return html.unescape(escape.replace("amp;", ""))
     if escape[1] == "x":
         return bytes.fromhex(escape.replace("\\x", "")).decode(errors="replace")
     point = int(escape[2:].strip("{}"), 16)

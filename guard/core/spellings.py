@@ -36,7 +36,7 @@ _MOST_WAYS = 32
 _ENOUGH = 2
 _PLENTY = 3  # words with signs in a text in which lone digits are words as well
 
-_APART = r"[\s.\-_*·•|/,+~'’]{1,3}"
+_APART = r"[\W_]{1,4}"
 _LONE = r"[^\W_]"
 # Behind every letter but the last one stands no letter: wherever the last one fails, the one before it does not.
 _SPREAD = re.compile(rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})")
@@ -48,6 +48,8 @@ _HALVES = (_BEGINNINGS | {word[at:] for word in WORDS for at in range(1, len(wor
 _MOST_PARTS = 4
 _TEAR = re.compile(r"[\s.\-_*·•|/+~]{1,3}")
 _LEAST_GLUED = 14
+_CAPITALS = re.compile(r"[A-Z][a-z]*")
+_LEAST_CAPITALS = 6  # names in code have fewer
 _MOST_WORDS_OF_ONE = 3
 _LEAST_LISTED = 0.95  # of its letters
 _LEAST_MEAN = 2.5  # letters a word: "class if i cat i on" has fewer
@@ -111,7 +113,11 @@ def words_parted(glance: Glance) -> list[Piece]:
     pieces = []
     for match in _LETTERS.finditer(glance.text):
         run = match[0]
-        if len(run) >= _LEAST_GLUED and (run[1:].islower() or run.isupper()):
+        capitals = _CAPITALS.findall(run)
+        if len(capitals) >= _LEAST_CAPITALS and not run.isupper():
+            if sum(len(word) for word in capitals if word.lower() in WORDS) >= _LEAST_LISTED * len(run):
+                pieces.append(Piece(match.start(), match.end(), " ".join(capitals)))
+        elif len(run) >= _LEAST_GLUED and (run[1:].islower() or run.isupper()):
             words = split_words(run)
             listed = sum(len(word) for word in words if word in WORDS)
             # Long words are made of three listed ones at most ("notwithstanding"), but for their ends.
