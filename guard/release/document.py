@@ -37,7 +37,7 @@ def gate_document(gate: Gate, created: dt.datetime) -> Document:
         "created": created.isoformat(),
         "candidate": _contender(gate.candidate),
         "baseline": _contender(gate.baseline),
-        "suites": [_suite(suite) for suite in gate.suites],
+        "suites": [_suite(suite, gate) for suite in gate.suites],
         "margins": _margins(gate.margins),
         "checks": [_check(check) for check in gate.checks],
         "machine": _machine(),
@@ -61,12 +61,13 @@ def _margins(margins: Margins) -> Document:
     return {**margins.model_dump(mode="json"), "suites": own}
 
 
-def _suite(suite: Suite) -> Document:
+def _suite(suite: Suite, gate: Gate) -> Document:
     return {
         "name": suite.name,
         "format": suite.kind,
         "sha256": suite.digest,
         "n": len(suite.pairs),
+        "n_given": gate.given.get(suite.name, len(suite.pairs)),
         "n_groups": len({pair.group for pair in suite.pairs}),
         "missing_pictures": len(suite.missing_pictures),
     }

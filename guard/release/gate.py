@@ -9,7 +9,7 @@ probability that this check errs, so nothing has to be corrected for their numbe
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,9 +40,10 @@ class Gate:
 
     candidate: Contender
     baseline: Contender
-    suites: tuple[Suite, ...]
+    suites: tuple[Suite, ...]  # as they were run
     margins: Margins
     checks: tuple[Check, ...]
+    given: Mapping[str, int] = field(default_factory=dict)  # pairs of each suite before thinning and limit, by name
 
     @property
     def outcome(self) -> Outcome:
@@ -75,6 +76,7 @@ async def run_gate(
         UsageError: no suite, or two of one name.
         ConfigInvalid: the margins name a suite or split that is not there, or a bundle cannot be opened.
     """
+    given = {suite.name: len(suite.pairs) for suite in suites}
     suites = _checked(suites, margins, limit)
     checks: list[Check] = []
     async with AsyncExitStack() as opened:
@@ -104,7 +106,7 @@ async def run_gate(
         checks += await check_latency(timed, candidate.bundle, baseline.bundle, margins, on_progress)
     if margins.memory is not None:
         checks.append(check_memory(candidate.bundle, baseline.bundle, margins, on_progress))
-    return Gate(candidate, baseline, tuple(suites), margins, tuple(checks))
+    return Gate(candidate, baseline, tuple(suites), margins, tuple(checks), given)
 
 
 @dataclass(frozen=True, slots=True)

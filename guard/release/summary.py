@@ -23,7 +23,7 @@ def to_terminal(gate: Gate) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"{mine.bundle.label} ({mine.point} at {mine.threshold:.4g}) against the baseline"),
         Text(f"{theirs.bundle.label} ({theirs.point} at {theirs.threshold:.4g}), on"),
-        *(Text(f"  {_about(suite)}") for suite in gate.suites),
+        *(Text(f"  {_about(suite, gate)}") for suite in gate.suites),
         Text(),
     ]
     for kind, checks in _by_kind(gate):
@@ -49,7 +49,7 @@ def to_markdown(gate: Gate) -> str:
         f"## Release gate: {OUTCOMES[gate.outcome]}",
         f"Candidate `{mine.bundle.label}` ({mine.bundle.digest[:12]}, {mine.point} at {mine.threshold:.4g}) against "
         f"`{theirs.bundle.label}` ({theirs.bundle.digest[:12]}, {theirs.point} at {theirs.threshold:.4g}), on "
-        + "; ".join(map(_about, gate.suites))
+        + "; ".join(_about(suite, gate) for suite in gate.suites)
         + ".",
     ]
     opened = _open(gate)
@@ -71,8 +71,10 @@ def to_markdown(gate: Gate) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _about(suite: Suite) -> str:
-    return f"{suite.name}: {len(suite.pairs):,} pairs in {len({pair.group for pair in suite.pairs}):,} groups"
+def _about(suite: Suite, gate: Gate) -> str:
+    n, given = len(suite.pairs), gate.given.get(suite.name, len(suite.pairs))
+    of = "" if n == given else f" of {given:,}"
+    return f"{suite.name}: {n:,}{of} pairs in {len({pair.group for pair in suite.pairs}):,} groups"
 
 
 def _by_kind(gate: Gate) -> list[tuple[Kind, list[Check]]]:

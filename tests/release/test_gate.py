@@ -1,5 +1,7 @@
 """Real cases: each candidate has one thing wrong with it, or nothing."""
 
+import datetime as dt
+import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -11,11 +13,14 @@ import pytest
 from guard.calibration import Memory
 from guard.errors import ConfigInvalid, UsageError
 from guard.release.contender import Contender
+from guard.release.document import gate_document
 from guard.release.gate import Gate, run_gate
 from guard.release.margins import Margins, PlaceMargins
 from guard.release.pool import narrowed
 from guard.release.scoring import PICTURE_GONE, Scoring
+from guard.release.summary import to_markdown
 from guard.stats.calibrators import to_probability
+from guard.stats.draws import thinned
 from guard.suites import load_suite
 from tests.release.conftest import QUICK, Works
 from tests.release.made import blind, draw_suite, moved_threshold, swapped_tokenizer
@@ -139,6 +144,26 @@ def test_limit_takes_whole_groups_and_the_same_ones_always(works: Works) -> None
     assert taken == narrowed(suite, in_threes, limit=10)
     assert set(taken.pairs) < set(narrowed(suite, in_threes, limit=30).pairs)
     assert taken.digest != suite.digest
+
+
+async def test_pairs_left_out_for_equal_sampling_and_by_the_limit_are_told(works: Works, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (works.folder / "texts" / "records.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["sampling_probability"] = (1.0, 0.1)[number % 2]
+    (tmp_path / "uneven.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    live, suite = Contender.of("baseline", works.live, "balanced"), load_suite(tmp_path / "uneven.jsonl")
+    margins = QUICK.model_copy(update={"robustness": None})
+
+    gate = await run_gate(live, live, [suite], margins)
+    cut = await run_gate(live, live, [suite], margins, limit=20)
+
+    assert len(gate.suites[0].pairs) == np.count_nonzero(
+        thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
+    )
+    assert (gate.given["uneven"], len(cut.suites[0].pairs)) == (240, 20)
+    document = json.loads(json.dumps(gate_document(cut, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))))
+    assert [(suite["n"], suite["n_given"]) for suite in document["suites"]] == [(20, 240)]
+    assert "uneven: 20 of 240 pairs in 20 groups" in to_markdown(cut)
 
 
 async def test_suites_of_one_name_and_margins_for_none_are_bad_input(works: Works) -> None:
