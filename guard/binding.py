@@ -12,7 +12,6 @@ import orjson
 
 from guard.manifest import Binding, Device, Manifest
 
-_PROSE = (".md", ".html", ".json", ".txt")
 _GPU = "_gpu.onnx"
 
 
@@ -55,7 +54,7 @@ def mismatches(binding: Binding | None, manifest: Manifest, device: Device = "cp
 
 def _graphs(manifest: Manifest, device: Device) -> str:
     """Return the digest of the graphs that run on a device, and of all that they may read their weights from."""
-    names = {name for name in manifest.files if name != "tokenizer.json" and not name.endswith(_PROSE)}
+    names = set(manifest.graph_files)
     for own in {name for name in names if name.endswith(_GPU)}:
         names.discard(own if device == "cpu" else own.replace(_GPU, ".onnx"))
     return _digest([[name, manifest.files[name].sha256] for name in sorted(names)])

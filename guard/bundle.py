@@ -29,6 +29,7 @@ import orjson
 from pydantic import ValidationError
 
 from guard.errors import BundleInvalid
+from guard.graph_files import files_read_by
 from guard.manifest import FileEntry, Manifest
 from guard.plain_files import open_plain, read_plain
 
@@ -72,6 +73,7 @@ class Bundle:
         _refuse_unnamed(folder, manifest)
         for name, entry in manifest.files.items():
             _verify_file(folder / name, entry)
+        _refuse_other_weights(folder, manifest)
         return cls(path=folder, manifest=manifest, digest=hashlib.sha256(raw).hexdigest())
 
     def read_names(self) -> tuple[str, ...]:
@@ -158,6 +160,14 @@ def _refuse_unnamed(folder: Path, manifest: Manifest) -> None:
         name = path.name
         if name not in manifest.files and name not in _OUTSIDE and not name.startswith("."):
             raise BundleInvalid(f"{path}: not in the manifest")
+
+
+def _refuse_other_weights(folder: Path, manifest: Manifest) -> None:
+    """Raise BundleInvalid for a graph that reads a file beyond those whose digests bind it: hidden, or in a folder."""
+    for name in sorted(manifest.graph_files):
+        if name.endswith(".onnx"):
+            for read in sorted(files_read_by(folder / name) - manifest.graph_files):
+                raise BundleInvalid(f"{folder / name}: reads weights from {read[:60]!r}, not a file for weights here")
 
 
 def _verify_file(path: Path, entry: FileEntry) -> None:

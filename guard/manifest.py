@@ -24,6 +24,7 @@ REQUIRED_FILES = ("text.onnx", "vision.onnx", "tokenizer.json", "names.txt", "ca
 # One plain file in the bundle's own folder: no path, no hidden file, nothing that a shell or a terminal would read.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = frozenset({"manifest.json", "manifest.sig", "records"})
+_PROSE = (".md", ".html", ".json", ".txt")  # the tokenizer and the names among them are bound on their own
 _MOST_FILES = 100
 _MOST_FILE_BYTES = 20_000_000_000  # reading more at each start would take minutes
 _MOST_TOKENIZER_BYTES = 200_000_000  # it is read into memory, several times over
@@ -176,6 +177,11 @@ class Manifest(_Part):
     operating_points: Mapping[Printed, OperatingPoint]
     adapted: Adaptation | None = None
     files: Mapping[str, FileEntry]
+
+    @property
+    def graph_files(self) -> frozenset[str]:
+        """The graphs, and all files that they may read their weights from."""
+        return frozenset(name for name in self.files if not name.endswith(_PROSE))
 
     @field_validator("format", mode="before")
     @classmethod

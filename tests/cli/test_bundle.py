@@ -134,6 +134,10 @@ def _link_to_nowhere(parts: Path, bundle: Bundle) -> None:
     (parts / "more.weights").symlink_to("nowhere")
 
 
+def _no_graph(parts: Path, bundle: Bundle) -> None:
+    (parts / "text.onnx").write_bytes(b"not a graph")
+
+
 def _folder(parts: Path, bundle: Bundle) -> None:
     (parts / "weights").mkdir()
 
@@ -149,6 +153,7 @@ def _odd_name(parts: Path, bundle: Bundle) -> None:
         (_no_tokenizer, "bundle_invalid", "files lacks tokenizer.json"),
         (_link, "bundle_invalid", "text.onnx: is a link"),
         (_link_to_nowhere, "bundle_invalid", "more.weights: is a link"),
+        (_no_graph, "bundle_invalid", "text.onnx: cannot be loaded: not an ONNX graph"),
         (_folder, "bundle_invalid", "weights: not a plain file"),
         (_odd_name, "bundle_invalid", "'my weights.bin', which no file of a bundle is called"),
         (_spec(colour="red"), "bundle_invalid", "spec.yaml: colour: Extra inputs are not permitted"),
@@ -199,7 +204,7 @@ def test_bundle_is_not_built_over_files_nor_into_its_own_parts(run: Run, parts: 
 
 
 def test_built_bundle_whose_graphs_do_not_run_is_a_no(run: Run, parts: Path, tmp_path: Path) -> None:
-    (parts / "text.onnx").write_bytes(b"not a graph")
+    shutil.copyfile(parts / "vision.onnx", parts / "text.onnx")
 
     code, out, _ = run("build", parts, "--out", tmp_path / "built", "--json")
 
