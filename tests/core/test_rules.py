@@ -115,6 +115,16 @@ def test_of_equal_actions_the_threshold_of_the_policy_is_shown() -> None:
     assert decision.cause is Cause.TEXT
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_equal_rules_the_likelier_category_is_shown_in_whatever_order(turn: int) -> None:
+    both = (Rule("violence", BLOCK, 0.3), Rule("crime", BLOCK, 0.2))[::turn]
+    attacks = (Rule("injection", BLOCK, 0.1),)
+
+    hit = _hit(Rules(categories=both, attacks=attacks), 0.1, {"violence": 0.6, "crime": 0.7}, {"injection": 0.9})
+
+    assert hit == Hit(RuleKind.CATEGORY, "crime", 0.7, 0.2, BLOCK)
+
+
 def test_exempted_pair_is_unsafe_and_passes() -> None:
     decision = _decide(Rules(of_category={"violence": ALLOW}), 0.7, {"violence": 0.9})
 
