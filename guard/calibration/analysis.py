@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from guard.calibration.declaration import Declaration
 from guard.calibration.figures import Figures, Rows, measure_threshold
 from guard.calibration.scoring import Scored
+from guard.calibration.together import certify_together, require_together
 from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
-from guard.stats.certify import Answer, Certified, Trials, candidate_grid, certify, unit_scores
+from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify, unit_scores
 from guard.stats.costs import cheapest_threshold
 from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
+from guard.stats.joint import CertifiedJointly, JointAnswer
 from guard.stats.measures import auc, share_at_or_above
 from guard.stats.reliability import Reliability, reliability
 from guard.suites import StoredPicture, Suite
@@ -66,6 +68,8 @@ class Analysis:
     certified: Mapping[str, Figures]  # by the name of the operating point
     shipped: Mapping[str, Figures]  # the old bundle's operating points, re-expressed
     cheapest: Figures | None
+    joint: JointAnswer | None  # where limits of several kinds were declared
+    joint_figures: Figures | None  # of its threshold, where it has one
     auc: Estimate  # on half B
     auc_by_split: Mapping[str, Estimate]  # each unsafe split against all harmless rows of half B
     curve: Curve
@@ -74,7 +78,7 @@ class Analysis:
     @property
     def is_certified(self) -> bool:
         """Whether every declared limit has a certificate."""
-        return len(self.certified) == len(self.answers)
+        return len(self.certified) == len(self.answers) and (self.joint is None) == (self.joint_figures is None)
 
 
 def point_name(limit: float) -> str:
@@ -98,15 +102,18 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
 
     rows = Rows(tuple(compress(scored.pairs, second)), probabilities[second])
     trials = _trials(rows, scored)
-    answers = certify(trials, grid, declaration.limits, confidence=declaration.confidence, unit=declaration.unit)
+    answers = _certify(trials, grid, declaration)
+    together = require_together(scored.suite.pairs, declaration)
+    on_a = _trials(Rows(tuple(compress(scored.pairs, ~second)), probabilities[~second]), None)
+    joint = certify_together(on_a, trials, grid, together, declaration)
 
     def figures(threshold: float) -> Figures:
         return measure_threshold(rows, threshold, prevalence=declaration.prevalence)
 
     cheapest = None
     if declaration.costs is not None:
-        on_a = (probabilities[~second], scored.unsafe[~second])
-        cheapest = figures(cheapest_threshold(*on_a, grid, declaration.costs))
+        labelled = (probabilities[~second], scored.unsafe[~second])
+        cheapest = figures(cheapest_threshold(*labelled, grid, declaration.costs))
     areas = _areas(rows)
     return Analysis(
         scored=scored,
@@ -123,6 +130,8 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
             for name, point in manifest.operating_points.items()
         },
         cheapest=cheapest,
+        joint=joint,
+        joint_figures=figures(joint.threshold) if isinstance(joint, CertifiedJointly) else None,
         auc=areas.pop(""),
         auc_by_split=areas,
         curve=_curve(trials, grid, declaration),
@@ -130,21 +139,38 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
     )
 
 
-def _trials(rows: Rows, scored: Scored) -> Trials:
-    """Return what is certified: half B, pairs that could not be judged included.
+def _certify(trials: Trials, grid: Floats, declaration: Declaration) -> tuple[Answer, ...]:
+    """Return the answers to single limits; a joint one takes its share of the error."""
+    n = declaration.n_answers
+    spent = (1 - declaration.confidence) * len(declaration.limits) / n
+    answers = certify(trials, grid, declaration.limits, confidence=1 - spent, unit=declaration.unit)
+    if not declaration.is_joint:
+        return answers
+    stated = declaration.confidence
+    return tuple(
+        replace(answer, confidence=stated, n_limits=n)
+        if isinstance(answer, NotCertifiable)
+        else replace(answer, confidence=stated)
+        for answer in answers
+    )
+
+
+def _trials(rows: Rows, scored: Scored | None) -> Trials:
+    """Return what is certified: half B, pairs that could not be judged included; without `scored` the rows alone.
 
     Served, such a pair is refused whatever the threshold, unless the policy says otherwise. So a harmless one counts as
     refused at every threshold, and an unsafe one, which no score caught, as missed: a certificate holds either way.
     """
-    unjudged = [pair for pair in scored.suite.pairs if pair.id in scored.unjudged]
+    unjudged = [] if scored is None else [pair for pair in scored.suite.pairs if pair.id in scored.unjudged]
     second = in_second_half([pair.group for pair in unjudged])
     pairs = (*rows.pairs, *compress(unjudged, second))
-    worst = [0.0 if pair.is_unsafe else 1.0 for pair in pairs[len(rows.pairs) :]]
+    worst = [-1.0 if pair.is_unsafe else 1.0 for pair in pairs[len(rows.pairs) :]]
     return Trials(
         ids=[pair.id for pair in pairs],
         probabilities=np.concatenate([rows.probabilities, worst]),
         unsafe=np.array([pair.is_unsafe for pair in pairs], dtype=np.bool_),
         groups=[pair.group for pair in pairs],
+        categories=[pair.scenario or "" for pair in pairs],
     )
 
 

@@ -21,10 +21,14 @@ class Declaration:
     prevalence: float | None = None  # share of unsafe requests in the traffic; None keeps that of the data
     cost_miss: float | None = None
     cost_refusal: float | None = None
+    miss_limit: float | None = None  # at one threshold together with all other limits
+    category_limit: float | None = None  # of false refusals in each category, at the same threshold
 
     def __post_init__(self) -> None:
         rates = {"--max-false-refusal": self.limits, "--confidence": (self.confidence,)}
         rates["--prevalence"] = () if self.prevalence is None else (self.prevalence,)
+        rates["--max-miss-rate"] = () if self.miss_limit is None else (self.miss_limit,)
+        rates["--max-false-refusal-per-category"] = () if self.category_limit is None else (self.category_limit,)
         for name, values in rates.items():
             for value in values:
                 if not 0 < value < 1:
@@ -39,6 +43,16 @@ class Declaration:
             raise CalibrationInvalid("costs need --prevalence: how common unsafe requests are in the traffic")
         if any(cost is not None and not 0 < cost < float("inf") for cost in (self.cost_miss, self.cost_refusal)):
             raise CalibrationInvalid("costs must be positive numbers")
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether one threshold is asked for that keeps several kinds of limits."""
+        return self.miss_limit is not None or self.category_limit is not None
+
+    @property
+    def n_answers(self) -> int:
+        """How many answers share the error: one for each limit of false refusals, and the joint one."""
+        return len(self.limits) + self.is_joint
 
     @property
     def costs(self) -> Costs | None:

@@ -8,6 +8,7 @@ from guard.calibration.adaptation import Adaptation
 from guard.calibration.analysis import Analysis, Half
 from guard.calibration.figures import Figures, Slice
 from guard.calibration.looks import Looks
+from guard.calibration.together import explain_jointly, joint_verdict
 from guard.calibration.words import explain, in_short, verdict, warnings, whose_certificate
 from guard.stats.bootstrap import Estimate
 from guard.stats.certify import Answer
@@ -44,6 +45,7 @@ def report_document(
         },
         "calibration": _calibration(analysis),
         "answers": [_answer(answer) for answer in analysis.answers],
+        "joint": _joint(analysis),
         "certified": {name: _figures(figures) for name, figures in analysis.certified.items()},
         "shipped": {name: _figures(figures) for name, figures in analysis.shipped.items()},
         "cheapest": None if analysis.cheapest is None else _figures(analysis.cheapest),
@@ -81,6 +83,14 @@ def _calibration(analysis: Analysis) -> Document:
 
 def _answer(answer: Answer) -> Document:
     return {"answer": verdict(answer), "in_words": explain(answer), **asdict(answer)}
+
+
+def _joint(analysis: Analysis) -> Document | None:
+    if analysis.joint is None:
+        return None
+    figures = None if analysis.joint_figures is None else _figures(analysis.joint_figures)
+    words = {"answer": joint_verdict(analysis.joint), "in_words": explain_jointly(analysis.joint)}
+    return {**words, **asdict(analysis.joint), "figures": figures}
 
 
 def _figures(figures: Figures) -> Document:

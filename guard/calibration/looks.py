@@ -22,12 +22,15 @@ class Look:
     bundle: str  # digest
     unit: str
     confidence: float
-    limits: tuple[float, ...]
+    limits: tuple[float, ...]  # of false refusals; 1 + a limit of misses; 2 + a limit for each category
 
     @classmethod
     def of(cls, declaration: Declaration, bundle: str) -> "Look":
         """Return the look that a declaration takes at a bundle's scores."""
-        return cls(bundle, declaration.unit, declaration.confidence, tuple(sorted(declaration.limits)))
+        limits = list(declaration.limits)
+        limits += [] if declaration.miss_limit is None else [1 + declaration.miss_limit]
+        limits += [] if declaration.category_limit is None else [2 + declaration.category_limit]
+        return cls(bundle, declaration.unit, declaration.confidence, tuple(sorted(limits)))
 
 
 @dataclass(frozen=True, slots=True)

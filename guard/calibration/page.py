@@ -13,6 +13,7 @@ from guard.calibration.figures import Figures, Slice
 from guard.calibration.looks import Looks
 from guard.calibration.nearest import nearest
 from guard.calibration.sections import adaptation_section, near_section, table
+from guard.calibration.together import JOINT, explain_jointly, joint_verdict
 from guard.calibration.words import (
     DEFAULT_POINT,
     explain,
@@ -85,6 +86,8 @@ def render_page(
 def _points(analysis: Analysis) -> list[_Point]:
     answers = {point_name(answer.limit): verdict(answer) for answer in analysis.answers}
     points = [_Point(name, answers[name], figures, True) for name, figures in analysis.certified.items()]
+    if analysis.joint is not None and analysis.joint_figures is not None:
+        points.append(_Point(JOINT, joint_verdict(analysis.joint), analysis.joint_figures, True))
     if analysis.cheapest is not None:
         points.append(_Point("cheapest", "estimate", analysis.cheapest))
     shipped = [item for item in analysis.shipped.items() if item[0] not in analysis.certified]
@@ -109,6 +112,11 @@ def _answers(analysis: Analysis) -> str:
         cards.append(
             f'<section class="answer {kind}"><h3>{escape(heading)}</h3><p>{escape(explain(answer))}</p></section>'
         )
+    if analysis.joint is not None:
+        kind = {"certified": "yes", "not certifiable": "no"}.get(joint_verdict(analysis.joint), "maybe")
+        heading = f"All limits at one threshold: {joint_verdict(analysis.joint)}"
+        text = escape(explain_jointly(analysis.joint))
+        cards.append(f'<section class="answer {kind}"><h3>{escape(heading)}</h3><p>{text}</p></section>')
     return f'<div class="answers">{"".join(cards)}</div>'
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import Analysis, point_name
+from guard.calibration.together import JOINT
 from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint
 from guard.stats.certify import Certified, CertifiedButUseless
 from guard.stats.fit import RanksBackwards
+from guard.stats.joint import CertifiedJointly
 
 CHEAPEST = "cheapest"
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
@@ -44,6 +46,12 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
             points[point_name(answer.limit)] = OperatingPoint(
                 threshold=answer.threshold, chosen_on=half, certificate=_certificate(answer, analysis), binding=bound
             )
+    joint = analysis.joint
+    if isinstance(joint, CertifiedJointly):
+        words = f"{half}; all {len(joint.parts)} declared limits together, of which the certificate names the first"
+        points[JOINT] = OperatingPoint(
+            threshold=joint.threshold, chosen_on=words, certificate=_joint_certificate(joint, analysis), binding=bound
+        )
     if analysis.cheapest is not None:
         chosen_on = f"{suite.name}, lowest expected cost on half A; an estimate"
         points[CHEAPEST] = OperatingPoint(threshold=analysis.cheapest.threshold, chosen_on=chosen_on, binding=bound)
@@ -62,6 +70,23 @@ def _bound(analysis: Analysis, bound: Binding) -> Calibration:
     if isinstance(analysis.fit, RanksBackwards):
         return analysis.calibration
     return analysis.calibration.model_copy(update={"binding": bound})
+
+
+def _joint_certificate(joint: CertifiedJointly, analysis: Analysis) -> Certificate:
+    part = joint.parts[0]  # of false refusals of all pairs
+    return Certificate(
+        data=analysis.scored.suite.name,
+        data_sha256=analysis.scored.suite.digest,
+        unit=joint.unit,
+        n_groups=part.n_groups,
+        errors=part.errors,
+        limit=part.requirement.limit,
+        confidence=joint.confidence,
+        upper=part.upper,
+        estimate=part.observed,
+        recall_low=joint.recall_low,
+        verdict="certified but useless" if joint.is_useless else "certified",
+    )
 
 
 def _certificate(answer: Certified, analysis: Analysis) -> Certificate:

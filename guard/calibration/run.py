@@ -116,7 +116,7 @@ def calibrate(
     require_empty(out)
     analysis = analyse(scored, bundle.manifest, declaration)
     looks = take_look(None if memory is None else memory.looks(scored.suite), Look.of(declaration, bundle.digest))
-    written = publish(bundle, analysis, out, today=today) if analysis.certified else None
+    written = publish(bundle, analysis, out, today=today) if analysis.certified or analysis.joint_figures else None
     document = report_document(analysis, looks, before=bundle, after=written, adaptation=adaptation)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT_JSON).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")

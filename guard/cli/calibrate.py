@@ -41,6 +41,12 @@ def calibrate(
     prevalence: Annotated[float | None, typer.Option(help="Share of unsafe requests in your traffic.")] = None,
     cost_miss: Annotated[float | None, typer.Option(help="Cost of an unsafe request let through.")] = None,
     cost_refusal: Annotated[float | None, typer.Option(help="Cost of a harmless request refused.")] = None,
+    max_miss_rate: Annotated[
+        float | None, typer.Option(help="Tolerated rate of misses, at one threshold together with all other limits.")
+    ] = None,
+    max_false_refusal_per_category: Annotated[
+        float | None, typer.Option(help="Tolerated rate of false refusals in each category, at that threshold too.")
+    ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="First fit the model's last layer to half of these pairs. Wants onnx.")
     ] = False,
@@ -73,6 +79,8 @@ def calibrate(
         prevalence=prevalence,
         cost_miss=cost_miss,
         cost_refusal=cost_refusal,
+        miss_limit=max_miss_rate,
+        category_limit=max_false_refusal_per_category,
     )
     require_empty(out)
     suite = load_suite(data, format=format)
@@ -168,6 +176,7 @@ async def _score(
 def _summarise(done: "Calibrated", out: Path) -> None:
     from rich.console import Console
 
+    from guard.calibration.together import explain_jointly, joint_verdict
     from guard.calibration.words import explain, in_short, verdict, warnings, whose_certificate
 
     # Names of suites, bundles and folders are the user's, and may look like markup.
@@ -178,6 +187,9 @@ def _summarise(done: "Calibrated", out: Path) -> None:
     for answer in analysis.answers:
         console.print(f"At most {100 * answer.limit:g} %: {verdict(answer)}", style="bold")
         console.print(f"  {explain(answer)}", highlight=False)
+    if analysis.joint is not None:
+        console.print(f"All limits at one threshold: {joint_verdict(analysis.joint)}", style="bold")
+        console.print(f"  {explain_jointly(analysis.joint)}", highlight=False)
     console.print(_points_table(analysis))
     for warning in warnings(analysis, done.looks):
         console.print(f"! {warning}", highlight=False)
@@ -193,7 +205,8 @@ def _points_table(analysis: "Analysis") -> "Table":
 
     table = Table("point", "threshold", "unsafe caught", "harmless refused", "groups with a refusal")
     cheapest = {} if analysis.cheapest is None else {"cheapest": analysis.cheapest}
-    for name, figures in {**analysis.certified, **cheapest, **analysis.shipped}.items():
+    joint = {} if analysis.joint_figures is None else {"joint": analysis.joint_figures}
+    for name, figures in {**analysis.certified, **joint, **cheapest, **analysis.shipped}.items():
         shown = (figures.recall, figures.false_refusal_rate, figures.group_false_refusal_rate)
         table.add_row(Text(name), f"{figures.threshold:.4g}", *map(interval, shown))
     return table
