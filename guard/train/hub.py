@@ -46,7 +46,7 @@ def find_backbone(name: str) -> Path:
         UsageError: there is no such folder, and Hugging Face gives none.
     """
     folder = Path(name)
-    if folder.is_dir():
+    if name and folder.is_dir():
         return folder
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UsageError(f"backbone {name!r}: no such folder, and no name (owner/model) on Hugging Face")

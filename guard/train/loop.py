@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from guard.errors import UsageError
 from guard.train.checkpoint import load_state, save_state
 
 Batches = Sequence[NDArray[np.int64]]
@@ -58,14 +59,17 @@ def run(job: Job, folder: Path, budget: Budget, *, seed: int) -> bool:
     """Train until done (True) or the time is up (False, and a later call goes on from the same step).
 
     The learning rate rises linearly, then falls as a half cosine over the whole run. State lies in
-    `folder`/state.pt; one with another fingerprint is not used, and that is said.
+    `folder`/state.pt.
+
+    Raises:
+        UsageError: the state there has another fingerprint: it would be lost.
     """
     plan = [len(job.batches(epoch)) for epoch in range(job.epochs)]
     total = sum(plan)
     optimiser = torch.optim.AdamW(job.groups, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / max(1, total), job.warmup))
     torch.manual_seed(seed)
-    done = _resume(job, folder, optimiser, schedule, budget)
+    done = _resume(job, folder, optimiser, schedule)
     if done >= total:
         return True
     with _shown(job.name, total, done, budget) as show:
@@ -118,15 +122,15 @@ def _save(job: Job, folder: Path, optimiser: Any, schedule: Any, done: int) -> N
     )
 
 
-def _resume(job: Job, folder: Path, optimiser: Any, schedule: Any, budget: Budget) -> int:
+def _resume(job: Job, folder: Path, optimiser: Any, schedule: Any) -> int:
     path = folder / "state.pt"
     if not path.is_file():
         return 0
     state = load_state(path)
     if state["fingerprint"] != job.fingerprint:
-        if not budget.quiet:
-            Console(stderr=True).print(f"{job.name}: {path} was made from other data or settings; it starts anew")
-        return 0
+        raise UsageError(
+            f"{path}: the {job.name} was trained from other data or settings: give these, or another --out"
+        )
     job.module.load_state_dict(state["module"])
     optimiser.load_state_dict(state["optimiser"])
     schedule.load_state_dict(state["schedule"])

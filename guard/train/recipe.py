@@ -1,16 +1,19 @@
 """The whole recipe in order: judge, vision tower, and the probes that a finished bundle is measured on."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from guard.errors import UsageError
 from guard.train.backbone import load_backbone
-from guard.train.checkpoint import save_json
+from guard.train.checkpoint import load_json, save_json
 from guard.train.drawing import draw_unwritten, draw_written, system_fonts
 from guard.train.dual import describe, draw_signs, fit_dual, image_spec
 from guard.train.dual_tower import DualEncoder, load_dual
@@ -32,6 +35,8 @@ from guard.train.vision_tower import look
 Part = Literal["text", "vision", "all"]
 
 _SIGN_CHARS = 220
+_SETTINGS = ("backbone", "vision_backbone", "profile", "seed", "scale")
+_OF_EYES = ("vision_backbone", "image_size")  # in run.json; chosen when the first picture is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,17 @@ class Recipe:
         """Train one part or all; finished parts are not repeated. False when the time was up first.
 
         Raises:
-            UsageError: the data cannot be read, or a part is asked for before the parts that it builds on.
+            UsageError: the data cannot be read, the run folder cannot be written or is of another run, there is no such
+                device, or a part is asked for before the parts that it builds on.
         """
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("device cuda: this torch sees no GPU")
         if not (self.data / "packs").is_dir() and not (self.data / "images").is_dir():
             raise UsageError(f"{self.data}: neither packs nor images in there")
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.out}: {error.strerror}") from error
         texts = self._texts()
         self._describe(texts)
         if part in ("text", "all") and not self._train_text(texts, budget):
@@ -185,7 +197,7 @@ class Recipe:
         )
 
     def _describe(self, texts: TextData) -> None:
-        """Write what the run is made from; the card and the report quote it."""
+        """Write what the run is made from; the card and the report quote it. Raises UsageError: it is another run's."""
         labels = self.data / "images" / "labels.jsonl"
         pictures = read_pictures(self.data)
         counts: dict[str, int] = {}
@@ -203,13 +215,26 @@ class Recipe:
             "own_sha256": own_digests(),
             "pictures": {"sha256": hashlib.sha256(labels.read_bytes()).hexdigest(), "sources": counts},
         }
-        save_json(self.out / "run.json", document)
+        path = self.out / "run.json"
+        if path.is_file():
+            _require_same(path, document, ignored=() if (self.out / "vision").is_dir() else _OF_EYES)
+        save_json(path, document)
 
     def _seen_by(self) -> dict[str, Any]:
         if self.vision_backbone is None:
             return {"image_size": SIZE}
         dual = load_dual(self.vision_backbone)
         return {"vision_backbone": describe(dual), "image_size": dual.spec.size}
+
+
+def _require_same(path: Path, document: dict[str, Any], *, ignored: Sequence[str]) -> None:
+    """Raise UsageError where a run was made from something else: what is trained would speak of what it is not."""
+    before, now = load_json(path), json.loads(json.dumps(document))
+    changed = sorted(name for name in {*before, *now} - {*ignored} if before.get(name) != now.get(name))
+    # The data that are drawn follow from settings: these say enough.
+    told = [name for name in changed if name in _SETTINGS] or changed
+    if told:
+        raise UsageError(f"{path.parent} is a run with other {', '.join(told)}: give the same, or another --out")
 
 
 def _sign_texts(rows: tuple[TextRow, ...]) -> list[str]:

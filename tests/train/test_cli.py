@@ -8,6 +8,11 @@ import pytest
 from guard import cli
 from guard.errors import UsageError
 from guard.train.backbone import load_backbone
+from guard.train.loop import Budget
+from guard.train.own_data import own_rows
+from guard.train.pairs import Plenty
+from guard.train.recipe import Recipe, Scale
+from tests.train.tiny_data import write_tiny_data
 
 
 def _guard(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
@@ -48,3 +53,46 @@ def test_a_part_of_an_earlier_version_is_refused_with_the_parts_that_there_are(
 def test_a_backbone_without_its_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"model\.safetensors"):
         load_backbone(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_run_made_with_another_seed_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, run = write_tiny_data(tmp_path / "data"), tmp_path / "run"
+    monkeypatch.setattr("guard.train.recipe.own_acts", lambda: ())
+    monkeypatch.setattr("guard.train.text_data.own_rows", lambda: own_rows()[:40])
+    few = Scale(text_rows=40, plenty=Plenty(squares=1, meetings=0, alone=1))
+    assert not Recipe(data, run, scale=few).train("text", Budget.of_minutes(0, quiet=True))
+    before = (run / "run.json").read_bytes()
+
+    with pytest.raises(UsageError, match="is a run with other seed: give the same, or another --out"):
+        Recipe(data, run, scale=few, seed=5).train("text", Budget.of_minutes(0, quiet=True))
+
+    assert (run / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--out", "/dev/null/run", "/dev/null/run: "),
+        ("--device", "cuda", "device cuda: this torch sees no GPU"),
+        ("--backbone", "", "backbone '': no such folder"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_data_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("guard.train.recipe.read_text_data", None)
+    (tmp_path / "packs").mkdir()
+
+    code = _guard(monkeypatch, "train", "text", "--data", tmp_path, "--out", tmp_path / "run", option, value)
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert error.count("\n") == 1

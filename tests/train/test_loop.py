@@ -74,21 +74,14 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     assert len(again.losses) == 40
 
 
-def test_state_of_other_data_is_not_gone_on_from(tmp_path: Path) -> None:
-    run(job(), tmp_path, _Stops(7), seed=1)
-    other = job(fingerprint="other")
-    run(other, tmp_path, _Stops(3), seed=1)
+def test_a_state_of_other_data_or_settings_is_refused_and_stays(tmp_path: Path) -> None:
+    assert run(job(), tmp_path, Budget(quiet=True), seed=1)
+    before = (tmp_path / "state.pt").read_bytes()
 
-    assert len(other.losses) == 3
+    with pytest.raises(UsageError, match=r"state\.pt: the test was trained from other data or settings"):
+        run(job(fingerprint="other"), tmp_path, Budget(quiet=True), seed=1)
 
-
-def test_it_is_said_that_other_state_is_left_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(job(), tmp_path, _Stops(7), seed=1)
-    run(job(fingerprint="other"), tmp_path, Budget(), seed=1)
-
-    said = " ".join(capsys.readouterr().err.split())
-    assert "it starts anew" in said
-    assert "step 40/40" in said
+    assert (tmp_path / "state.pt").read_bytes() == before
 
 
 def test_quiet_training_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
