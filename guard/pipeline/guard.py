@@ -117,10 +117,10 @@ class Guard:
             self._count(pair, assessment, decision, counted)
         return decisions[0] if len(decisions) == 1 else strictest(decisions)
 
-    def check_sync(self, pair: Pair) -> Decision:
-        """Return the decision about a pair, outside of any event loop. End with `close_sync`."""
+    def check_sync(self, pair: Pair, *, policy: str | None = None) -> Decision:
+        """Return what `check` returns, outside of any event loop. End with `close_sync`."""
         self._runner = self._runner or asyncio.Runner()
-        return self._runner.run(self.check(pair))
+        return self._runner.run(self.check(pair, policy=policy))
 
     def close_sync(self) -> None:
         """Close a guard that was used through `check_sync`."""

@@ -44,6 +44,13 @@ async def test_policy_that_is_asked_for_decides() -> None:
     await guard.aclose()
 
 
+def test_policy_may_be_asked_for_outside_of_an_event_loop_too() -> None:
+    guard = _guard()
+
+    assert guard.check_sync(UNSAFE, policy="lenient").action is Action.FLAG
+    guard.close_sync()
+
+
 async def test_pair_is_scored_once_for_all_policies() -> None:
     scorer = FixedScorer()
     guard = _guard(scorer)
