@@ -49,7 +49,7 @@ def _runs(text: str) -> Iterator[list[re.Match[str]]]:
 
 def _say(run: Sequence[re.Match[str]]) -> Piece | None:
     for skipped in range(min(_MOST_SKIPPED, len(run) - _LEAST_GROUPS) + 1):
-        groups = [group[0] for group in run[skipped:]]
+        groups = [group[0].rstrip("=") for group in run[skipped:]]
         joined = "".join(groups)
         if len(joined) >= _LEAST_CHARS and (says := _decoded(groups, joined) or _worded(groups, joined)):
             return Piece(run[skipped].start(), run[-1].end(), says)
