@@ -35,7 +35,7 @@ def gate(
         list[str],
         typer.Option(metavar="PATH...", help="Labelled pairs: directories, JSONL files, or names under GUARD_DATA."),
     ],
-    more: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Further suites.")] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Further suites.")] = None,
     policy: Annotated[str, typer.Option(help="Operating point of the candidate.")] = "balanced",
     baseline_policy: Annotated[
         str | None, typer.Option(help="Operating point of the baseline; the same by default.")
