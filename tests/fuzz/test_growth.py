@@ -79,8 +79,8 @@ def test_every_pattern_takes_time_in_proportion_to_the_text(pattern: "re.Pattern
     def work(text: str) -> object:
         if isinstance(pattern.pattern, bytes):
             data = text.encode("latin-1")
-            return [pattern.fullmatch(data), *pattern.finditer(data)]  # type: ignore[arg-type]
-        return [pattern.fullmatch(text), *pattern.finditer(text)]  # type: ignore[call-overload]
+            return [pattern.fullmatch(data), *pattern.finditer(data)]
+        return [pattern.fullmatch(text), *pattern.finditer(text)]
 
     for unit in _units():
         chars = _FIRST_CHARS
