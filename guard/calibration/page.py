@@ -67,7 +67,8 @@ def render_page(
         f"answers together.</p>",
         _short(in_short(analysis)),
         _answers(analysis),
-        f'<div class="note"><p>{escape(whose_certificate(analysis))}</p></div>',
+        f'<div class="note"><p>{escape(whose_certificate(analysis))} What a certificate says, and what it does '
+        "not, is told in <code>guard/calibration/README.md</code>.</p></div>",
         _warnings(warnings(analysis, looks)),
         _charts(analysis, points),
         _points_table(points),

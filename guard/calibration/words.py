@@ -126,8 +126,9 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
         found.append("On half B the guard orders pairs worse than chance.")
     if len(looks.distinct) > 1:
         found.append(
-            f"This data was calibrated on {looks.count} times, with {len(looks.distinct)} different declarations. "
-            f"Taken together, their certificates hold with {percent(looks.joint_confidence, 0)} confidence only."
+            f"This data was looked at {looks.count} times, by calibrations and cross-fitted evaluations, "
+            f"with {len(looks.distinct)} different declarations. Taken together, their certificates hold with "
+            f"{percent(looks.joint_confidence, 0)} confidence only."
         )
     if scored.suite.missing_pictures:
         found.append(

@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.adaptation.graph import add_head
 from guard.calibration.adaptation.head import Head
@@ -38,7 +39,10 @@ def write_adapted(
             dropped.append(name)
     with (folder / "card.md").open("a", encoding="utf-8") as card:
         card.write(_card(adaptation))
-    return write_manifest(folder, _manifest(bundle.manifest, adaptation, today)), tuple(dropped)
+    written = write_manifest(folder, _manifest(bundle.manifest, adaptation, today)).manifest
+    bound = bind(written)  # of the new graphs, which the digests are of by now
+    points = {name: point.model_copy(update={"binding": bound}) for name, point in written.operating_points.items()}
+    return write_manifest(folder, written.model_copy(update={"operating_points": points})), tuple(dropped)
 
 
 def _manifest(manifest: Manifest, adaptation: Adaptation, today: dt.date) -> Manifest:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guard.binding import bind
 from guard.bundle import Bundle, digest_file
 from guard.calibration import Adapted, Declaration, adapt, calibrate
 from guard.calibration.adaptation.anchors import Anchors
@@ -110,6 +111,8 @@ def test_new_bundle_has_other_digests_and_says_what_it_was_adapted_on(bundle: Bu
     assert manifest.version == f"{bundle.manifest.version}-adapted"
     assert set(manifest.operating_points) == set(bundle.manifest.operating_points)
     assert all(point.certificate is None for point in manifest.operating_points.values())
+    assert all(point.binding == bind(manifest) for point in manifest.operating_points.values())
+    assert bind(manifest).graphs != bind(bundle.manifest).graphs
     assert "## Adapted to made" in (new.path / "card.md").read_text()
 
 
