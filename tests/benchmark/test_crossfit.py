@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from benchmark.crossfit.chart import draw_crossfit
 from benchmark.crossfit.choice import BACKWARDS, choose
-from benchmark.crossfit.evaluate import CrossFitted, evaluate
+from benchmark.crossfit.evaluate import CrossFitted, _is_above, _one_row_each, evaluate
 from benchmark.crossfit.figures import CrossFit, LimitFigures, read_crossfit
 from benchmark.crossfit.plan import Plan, ScoredRows
 from benchmark.crossfit.sheet import make_sheets, to_page
@@ -175,6 +175,20 @@ def test_by_chance_is_the_binomial_law_of_each_fold() -> None:
     sizes = [int(np.sum(folds == fold)) for fold in range(2)]
     by_law = sum(1 - binom.cdf(np.floor(0.1 * size), size, 0.1) for size in sizes)
     assert found.plain.expected_above_at_limit == pytest.approx(by_law)
+
+
+def test_a_rate_of_exactly_the_limit_is_not_above_it() -> None:
+    errors, n = np.array([3, 4, 10, 11]), np.array([30, 30, 100, 100])
+    assert _is_above(errors, n, 0.1).tolist() == [False, True, False, True]
+
+
+def test_a_group_with_both_labels_gives_a_request_of_each() -> None:
+    rows = _rows(40, 20, rows=4)
+    mixed = replace(rows, unsafe=np.arange(240) % 4 < 2)
+    picked = _one_row_each(mixed, 0)
+    for label in (True, False):
+        chosen = [group for group, taken in zip(mixed.groups, picked & (mixed.unsafe == label), strict=True) if taken]
+        assert sorted(chosen) == sorted(set(mixed.groups))
 
 
 def test_every_unit_of_a_certificate_can_be_tried() -> None:
