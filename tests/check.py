@@ -1,4 +1,4 @@
-"""Run every check of the project, the same here and in continuous integration: `python -m tests.check [--fast]`.
+"""Run every check of the project: `python -m tests.check [--fast | --simulations]`; CI runs the long simulations too.
 
 The order is from quick to slow, and the first failure does not hide the others: each step is run, and the exit code is
 1 when any of them failed.
@@ -20,16 +20,19 @@ ROOT = Path(__file__).parents[1]
 def main() -> int:
     """Run the steps and return the exit code."""
     parser = argparse.ArgumentParser(description="Run every check of the project.")
-    parser.add_argument("--fast", action="store_true", help="leave out simulations, training and the fresh install")
-    fast = parser.parse_args().fast
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--fast", action="store_true", help="leave out training and the fresh install")
+    extent.add_argument("--simulations", action="store_true", help="run the long simulations of tests/promises too")
+    chosen = parser.parse_args()
+    left_out = "not slow and not simulation" if chosen.fast else "not simulation"
     steps: list[tuple[str, Callable[[], int]]] = [
         ("format", lambda: _run("ruff", "format", "--check", ".")),
         ("lint", lambda: _run("ruff", "check", ".")),
         ("types", lambda: _run("mypy")),
     ]
-    if not fast:
+    if not chosen.fast:
         steps.append(("install", _fresh_install))
-    steps.append(("tests", lambda: _run("pytest", *(["-m", "not slow"] if fast else []))))
+    steps.append(("tests", lambda: _run("pytest", *([] if chosen.simulations else ["-m", left_out]))))
     failed = [name for name, step in steps if not _passes(name, step)]
     if failed:
         print(f"check: failed: {', '.join(failed)}", file=sys.stderr)

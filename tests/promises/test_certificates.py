@@ -60,7 +60,7 @@ def test_certificate_breaks_no_more_often_than_it_says(name: str, unit: Unit, ra
     assert not breaks_too_often(broken, draws, 0.1), f"{broken} of {draws}"
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("n_groups", [25, 1000])
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("unit", UNITS)

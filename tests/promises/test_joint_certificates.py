@@ -75,7 +75,7 @@ def test_joint_certificate_breaks_no_more_often_than_it_says(name: str) -> None:
     assert not breaks_too_often(broken, draws, 0.1), f"{broken} of {draws}"
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("n_groups", [30, 150, 1000])
 @pytest.mark.parametrize("name", DECLARED)
 def test_joint_certificate_of_tiny_and_large_samples_breaks_no_more_often_than_it_says(

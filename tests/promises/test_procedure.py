@@ -15,7 +15,7 @@ from guard.stats.measures import Share
 _ALARM = 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_halves_fit_and_certificate_together_keep_the_promise() -> None:
     random, draws, broken = np.random.default_rng(21), 400, 0
     shared, limit = 0.6, 0.1
