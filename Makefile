@@ -25,7 +25,8 @@ demo: $(VENV)/.demo ## see Guard in front of a stand-in LLM API, then end
 serve: $(VENV)/.demo ## put Guard in front of UPSTREAM and stay up
 	@$(BIN)/guard serve --upstream "$(UPSTREAM)" --port $(PORT)
 
-test: $(VENV)/.test ## install everything and run every check (EXTENT=--simulations: all)
+# EXTENT=--simulations runs the long simulations too, as CI does.
+test: $(VENV)/.test ## install everything and run every check
 	@$(BIN)/python -m tests.check $(EXTENT)
 
 fast: $(VENV)/.test ## the checks without simulations and training
