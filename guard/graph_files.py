@@ -2,7 +2,8 @@
 
 A tensor may lie outside of the graph ("external data"), in a file that the graph names. The manifest has to name it
 too, or no digest would cover the weights. The walk below goes through every message of the format that can hold a
-tensor, and skips all else by its length; the numbers of fields are those of onnx.proto.
+tensor, and skips all else by its length; the numbers of fields are those of onnx.proto. What another reader could take
+for another field is refused: a tag of more than 32 bits, a number in more bytes than it needs.
 """
 
 import mmap
@@ -68,6 +69,8 @@ def _fields(whole: memoryview, at: int, end: int) -> Iterator[tuple[int, int, in
     """Yield number, start and end of the fields with a length; others hold numbers. Raises ValueError."""
     while at < end:
         tag, at = _varint(whole, at, end)
+        if not 8 <= tag < 2**32:  # protobuf cuts a tag to 32 bits, and would see a field that this walk does not
+            raise ValueError("a field of no known number")
         match tag & 7:
             case 0:
                 _, at = _varint(whole, at, end)
@@ -96,5 +99,7 @@ def _varint(whole: memoryview, at: int, end: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if (byte == 0 and shift) or value >= 2**64:
+                raise ValueError("a number written in an unusual way")
             return value, at
     raise ValueError("a number of more than ten bytes")

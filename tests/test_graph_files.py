@@ -135,6 +135,96 @@ def test_engine_that_was_compiled_elsewhere_is_refused(tmp_path: Path) -> None:
         files_read_by(tmp_path / "text.onnx")
 
 
+# Numbers of the fields on the way to what is found, from the model down.
+PLACES = {
+    "initializer": (7, 5, 13),
+    "node": (7, 1, 5, 5, 13),
+    "branch": (7, 1, 5, 6, 5, 13),
+    "function": (25, 7, 5, 5, 13),
+    "sparse": (7, 15, 1, 13),
+    "training": (20, 1, 5, 13),
+    "engine": (7, 1),
+}
+
+
+def _varint(value: int, *, padding: int = 0) -> bytes:
+    rest = value >> 7
+    if not rest:
+        return bytes([value]) if not padding else bytes([value | 0x80, *([0x80] * (padding - 1)), 0])
+    return bytes([value & 0x7F | 0x80]) + _varint(rest, padding=padding)
+
+
+def _plainly(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _beyond_32_bits(number: int, content: bytes) -> bytes:
+    return _varint((number << 3 | 2) + 2**32) + _varint(len(content)) + content
+
+
+def _beyond_64_bits(number: int, content: bytes) -> bytes:
+    return _varint((number << 3 | 2) + 2**64) + _varint(len(content)) + content
+
+
+def _with_a_padded_tag(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2, padding=2) + _varint(len(content)) + content
+
+
+def _with_a_padded_length(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content), padding=1) + content
+
+
+def _nested(way: Callable[[int, bytes], bytes], place: str, at: int) -> bytes:
+    """Return a graph whose field at that depth is written in that way, all others plainly."""
+    numbers = PLACES[place]
+    content = _plainly(4, b"EPContext") if place == "engine" else _plainly(1, b"location") + _plainly(2, b"w")
+    for depth in reversed(range(len(numbers))):
+        content = (way if depth == at else _plainly)(numbers[depth], content)
+    return content
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "way",
+    [_beyond_32_bits, _beyond_64_bits, _with_a_padded_tag, _with_a_padded_length],
+    ids=lambda way: way.__name__,
+)
+def test_field_written_so_that_readers_differ_about_it_is_refused(
+    tmp_path: Path, place: str, way: Callable[[int, bytes], bytes]
+) -> None:
+    """ONNX Runtime cuts a tag to 32 bits: field 5 + 2**29 is its field 5."""
+    path = tmp_path / "text.onnx"
+    for depth in range(len(PLACES[place])):
+        path.write_bytes(_nested(way, place, depth))
+        with pytest.raises(BundleInvalid, match=r"a (field of no known number|number written in an unusual way)"):
+            files_read_by(path)
+
+
+@pytest.mark.parametrize("place", sorted(set(PLACES) - {"engine"}))
+def test_same_field_written_plainly_is_found(tmp_path: Path, place: str) -> None:
+    (tmp_path / "text.onnx").write_bytes(_nested(_plainly, place, 0))
+
+    assert files_read_by(tmp_path / "text.onnx") == {"w"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"\x02\x00", _varint(2**32 + 8) + b"\x01", b"\x08\x81\x00", b"\x08" + b"\xff" * 9 + b"\x02"],
+    ids=["number 0", "tag of 33 bits", "value padded", "value of 65 bits"],
+)
+def test_number_that_no_writer_of_the_format_writes_is_refused(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "text.onnx").write_bytes(written)
+
+    with pytest.raises(BundleInvalid, match=r"a (field of no known number|number written in an unusual way)"):
+        files_read_by(tmp_path / "text.onnx")
+
+
+def test_negative_number_is_read_over(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_bytes(b"\x28" + b"\xff" * 9 + b"\x01" + _nested(_plainly, "initializer", 0))
+
+    assert files_read_by(tmp_path / "text.onnx") == {"w"}
+
+
 def test_walk_knows_every_message_of_the_format_that_can_hold_a_tensor() -> None:
     """Held to the format's own description: a version that adds a place for tensors fails here."""
     held = {name: _held(getattr(onnx, name).DESCRIPTOR) for name in MESSAGES if name != "StringStringEntryProto"}
