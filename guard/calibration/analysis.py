@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from guard.calibration.declaration import Declaration
 from guard.calibration.figures import Figures, Rows, measure_threshold
-from guard.calibration.scoring import Scored
+from guard.calibration.scoring import Scored, require_whole_groups
 from guard.calibration.together import certify_together, require_together
 from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
@@ -90,9 +90,12 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
     """Return certificates and figures of a guard with this manifest on these scores.
 
     Raises:
-        CalibrationInvalid: one label only (overall or in a half), fewer than 20 groups, or scores that are not finite.
+        CalibrationInvalid: one label only (overall or in a half), fewer than 20 groups, scores that are not finite, or
+            groups drawn pair by pair that a limit is declared of.
     """
     _check(scored)
+    if declaration.unit == "group":
+        require_whole_groups(scored.suite)
     second = in_second_half(scored.groups)
     half_a, half_b = _half(scored, ~second), _half(scored, second)
     fit = fit_calibration(scored.scores[~second], scored.unsafe[~second], list(compress(scored.groups, ~second)))

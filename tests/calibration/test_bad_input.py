@@ -1,8 +1,10 @@
 """What data may do wrong: each is one clear line with a code, or an exclusion that is counted."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from guard.bundle import Bundle, digest_file
-from guard.calibration import Declaration, analyse
+from guard.calibration import Declaration, Scored, analyse
 from guard.cli import app
 from guard.errors import CalibrationInvalid, GuardError
 from guard.stats.draws import in_second_half
@@ -158,6 +160,45 @@ def test_unequal_sampling_is_evened_out_and_counted_and_alike_each_time(bundle: 
     assert 110 <= first["suite"]["thinned"] <= 190  # three quarters of 200
     assert first["answers"] == second["answers"]
     assert any("sampled with equal probability" in warning for warning in first["warnings"])
+
+
+def _drawn_row_by_row(n_groups: int, probability: float) -> Scored:
+    """Return an export of groups of twenty harmless rows, of which exactly one is refused, beside unsafe pairs."""
+    scored = scored_groups(n_groups, 100, rows=20)
+    refused = np.array([pair.is_unsafe or pair.id.endswith("-7") for pair in scored.pairs])
+    drawn = np.random.default_rng(3).uniform(size=len(scored.pairs)) < probability
+    pairs = tuple(replace(pair, sampling_probability=probability) for pair in compress(scored.pairs, drawn))
+    return replace(scored, suite=make_suite(pairs), pairs=pairs, scores=np.where(refused, 5.0, -5.0)[drawn])
+
+
+def test_groups_of_which_some_rows_were_drawn_certify_nothing_by_group(bundle: Bundle) -> None:
+    scored = _drawn_row_by_row(400, 0.05)  # each harmless group has a refused row; few of them are seen
+
+    with pytest.raises(CalibrationInvalid, match=r"^made: sampling_probability is below 1, and ") as caught:
+        analyse(scored, bundle.manifest, Declaration((0.15,)))
+
+    counts = Counter(pair.group for pair in scored.pairs)
+    assert f" {sum(n > 1 for n in counts.values())} of {len(counts)} groups hold several pairs: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_groups_of_which_some_rows_were_drawn_are_refused_wherever_the_probability_stands(bundle: Bundle) -> None:
+    scored = scored_groups(100, 100)  # thinning would take rows out of groups that were drawn whole
+    single = next(pair for pair in scored.pairs if pair.group == "group 0")
+    rest = tuple(pair for pair in scored.pairs if pair.group != "group 0")
+    pairs = (replace(single, sampling_probability=0.5), *rest)
+    kept = np.array([pair is single or pair.group != "group 0" for pair in scored.pairs])
+
+    with pytest.raises(CalibrationInvalid, match="199 of 200 groups hold several pairs"):
+        analyse(
+            replace(scored, suite=make_suite(pairs), pairs=pairs, scores=scored.scores[kept]),
+            bundle.manifest,
+            Declaration((0.1,)),
+        )
+
+
+def test_unit_request_takes_groups_of_which_some_rows_were_drawn(bundle: Bundle) -> None:
+    analyse(_drawn_row_by_row(400, 0.05), bundle.manifest, Declaration((0.15,), unit="request"))
 
 
 @pytest.mark.parametrize("arguments", [(), ("--adapt",)])
