@@ -6,6 +6,7 @@ from pathlib import Path
 from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import Analysis, point_name
+from guard.calibration.declaration import Declaration
 from guard.calibration.together import JOINT
 from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint
 from guard.stats.certify import Certified, CertifiedButUseless
@@ -32,12 +33,15 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
     """Return the manifest with the new calibration and thresholds.
 
     The old operating points keep their names and part the same pairs as before: only their thresholds are written in
-    the new probability. Points of an earlier calibration that were declared anew are replaced.
+    the new probability. Certified points of an earlier calibration that were declared anew are replaced, or dropped
+    where the new answer is "not certifiable".
     """
     suite = analysis.scored.suite
+    anew = _declared_points(analysis.declaration)
     points = {
         name: point.model_copy(update={"threshold": analysis.shipped[name].threshold})
         for name, point in manifest.operating_points.items()
+        if point.certificate is None or name not in anew
     }
     bound = bind(manifest, data_sha256=suite.digest)
     half = f"{suite.name}, {analysis.half_b.n_harmless_groups} harmless groups of half B"
@@ -63,6 +67,11 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
             "operating_points": points,
         }
     )
+
+
+def _declared_points(declaration: Declaration) -> set[str]:
+    """Return the names under which the answers to all declared limits stand, where they are certified."""
+    return {point_name(limit) for limit in declaration.limits} | ({JOINT} if declaration.is_joint else set())
 
 
 def _bound(analysis: Analysis, bound: Binding) -> Calibration:

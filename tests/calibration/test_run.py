@@ -76,6 +76,32 @@ def test_calibrating_a_calibrated_bundle_replaces_its_points(bundle: Bundle, tmp
     assert second.digest != first.digest
 
 
+def test_limit_that_is_no_longer_proven_leaves_no_certified_point_behind(bundle: Bundle, tmp_path: Path) -> None:
+    january = run(scored_groups(400, 200, shift=6.0), bundle, tmp_path / "january", 0.05, 0.3, miss_limit=0.3).bundle
+    assert january is not None
+    assert {"frr-0.05", "frr-0.3", "joint"} <= set(january.manifest.operating_points)
+
+    done = run(scored_groups(60, 60), january, tmp_path / "june", 0.05, 0.2, miss_limit=0.01)
+
+    june = done.bundle
+    assert june is not None
+    points = june.manifest.operating_points
+    assert set(points) == {*bundle.manifest.operating_points, "frr-0.2", "frr-0.3"}
+    assert points["frr-0.3"].certificate == january.manifest.operating_points["frr-0.3"].certificate  # not asked anew
+
+
+def test_shipped_point_without_a_certificate_keeps_its_name(bundle: Bundle, tmp_path: Path) -> None:
+    (old, *_) = bundle.manifest.operating_points.values()
+    points = {**bundle.manifest.operating_points, "frr-0.01": old}
+    folder = tmp_path / "model"
+    model = copy_bundle(bundle, folder, manifest=bundle.manifest.model_copy(update={"operating_points": points}))
+
+    done = run(scored_groups(60, 60), model, tmp_path / "out", 0.01, 0.2)
+
+    assert done.bundle is not None
+    assert "frr-0.01" in done.bundle.manifest.operating_points
+
+
 def test_no_bundle_is_written_without_a_certificate_but_the_reports_are(bundle: Bundle, tmp_path: Path) -> None:
     done = run(scored_groups(60, 60), bundle, tmp_path / "out", 0.01)
 
