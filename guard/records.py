@@ -4,15 +4,17 @@
     records/20261121T070512Z-1f0c9a77b2d4.sig     where it is signed: `guard.signing`, over these exact bytes
 
 A record quotes the digest of the manifest that it is about, so one from another bundle, or from before a bundle was
-changed, says nothing here. What cannot be trusted never helps a bundle: a damaged record, one that is too large, or one
-whose signature is not by a configured key may be one that failed, and the bundle is held for it.
+changed, says nothing here. What cannot be trusted never helps a bundle: a damaged record, one that is too large, one
+whose signature is not by a configured key, or a folder that cannot be listed may hide one that failed, and the bundle
+is held for it. So it is for a record from the future, which would outrank all that come after it.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -30,7 +32,12 @@ Verdict: TypeAlias = Literal["passed", "failed", "cannot_tell"]
 _MOST_BYTES = 4_000_000
 _MOST_RECORDS = 1000
 _MOST_BYTES_OF_ALL = 200_000_000
+_MOST_AHEAD = timedelta(days=1)  # clocks of two machines may differ, and no record outrank the gates of years
 _WORSE = ("passed", "cannot_tell", "failed")  # the worse, the later
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class GateState(StrEnum):
@@ -100,48 +107,53 @@ def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) 
     return path
 
 
-def read_records(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> tuple[Record, ...]:
+def read_records(
+    bundle: Bundle, public_keys: Sequence[PublicKey] = (), *, clock: Callable[[], datetime] = _now
+) -> tuple[Record, ...]:
     """Return the records that can be trusted to be about this bundle, oldest first; see `inspect_records`."""
-    return inspect_records(bundle, public_keys).trusted
+    return inspect_records(bundle, public_keys, clock=clock).trusted
 
 
-def inspect_records(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> Records:
+def inspect_records(
+    bundle: Bundle, public_keys: Sequence[PublicKey] = (), *, clock: Callable[[], datetime] = _now
+) -> Records:
     """Return all records of a bundle, apart from each other: those to be trusted, and those not.
 
     With keys, a signature has to be by one of them. Without, signatures are not looked at, and no record is a signed
-    one. Raises KeyInvalid where a signature is to be checked and `cryptography` is missing.
+    one. Records dated more than a day after what `clock` says, with a time zone, are refused. Raises KeyInvalid where a
+    signature is to be checked and `cryptography` is missing.
     """
-    folder = bundle.path / RECORDS
     trusted: list[tuple[Record, str]] = []
     refused, foreign = [], []
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        return Records((), (f"{folder}: not a folder of the bundle's own",), ())
-    paths = sorted(folder.glob("*.json")) if folder.exists() else []
-    if len(paths) > _MOST_RECORDS:
-        return Records((), (f"{folder}: {len(paths):,} records, limit is {_MOST_RECORDS:,}",), ())
-    size_bytes = sum(path.lstat().st_size for path in paths)
-    if size_bytes > _MOST_BYTES_OF_ALL:
-        return Records((), (f"{folder}: {size_bytes:,} bytes, limit is {_MOST_BYTES_OF_ALL:,}",), ())
+    try:
+        paths = _listed(bundle.path / RECORDS)
+    except BundleInvalid as error:
+        return Records((), (str(error),), ())
+    latest = clock() + _MOST_AHEAD
     for path in paths:
         try:
             record = _read(path, public_keys)
         except BundleInvalid as error:
             refused.append(str(error))
             continue
-        if record.manifest_sha256 == bundle.digest:
-            trusted.append((record, path.name))
-        else:
+        if record.manifest_sha256 != bundle.digest:
             foreign.append(path.name)
+        elif record.created > latest:
+            refused.append(f"{path}: dated {record.created:%Y-%m-%d %H:%M %Z}, more than a day ahead of now")
+        else:
+            trusted.append((record, path.name))
     trusted.sort(key=lambda pair: (pair[0].created, _WORSE.index(pair[0].verdict), pair[1]))
     return Records(tuple(record for record, _ in trusted), tuple(refused), tuple(foreign))
 
 
-def gate_state(bundle: Bundle, public_keys: Sequence[PublicKey] = ()) -> GateState:
+def gate_state(
+    bundle: Bundle, public_keys: Sequence[PublicKey] = (), *, clock: Callable[[], datetime] = _now
+) -> GateState:
     """Return what the records of a bundle say together: the worse of its latest record and its latest signed one.
 
     So that neither a signed pass outweighs a later failure, nor an unsigned pass a signed failure.
     """
-    return state_of(inspect_records(bundle, public_keys))
+    return state_of(inspect_records(bundle, public_keys, clock=clock))
 
 
 def state_of(records: Records) -> GateState:
@@ -155,6 +167,32 @@ def state_of(records: Records) -> GateState:
     if worst == "passed":
         return GateState.PASSED_SIGNED if signed else GateState.PASSED
     return GateState(worst)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return the records in a folder, by name; none where there is no folder.
+
+    Raises:
+        BundleInvalid: it is no folder of the bundle's own, may not be read, or holds too much.
+    """
+    try:
+        kind = folder.lstat().st_mode
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BundleInvalid(f"{folder}: {error.strerror}") from error
+    if not stat.S_ISDIR(kind):
+        raise BundleInvalid(f"{folder}: not a folder of the bundle's own")
+    try:  # not `glob`, to which a folder that may not be listed is an empty one
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
+        if len(paths) > _MOST_RECORDS:
+            raise BundleInvalid(f"{folder}: {len(paths):,} records, limit is {_MOST_RECORDS:,}")
+        size_bytes = sum(path.lstat().st_size for path in paths)
+    except OSError as error:
+        raise BundleInvalid(f"{folder}: {error.strerror}") from error
+    if size_bytes > _MOST_BYTES_OF_ALL:
+        raise BundleInvalid(f"{folder}: {size_bytes:,} bytes, limit is {_MOST_BYTES_OF_ALL:,}")
+    return paths
 
 
 def _read(path: Path, public_keys: Sequence[PublicKey]) -> Record:

@@ -1,7 +1,9 @@
 """Records of release gates: what a bundle's folder says about it, and what is not believed."""
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +14,11 @@ import pytest
 
 from guard.bundle import Bundle
 from guard.errors import BundleInvalid
-from guard.records import GateState, Record, Verdict, gate_state, inspect_records, read_records, write_record
+from guard.records import GateState, Record, Verdict, gate_state, inspect_records, read_records, state_of, write_record
 from guard.signing import PrivateKey, make_private_key
 from tests.tiny_bundle import make_tiny_bundle
 
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOON = datetime(2025, 11, 21, 12, tzinfo=UTC)
 OURS, THEIRS = make_private_key(), make_private_key()
 
 
@@ -286,3 +288,69 @@ def test_gigabytes_of_records_are_not_read(bundle: Bundle) -> None:
         os.truncate(folder / f"{number}.json", 4_000_000)
 
     assert inspect_records(bundle).refused == (f"{folder}: 240,000,000 bytes, limit is 200,000,000",)
+
+
+@contextmanager
+def _anybody() -> Iterator[None]:
+    """Be a user whom permissions bind: the superuser becomes nobody."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o444], ids=oct)
+def test_folder_of_records_that_may_not_be_read_is_not_one_without_records(mode: int) -> None:
+    with tempfile.TemporaryDirectory() as shown:  # not `tmp_path`: nobody else gets into that
+        Path(shown).chmod(0o755)
+        bundle = make_tiny_bundle(Path(shown) / "candidate")
+        bundle.path.chmod(0o755)
+        folder = write_record(bundle, _record(bundle, "failed")).parent
+        folder.chmod(mode)
+        try:
+            with _anybody():
+                found = inspect_records(bundle)
+        finally:
+            folder.chmod(0o755)
+
+    assert found.trusted == ()
+    (refused,) = found.refused
+    assert refused.startswith(str(folder))
+    assert refused.endswith(": Permission denied")
+    assert state_of(found) is GateState.UNREADABLE
+
+
+def test_folder_that_is_a_pipe_is_not_one_without_records(bundle: Bundle) -> None:
+    os.mkfifo(bundle.path / "records")
+
+    assert gate_state(bundle) is GateState.UNREADABLE
+
+
+def test_record_from_the_future_does_not_outrank_a_later_failure(bundle: Bundle) -> None:
+    """A runner whose clock was wrong passed it; all gates since then failed."""
+    ahead = write_record(bundle, _record(bundle, "passed", minutes=24 * 60 + 1))
+    write_record(bundle, _record(bundle, "failed"))
+
+    found = inspect_records(bundle, clock=lambda: NOON)
+
+    assert [record.verdict for record in found.trusted] == ["failed"]
+    assert found.refused == (f"{ahead}: dated 2025-11-22 12:01 UTC, more than a day ahead of now",)
+    assert gate_state(bundle, clock=lambda: NOON) is GateState.UNREADABLE
+
+
+def test_record_a_day_ahead_is_taken_for_clocks_differ(bundle: Bundle) -> None:
+    write_record(bundle, _record(bundle, "passed", minutes=24 * 60))
+
+    assert gate_state(bundle, clock=lambda: NOON) is GateState.PASSED
+    assert len(read_records(bundle, clock=lambda: NOON)) == 1
+
+
+@pytest.mark.parametrize("created", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_record_at_the_end_of_time_is_no_traceback(bundle: Bundle, created: str) -> None:
+    path = write_record(bundle, _record(bundle))
+    path.write_bytes(path.read_bytes().replace(b"2025-11-21T12:00:00+00:00", created.encode()))
+
+    assert gate_state(bundle) in {GateState.UNREADABLE, GateState.PASSED}
