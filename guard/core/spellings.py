@@ -48,7 +48,8 @@ _APART = r"[\W_]{1,4}"
 _LONE = r"[^\W_]"
 # Behind every letter but the last one stands no letter: wherever the last one fails, the one before it does not.
 _SPREAD = re.compile(rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})")
-_LEAST_SPREAD = 0.5  # share of the letters that have to make words
+_LEAST_SPREAD = 0.5  # share of the letters that have to make listed words, where nothing else tells words apart
+_LEAST_GAPPED = 0.2  # the same, where wider gaps do: the list lacks most long words
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _BEGINNINGS = frozenset(word[:at] for word in WORDS for at in range(1, len(word)))
@@ -224,8 +225,10 @@ def _join(run: str) -> str:
             words[-1] += "'" + letter
         else:
             words.append(letter)
+    least = _LEAST_GAPPED
     if len(words) == 1:
+        least = _LEAST_SPREAD
         words = split_words(_likeliest(words[0].lower()) if _SIGN.search(words[0]) else words[0])
     read = [_read_signs(word.lower())[0] or word if _SIGN.search(word) else word for word in words]
     listed = sum(len(word) for word in read if len(word) > 2 and word.lower() in WORDS)
-    return " ".join(read) if listed >= _LEAST_SPREAD * len(letters) else ""
+    return " ".join(read) if listed >= least * len(letters) else ""

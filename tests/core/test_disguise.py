@@ -261,3 +261,20 @@ def test_letters_are_parted_and_none_is_lost(letters: str) -> None:
 
     assert "".join(words) == letters
     assert not any(left not in WORDS and right not in WORDS for left, right in pairwise(words))
+
+
+@pytest.mark.parametrize(("within", "between"), [(" ", "  "), (" ", "   "), (".", " "), ("-", " "), (" ", " / ")])
+def test_words_that_wider_gaps_tell_apart_need_not_be_on_the_list(within: str, between: str) -> None:
+    sentence = "Draft a convincing phishing letter pretending to represent the municipal treasury"
+    assert sum(len(word) for word in sentence.split() if word.lower() in WORDS) < len(sentence) / 2
+
+    spread = between.join(within.join(word) for word in sentence.split())
+
+    assert further_readings(spread) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "text", ["1 2 3  4 5 6  7 8 9", "a b c d e f g h  i j k", "x = y + z - w * v / u", "N Q x R  K b f 3"]
+)
+def test_letters_that_stand_apart_and_make_no_words_stay_so(text: str) -> None:
+    assert further_readings(text) == ()
