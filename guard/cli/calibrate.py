@@ -206,7 +206,10 @@ def _points_table(analysis: "Analysis") -> "Table":
     table = Table("point", "threshold", "unsafe caught", "harmless refused", "groups with a refusal")
     cheapest = {} if analysis.cheapest is None else {"cheapest": analysis.cheapest}
     joint = {} if analysis.joint_figures is None else {"joint": analysis.joint_figures}
-    for name, figures in {**analysis.certified, **joint, **cheapest, **analysis.shipped}.items():
+    chosen = {**analysis.certified, **joint, **cheapest}
+    # A point of an earlier calibration that was chosen anew is no longer what its name says.
+    kept = {name: figures for name, figures in analysis.shipped.items() if name not in chosen}
+    for name, figures in (chosen | kept).items():
         shown = (figures.recall, figures.false_refusal_rate, figures.group_false_refusal_rate)
         table.add_row(Text(name), f"{figures.threshold:.4g}", *map(interval, shown))
     return table
