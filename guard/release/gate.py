@@ -73,11 +73,16 @@ async def run_gate(
         on_progress: told what is done.
 
     Raises:
-        UsageError: no suite, or two of one name.
+        UsageError: no suite, or two of one name; or both sides are one bundle, by digest, whatever their points.
         ConfigInvalid: the margins name a suite or split that is not there, or a bundle cannot be opened.
     """
     given = {suite.name: len(suite.pairs) for suite in suites}
     suites = _checked(suites, margins, limit)
+    bundle = candidate.bundle
+    if bundle.digest == baseline.bundle.digest:  # nothing differs, all holds, and its record would be a licence
+        raise UsageError(
+            f"{bundle.label} ({bundle.digest[:12]}) is both candidate and baseline; a gate takes two bundles"
+        )
     checks: list[Check] = []
     async with AsyncExitStack() as opened:
         sides = _Sides(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guard.bundle import Bundle
 from guard.calibration import Memory
 from guard.errors import ConfigInvalid, UsageError
 from guard.release.contender import Contender
@@ -32,6 +33,11 @@ def verdicts(gate: Gate) -> dict[tuple[str, str], str | None]:
 
 def not_holding(gate: Gate) -> set[tuple[str, str]]:
     return {place for place, verdict in verdicts(gate).items() if verdict not in {"holds", None}}
+
+
+def _sides(works: Works, folder: Path) -> tuple[Contender, Contender]:
+    candidate = moved_threshold(works.live, folder / "moved", 0.50001)
+    return Contender.of("candidate", candidate, "balanced"), Contender.of("baseline", works.live, "balanced")
 
 
 async def test_threshold_moved_by_a_hair_passes(works: Works, tmp_path: Path) -> None:
@@ -112,8 +118,7 @@ async def test_picture_that_vanished_counts_against_the_candidate_and_is_not_dro
 async def test_damaged_picture_is_counted_by_its_code(works: Works, tmp_path: Path) -> None:
     folder = shutil.copytree(works.folder / "few", tmp_path / "damaged")
     (folder / "3.png").write_bytes(b"no picture")
-    live = Contender.of("baseline", works.live, "balanced")
-    gate = await run_gate(live, live, [load_suite(folder)], QUICK)
+    gate = await run_gate(*_sides(works, tmp_path), [load_suite(folder)], QUICK)
 
     (check,) = [check for check in gate.checks if check.kind == "coverage"]
     assert (check.figures["candidate_image_rejected"], check.figures["rows"]) == (1, 48)
@@ -151,11 +156,11 @@ async def test_pairs_left_out_for_equal_sampling_and_by_the_limit_are_told(works
     for number, row in enumerate(rows):
         row["sampling_probability"] = (1.0, 0.1)[number % 2]
     (tmp_path / "uneven.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    live, suite = Contender.of("baseline", works.live, "balanced"), load_suite(tmp_path / "uneven.jsonl")
+    sides, suite = _sides(works, tmp_path), load_suite(tmp_path / "uneven.jsonl")
     margins = QUICK.model_copy(update={"robustness": None})
 
-    gate = await run_gate(live, live, [suite], margins)
-    cut = await run_gate(live, live, [suite], margins, limit=20)
+    gate = await run_gate(*sides, [suite], margins)
+    cut = await run_gate(*sides, [suite], margins, limit=20)
 
     assert len(gate.suites[0].pairs) == np.count_nonzero(
         thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
@@ -175,3 +180,11 @@ async def test_suites_of_one_name_and_margins_for_none_are_bad_input(works: Work
         await works.gate(works.live, "few", margins=Margins(suites={"fewer": PlaceMargins()}))
     with pytest.raises(ConfigInvalid, match=r"candidate tiny-0\.0 has the operating points"):
         Contender.of("candidate", works.live, "lax")
+
+
+async def test_bundle_beside_itself_is_bad_input_and_no_pass(works: Works, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"tiny-0\.0 \([0-9a-f]{12}\) is both candidate and baseline"):
+        await works.gate(works.live, "few")
+    copy = Bundle.load(shutil.copytree(works.live.path, tmp_path / "copy"))
+    with pytest.raises(UsageError, match="is both candidate and baseline"):
+        await works.gate(copy, "few")
