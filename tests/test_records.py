@@ -66,7 +66,7 @@ def test_record_about_another_manifest_is_not_written(bundle: Bundle) -> None:
         ({"document": {"text": "x" * 4_000_000}}, "4,000,000"),
         ({"baseline_sha256": "nothing"}, "JSON cannot hold"),
         ({"verdict": "splendid"}, "JSON cannot hold"),
-        ({"created": datetime(2026, 11, 21, 12)}, "JSON cannot hold"),  # noqa: DTZ001 - that is the point
+        ({"created": datetime(2025, 11, 21, 12)}, "JSON cannot hold"),  # noqa: DTZ001 - that is the point
     ],
 )
 def test_record_that_would_be_read_as_something_else_is_not_written(

@@ -25,7 +25,7 @@ from guard.types import Pair
 from tests.tiny_bundle import make_tiny_bundle
 
 OURS, THEIRS = make_private_key(), make_private_key()
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOON = datetime(2025, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture

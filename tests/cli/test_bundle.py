@@ -380,13 +380,13 @@ def test_show_says_who_signed_what_gates_found_and_for_what_thresholds_were_chos
     }
     bundle = write_manifest(bundle.path, bundle.manifest.model_copy(update={"operating_points": points}))
     sign_bundle(bundle, key)
-    write_record(bundle, Record(bundle.digest, "ab" * 32, "passed", datetime(2026, 11, 21, 7, 5, tzinfo=UTC), {}), key)
+    write_record(bundle, Record(bundle.digest, "ab" * 32, "passed", datetime(2025, 11, 21, 7, 5, tzinfo=UTC), {}), key)
 
     code, out, _ = run("show", bundle.path, "--public-key", key.public)
 
     assert code == 0
     assert f"by key {key.public.id}" in out
-    assert "passed signed; 1 record, the latest of 2026-11-21 07:05 against abababababab" in " ".join(out.split())
+    assert "passed signed; 1 record, the latest of 2025-11-21 07:05 against abababababab" in " ".join(out.split())
     assert "chosen for these files" in out
     assert "for which files it was chosen is not written down" in out
     assert "CHOSEN FOR OTHER FILES: not for names.txt" in out

@@ -49,7 +49,7 @@ def test_any_bytes_for_a_record_hold_the_bundle_and_raise_nothing(bundle: Bundle
 @FEW
 @given(at=st.integers(0, 10_000), change=st.binary(min_size=1, max_size=3))
 def test_signed_record_with_any_byte_changed_is_not_believed(bundle: Bundle, at: int, change: bytes) -> None:
-    record = Record(bundle.digest, "0" * 64, "failed", datetime(2026, 11, 21, tzinfo=UTC), {"n": 1})
+    record = Record(bundle.digest, "0" * 64, "failed", datetime(2025, 11, 21, tzinfo=UTC), {"n": 1})
     path = write_record(bundle, record, KEY)
     content = path.read_bytes()
     path.write_bytes(_edited(content, at, change))
