@@ -86,7 +86,12 @@ def test_every_pattern_takes_time_in_proportion_to_the_text(pattern: "re.Pattern
         chars = _FIRST_CHARS
         while chars < _MOST_CHARS and _seconds(work, unit, chars) < _NOTICED_S:
             chars = int(_STEP * chars)
-        assert chars >= _MOST_CHARS or _growth(work, unit, chars, int(_STEP * chars)) < _MOST_GROWTH, (unit, chars)
+        # What is linear seems so sooner or later, however busy the machine is.
+        longer = int(_STEP * chars)
+        is_linear = chars >= _MOST_CHARS or any(
+            _growth(work, unit, chars, longer) < _MOST_GROWTH for _ in range(_ATTEMPTS)
+        )
+        assert is_linear, (unit, chars)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +103,19 @@ def test_every_pattern_takes_time_in_proportion_to_the_text(pattern: "re.Pattern
     ],
 )  # fmt: skip
 def test_reading_a_text_takes_time_in_proportion_to_it(unit: str) -> None:
-    assert _growth(_read, unit, _CHARS_OF_READING, 4 * _CHARS_OF_READING) < _MOST_GROWTH_OF_READING
+    assert any(
+        _growth(_read, unit, _CHARS_OF_READING, 4 * _CHARS_OF_READING) < _MOST_GROWTH_OF_READING
+        for _ in range(_ATTEMPTS)
+    )
 
 
 @given(st.text(_ALPHABET + "bomtwhe|'@\u0301\u200bо", min_size=1, max_size=8))
 @settings(deadline=None, max_examples=20)
 def test_reading_a_text_that_repeats_anything_takes_time_in_proportion_to_it(unit: str) -> None:
-    assert _growth(_read, unit, _CHARS_OF_READING, 4 * _CHARS_OF_READING) < _MOST_GROWTH_OF_READING
+    assert any(
+        _growth(_read, unit, _CHARS_OF_READING, 4 * _CHARS_OF_READING) < _MOST_GROWTH_OF_READING
+        for _ in range(_ATTEMPTS)
+    )
 
 
 def _read(text: str) -> object:
