@@ -72,7 +72,6 @@ def test_bundle_that_cannot_be_opened_in_a_process_of_its_own_cannot_tell(works:
     assert (check.verdict, check.reason) == ("cannot_tell", "the process of the candidate failed")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="VmHWM is Linux's")
 def test_peak_is_not_that_of_the_process_that_started_it() -> None:
     ballast = bytearray(os.urandom(1)) * 300_000_000  # resident in this process
     program = "from guard.release.resident import peak_mb; print(peak_mb())"

@@ -126,9 +126,11 @@ def _cast(onnx: Any, source: str, target: str) -> Any:
 
 
 def _load(onnx: Any, path: Path) -> Any:
+    from google.protobuf.message import DecodeError  # a dependency of onnx
+
     try:
         return onnx.load(path)
-    except Exception as error:
+    except (OSError, ValueError, DecodeError, onnx.checker.ValidationError) as error:
         raise BundleInvalid(f"{path}: not an ONNX graph: {type(error).__name__}") from error
 
 

@@ -1,7 +1,5 @@
 from itertools import chain
 
-import pytest
-
 from guard.calibration.adaptation.anchors import load_anchors
 
 
@@ -23,7 +21,6 @@ def test_no_group_is_both_replayed_and_checked_by() -> None:
 
 
 def test_anchors_to_check_by_were_never_trained_on() -> None:
-    pytest.importorskip("torch")
     from guard.train.own_data import own_rows
     from guard.train.rows import is_held_out
 
