@@ -1,8 +1,9 @@
 """What a threshold was chosen for: digests of exactly those files and rules of a bundle that raw scores depend on.
 
 A threshold, a calibration and a certificate are statements about scores. With another graph, tokenizer, list of names
-or preparation of pictures the same pair scores differently, and the statement is about nothing. Whoever chooses one
-binds it (`bind`); whoever serves it compares (`mismatches`). Thresholds and prose of a bundle may change freely.
+or preparation of texts and pictures the same pair scores differently, and the statement is about nothing. Whoever
+chooses one binds it (`bind`); whoever serves it compares (`mismatches`). Thresholds and prose of a bundle may change
+freely.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 
 import orjson
 
+from guard.core.disguise import READINGS
 from guard.manifest import Binding, Device, Manifest
 
 _GPU = "_gpu.onnx"
@@ -26,7 +28,7 @@ def bind(manifest: Manifest, devices: Iterable[Device] = ("cpu",), *, data_sha25
     return Binding(
         tokenizer=manifest.files["tokenizer.json"].sha256,
         names=manifest.files["names.txt"].sha256,
-        preparation=_digest([manifest.text.model_dump(), manifest.image.model_dump(), manifest.writing_gate]),
+        preparation=_digest([manifest.text.model_dump(), manifest.image.model_dump(), manifest.writing_gate, READINGS]),
         graphs={device: _graphs(manifest, device) for device in devices},
         data=data_sha256,
     )

@@ -18,6 +18,7 @@ from guard.calibration.page import render_page
 from guard.calibration.publish import REPORT_HTML, REPORT_JSON, publish
 from guard.calibration.scoring import Scored, ScoreFile
 from guard.config import Settings
+from guard.core.disguise import READINGS
 from guard.errors import UsageError
 from guard.suites import Suite
 
@@ -37,7 +38,7 @@ class Memory:
         weights = [f"{name} {entry.sha256}" for name, entry in bundle.manifest.files.items() if not _is_prose(name)]
         settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
         # Without a reader, pictures with writing are unjudged; they are judged once there is one.
-        programs = (_release("mllm-guard"), f"reader {_release('rapidocr')}")
+        programs = (_release("mllm-guard"), f"readings {READINGS}", f"reader {_release('rapidocr')}")
         parts = (*programs, model, *sorted(weights), suite.digest, *settled)
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return ScoreFile(self.folder / "scores" / f"{name}.jsonl")

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "plain_files": {"errors"},
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
-    "binding": {"manifest"},
+    "binding": {"manifest", "core"},
     "signing": {"errors", "plain_files"},
     "records": BASE | {"bundle", "signing", "plain_files"},
     "building": BASE | {"config", "bundle", "plain_files"},
