@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
 from guard.errors import ConfigInvalid
 from guard.policy_settings import (
@@ -24,6 +24,8 @@ from guard.policy_settings import (
 )
 from guard.policy_settings import PolicySettings as PolicySettings
 from guard.types import Mode
+from guard.upstream_settings import Seconds
+from guard.upstream_settings import UpstreamSettings as UpstreamSettings
 
 
 def _is_network(written: str) -> str:
@@ -31,17 +33,8 @@ def _is_network(written: str) -> str:
     return written
 
 
-def _is_bare(url: AnyHttpUrl) -> AnyHttpUrl:
-    # The value stays out of the message: it may hold a password.
-    if url.username or url.password or url.query or url.fragment:
-        raise ValueError("must not hold credentials, a query or a fragment")
-    return url
-
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Network = Annotated[str, AfterValidator(_is_network)]
-BareUrl = Annotated[AnyHttpUrl, AfterValidator(_is_bare)]
 
 
 class ImageSettings(Section):
@@ -81,21 +74,6 @@ class OcrSettings(Section):
     """likelihood of writing from which OCR runs in mode auto; none takes the bundle's"""
     max_chars: PositiveInt = 4000
     """read in one frame; a picture with more is judged in part, and counts as not judged"""
-
-
-class UpstreamSettings(Section):
-    """The LLM API behind Guard."""
-
-    url: BareUrl | None = None
-    """base URL, with or without /v1; no credentials, query or fragment"""
-    connect_timeout_s: Seconds = 5.0
-    """until there is a connection"""
-    first_byte_timeout_s: Seconds = 120.0
-    """until the head of the answer, and the longest silence within it"""
-    total_timeout_s: Seconds = 600.0
-    """until the last byte of the answer"""
-    max_connections: PositiveInt = 256
-    """open at once"""
 
 
 class LimitSettings(Section):

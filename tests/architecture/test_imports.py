@@ -11,7 +11,18 @@ ROOT = Path(__file__).parents[2]
 
 # Layer -> the layers that it may import. A layer is a module directly below `guard`, or a package.
 BASE = {"types", "errors", "manifest"}
-DOMAIN = BASE | {"config", "policy_settings", "bundle", "binding", "signing", "records", "trust", "core", "stats"}
+DOMAIN = BASE | {
+    "config",
+    "policy_settings",
+    "upstream_settings",
+    "bundle",
+    "binding",
+    "signing",
+    "records",
+    "trust",
+    "core",
+    "stats",
+}
 ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -19,15 +30,18 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": set(),  # two adapters and the training import onnxruntime through it
     "manifest": {"types", "errors"},
     "policy_settings": {"types"},
-    "config": BASE | {"policy_settings"},
+    "upstream_settings": {"policy_settings"},
+    "config": BASE | {"policy_settings", "upstream_settings"},
     "plain_files": {"errors"},
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
     "binding": {"manifest", "core"},
     "signing": {"errors", "plain_files"},
-    "records": BASE | {"bundle", "signing", "plain_files"},
+    "record_format": {"manifest", "errors"},
+    "records": BASE | {"bundle", "signing", "plain_files", "record_format"},
     "building": BASE | {"config", "bundle", "plain_files"},
-    "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files"},
+    # Whether the gate measured what serves is asked of the policies, which `core` makes of the configuration.
+    "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files", "core"},
     "core": BASE | {"config", "policy_settings", "stats"},
     "stats": BASE,
     "ports": BASE,

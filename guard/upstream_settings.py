@@ -1,0 +1,148 @@
+"""The LLM APIs behind Guard, as they stand in the configuration. Frozen pydantic models; keys are never in them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveInt, StringConstraints, model_validator
+
+from guard.policy_settings import Section
+
+MOST_UPSTREAMS = 32
+
+
+def _is_bare(url: AnyHttpUrl) -> AnyHttpUrl:
+    # The value stays out of the message: it may hold a password.
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("must not hold credentials, a query or a fragment")
+    return url
+
+
+def _is_plain_http(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.scheme != "http":
+        raise ValueError("must begin with http: the request's own TLS runs through it, end to end")
+    return url
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+BareUrl = Annotated[AnyHttpUrl, AfterValidator(_is_bare)]
+ProxyUrl = Annotated[BareUrl, AfterValidator(_is_plain_http)]
+UpstreamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+# A name as callers write it in `model`; a star at its end stands for any rest.
+ModelPattern = Annotated[str, StringConstraints(pattern=r"^(?:[^*]{1,256}|[^*]{0,255}\*)$")]
+# LiteLLM's name of a model behind its provider; a star at its end stands for what the pattern's star stood for.
+ProviderModel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}/(?:[^*]{1,256}|[^*]{0,255}\*)$")]
+Option = str | bool | int | float
+
+
+class TlsSettings(Section):
+    """Whom Guard trusts at the other end of a TLS connection, and as whom it shows itself there."""
+
+    ca_file: Path | None = None
+    """PEM file of the authorities to trust, in place of the system's"""
+    certificate_file: Path | None = None
+    """PEM file of the certificate that Guard shows, with its chain"""
+    key_file: Path | None = None
+    """PEM file of its private key, not encrypted; none: the key stands in certificate_file"""
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("key_file needs certificate_file: a key alone shows nothing")
+        return self
+
+
+class OneUpstream(Section):
+    """One LLM API, spoken to as it is, or through litellm."""
+
+    url: BareUrl | None = None
+    """base URL, with or without /v1; no credentials, query or fragment; with litellm: in place of the provider's own"""
+    litellm: Mapping[ModelPattern, ProviderModel] = {}
+    """model as callers name it -> provider/model in litellm's words; chat completions are then translated both ways"""
+    litellm_options: Mapping[str, Option] = {}
+    """what else litellm is told for these models, by its own names (api_version, aws_region_name)"""
+    key_env: VariableName | None = None
+    """environment variable with the API key that is sent in place of the caller's; none sends the caller's own"""
+    key_header: Literal["authorization", "x-api-key", "api-key"] | None = None
+    """header of that key; none: x-api-key for /v1/messages, api-key for Azure's paths, else authorization"""
+    tls: TlsSettings = TlsSettings()
+    proxy: ProxyUrl | None = None
+    """HTTP proxy on the way; those of the environment are never taken"""
+    proxy_login_env: VariableName | None = None
+    """environment variable with USER:PASSWORD for the proxy"""
+    connect_timeout_s: Seconds = 5.0
+    """until there is a connection, retries included"""
+    connect_retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """how often a connection that failed is tried anew; a POST that may have been sent is never sent twice"""
+    first_byte_timeout_s: Seconds = 120.0
+    """until the head of the answer, and the longest silence within it"""
+    total_timeout_s: Seconds = 600.0
+    """until the last byte of the answer"""
+    idle_timeout_s: Seconds = 4.0
+    """how long an idle connection is kept; keep it below the upstream's own limit, or requests meet closed connections"""
+    max_connections: PositiveInt = 256
+    """open at once"""
+
+    @model_validator(mode="after")
+    def _stars_meet(self) -> Self:
+        for pattern, model in self.litellm.items():
+            if model.endswith("*") and not pattern.endswith("*"):
+                raise ValueError(f"litellm: {pattern!r} has no star, so that of {model!r} stands for nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.litellm and (self.tls != TlsSettings() or self.proxy or self.key_header):
+            raise ValueError("tls, proxy and key_header are not for litellm, which reads SSL_CERT_FILE and HTTPS_PROXY")
+        if self.litellm_options and not self.litellm:
+            raise ValueError("litellm_options needs litellm")
+        if self.proxy_login_env is not None and self.proxy is None:
+            raise ValueError("proxy_login_env needs proxy")
+        if self.key_header is not None and self.key_env is None:
+            raise ValueError("key_header needs key_env")
+        return self
+
+
+class OtherUpstream(OneUpstream):
+    """An LLM API that serves some models."""
+
+    models: tuple[ModelPattern, ...] = ()
+    """models that it serves, as callers name them; for litellm, its map says so"""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Which models it serves."""
+        return self.models or tuple(self.litellm)
+
+    @model_validator(mode="after")
+    def _serves_something(self) -> Self:
+        if bool(self.litellm) == bool(self.models):
+            raise ValueError("say which models it serves: models (with url), or litellm")
+        if self.models and self.url is None:
+            raise ValueError("models needs url")
+        return self
+
+
+class UpstreamSettings(OneUpstream):
+    """The LLM APIs behind Guard: one for every model, and others for some models."""
+
+    others: Annotated[Mapping[UpstreamName, OtherUpstream], Field(max_length=MOST_UPSTREAMS)] = {}
+    """further LLM APIs by name; the longest pattern that fits a request's model wins, and the rest goes to `url`"""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any LLM API behind Guard."""
+        return self.url is not None or bool(self.litellm) or bool(self.others)
+
+    @model_validator(mode="after")
+    def _each_model_has_one_upstream(self) -> Self:
+        seen: dict[str, str] = {}
+        for name, pattern in self._patterns():
+            if pattern in seen:
+                raise ValueError(f"others: model {pattern!r} is served by {seen[pattern]} and by {name}")
+            seen[pattern] = name
+        return self
+
+    def _patterns(self) -> Iterator[tuple[str, str]]:
+        return ((name, pattern) for name, other in self.others.items() for pattern in other.patterns)
