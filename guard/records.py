@@ -10,26 +10,33 @@ is held for it. So it is for a record from the future, which would outrank all t
 """
 
 import hashlib
-import json
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
-
-import orjson
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from typing import Any
 
 from guard.bundle import RECORDS, Bundle
 from guard.errors import BundleInvalid
 from guard.plain_files import read_plain
+from guard.record_format import MOST_BYTES, Outcome, Provider, from_bytes, to_bytes
 from guard.signing import PrivateKey, PublicKey, Signed, sign, verify
 
-Verdict: TypeAlias = Literal["passed", "failed", "cannot_tell"]
+__all__ = [
+    "GateState",
+    "Outcome",
+    "Provider",
+    "Record",
+    "Records",
+    "gate_state",
+    "inspect_records",
+    "read_records",
+    "state_of",
+    "write_record",
+]
 
-_MOST_BYTES = 4_000_000
 _MOST_RECORDS = 1000
 _MOST_BYTES_OF_ALL = 200_000_000
 _MOST_AHEAD = timedelta(days=1)  # clocks of two machines may differ, and no record outrank the gates of years
@@ -57,9 +64,12 @@ class Record:
 
     manifest_sha256: str  # digest of the candidate: the bundle in whose folder the record lies
     baseline_sha256: str  # digest of the bundle that it was compared with
-    verdict: Verdict
+    verdict: Outcome
     created: datetime  # with a time zone
     document: Mapping[str, Any]  # every figure and reason: whatever JSON can hold
+    operating_point: str | None = None  # of the candidate; None in records of earlier Guards
+    threshold: float | None = None  # on the probability: what the candidate refused from. Another one was not looked at
+    providers: tuple[Provider, ...] = ()  # on which the candidate ran, ascending
     signed_by: str | None = field(default=None, compare=False)  # id of the configured key; set by who reads it
 
 
@@ -71,16 +81,25 @@ class Records:
     refused: tuple[str, ...]  # why, a line each
     foreign: tuple[str, ...]  # names of files about another manifest
 
+    def at(self, threshold: float) -> "Records":
+        """Return those that say something about a candidate that refuses from `threshold` on.
 
-class _Written(BaseModel, frozen=True, extra="forbid"):
-    """A record as it is stored."""
+        A pass at another threshold is none here. A failure there holds back what nobody looked at, until a gate at this
+        threshold passes; and so does one of an earlier Guard, which does not say at which threshold it was.
+        """
+        about = [r for r in self.trusted if threshold == r.threshold or (r.threshold is None and r.verdict != "passed")]
+        if not about and state_of(self) in {GateState.FAILED, GateState.CANNOT_TELL}:
+            about = list(self.trusted)
+        return replace(self, trusted=tuple(about))
 
-    format: Literal[1] = 1
-    manifest_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    baseline_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    verdict: Verdict
-    created: AwareDatetime
-    document: dict[str, Any]
+    @property
+    def providers_passed(self) -> frozenset[Provider]:
+        """On which providers the candidate ran in signed passes, since the last signed record that is none."""
+        found: set[Provider] = set()
+        for record in self.trusted:
+            if record.signed_by is not None:
+                found = found | set(record.providers) if record.verdict == "passed" else set()
+        return frozenset(found)
 
 
 def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) -> Path:
@@ -94,7 +113,19 @@ def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) 
         raise BundleInvalid(
             f"{bundle.path}: a record about manifest {record.manifest_sha256[:12]}, not {bundle.digest[:12]}"
         )
-    content = _canonical(record)
+    content = to_bytes(
+        {
+            "format": 1 if record.threshold is None else 2,
+            "manifest_sha256": record.manifest_sha256,
+            "baseline_sha256": record.baseline_sha256,
+            "verdict": record.verdict,
+            "created": record.created,
+            "operating_point": record.operating_point,
+            "threshold": record.threshold,
+            "providers": record.providers,
+            "document": dict(record.document),
+        }
+    )
     folder = bundle.path / RECORDS
     if folder.is_symlink():
         raise BundleInvalid(f"{folder}: is a link; a bundle holds its own records")
@@ -197,21 +228,8 @@ def _listed(folder: Path) -> list[Path]:
 
 def _read(path: Path, public_keys: Sequence[PublicKey]) -> Record:
     """Return the record in a file. Raises BundleInvalid: damaged, too large, or signed by none of the keys."""
-    content = read_plain(path, _MOST_BYTES)
-    try:
-        parsed = orjson.loads(content)
-        # Any other spelling could hide something: a key that occurs twice, a number that reads as another one.
-        if orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS) != content:
-            raise BundleInvalid(f"{path}: damaged: not canonical JSON")
-        written = _Written.model_validate(parsed)
-    except orjson.JSONDecodeError as error:
-        raise BundleInvalid(f"{path}: damaged: not JSON") from error
-    except orjson.JSONEncodeError as error:
-        raise BundleInvalid(f"{path}: damaged: nested too deeply") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "top level"
-        raise BundleInvalid(f"{path}: damaged: {place}: {first['msg']}") from error
+    content = read_plain(path, MOST_BYTES)
+    written = from_bytes(content, path)
     signature = path.with_suffix(".sig")
     signer = None
     if public_keys and (signature.exists() or signature.is_symlink()):
@@ -222,34 +240,11 @@ def _read(path: Path, public_keys: Sequence[PublicKey]) -> Record:
         verdict=written.verdict,
         created=written.created,
         document=written.document,
+        operating_point=written.operating_point,
+        threshold=written.threshold,
+        providers=written.providers,
         signed_by=None if signer is None else signer.id,
     )
-
-
-def _canonical(record: Record) -> bytes:
-    try:
-        _Written(
-            manifest_sha256=record.manifest_sha256,
-            baseline_sha256=record.baseline_sha256,
-            verdict=record.verdict,
-            created=record.created,
-            document=dict(record.document),
-        )
-        document: dict[str, object] = {
-            "format": 1,
-            "manifest_sha256": record.manifest_sha256,
-            "baseline_sha256": record.baseline_sha256,
-            "verdict": record.verdict,
-            "created": record.created.astimezone(UTC).isoformat(),
-            "document": dict(record.document),
-        }
-        json.dumps(document, allow_nan=False)  # refuses what orjson writes as something else: NaN, dates
-        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    except (ValueError, TypeError) as error:
-        raise BundleInvalid(f"a record that JSON cannot hold: {str(error).splitlines()[0]}") from error
-    if len(content) > _MOST_BYTES:
-        raise BundleInvalid(f"a record of {len(content):,} bytes, limit is {_MOST_BYTES:,}")
-    return content
 
 
 def _put(path: Path, content: bytes) -> None:

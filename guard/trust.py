@@ -7,13 +7,14 @@ an explicit `mode: shadow` serves it.
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from guard.binding import mismatches
 from guard.bundle import MANIFEST, MOST_MANIFEST_BYTES, SIGNATURE, Bundle
 from guard.config import Settings
+from guard.core.policies import make_policies
 from guard.errors import BundleInvalid, BundleMismatch, BundleUntrusted, ConfigInvalid, GateNotPassed, KeyInvalid
 from guard.manifest import Device, Manifest, OperatingPoint
 from guard.plain_files import read_plain
@@ -30,11 +31,19 @@ ENOUGH = {
     "passed": frozenset({GateState.PASSED_SIGNED}),
 }
 _FOUND = {
-    GateState.NONE: "no release gate was run on it",
+    GateState.NONE: "no release gate was run on it at this threshold",
     GateState.FAILED: "its release gate failed",
     GateState.CANNOT_TELL: "its release gate cannot tell: too little data",
     GateState.PASSED: "its release gate passed by a record that no configured key signed",
 }
+_WORSE = (  # the worse, the later
+    GateState.PASSED_SIGNED,
+    GateState.PASSED,
+    GateState.NONE,
+    GateState.CANNOT_TELL,
+    GateState.FAILED,
+    GateState.UNREADABLE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Trusted:
 
     @property
     def gate(self) -> GateState:
-        """What its records say together."""
+        """What its records say together, at whatever threshold; `gate_in_use` is about those that judge."""
         return state_of(self.records)
 
 
@@ -93,10 +102,40 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
         )
         for what, changed in misfits(trusted.bundle.manifest, points, device).items()
     ]
-    if trusted.gate not in ENOUGH[settings.require_gate]:
-        reason = _FOUND.get(trusted.gate) or f"a record is not to be trusted: {trusted.records.refused[0]}"
-        found.append(GateNotPassed(f"{trusted.bundle.path}: {reason}; require_gate is {settings.require_gate}"))
+    found.extend(GateNotPassed(f"{trusted.bundle.path}: {reason}") for reason in _not_gated(trusted, points, settings))
     return tuple(found)
+
+
+def gate_in_use(trusted: Trusted, points: Mapping[str, OperatingPoint]) -> GateState:
+    """Return the worst of what the records say about the thresholds in use."""
+    return max((state_of(trusted.records.at(point.threshold)) for point in points.values()), key=_WORSE.index)
+
+
+def _not_gated(trusted: Trusted, points: Mapping[str, OperatingPoint], settings: Settings) -> Iterator[str]:
+    """Yield why the release gates of a bundle are not what `require_gate` asks for."""
+    required = f"require_gate is {settings.require_gate}"
+    by_state: dict[GateState, list[str]] = {}
+    for name, point in points.items():
+        by_state.setdefault(state_of(trusted.records.at(point.threshold)), []).append(f"{name} ({point.threshold:.4g})")
+    for state in sorted(by_state.keys() - ENOUGH[settings.require_gate], key=_WORSE.index, reverse=True):
+        if state is GateState.UNREADABLE:  # of the whole folder, whatever the threshold
+            yield f"a record is not to be trusted: {trusted.records.refused[0]}; {required}"
+        else:
+            yield f"at {_listed(tuple(by_state[state]))}: {_FOUND[state]}; {required}"
+    if settings.require_gate == "passed":
+        yield from (f"{reason}; {required}" for reason in _beyond_the_gate(trusted, points, settings))
+
+
+def _beyond_the_gate(trusted: Trusted, points: Mapping[str, OperatingPoint], settings: Settings) -> Iterator[str]:
+    """Yield what of the configuration no gate looked at, though one passed."""
+    for name, chosen in make_policies(settings, trusted.bundle.manifest, digest=trusted.bundle.digest).by_name.items():
+        if not chosen.policy.rules.blocks_only_unsafe:
+            yield f"policy {name} has rules of its own that block below its threshold, and no gate measures those"
+    for name, point in points.items():
+        records = trusted.records.at(point.threshold)
+        is_passed = state_of(records) is GateState.PASSED_SIGNED
+        if is_passed and settings.provider != "cpu" and settings.provider not in records.providers_passed:
+            yield f"at {name} ({point.threshold:.4g}): no gate with a signed pass ran it on {settings.provider}"
 
 
 def misfits(manifest: Manifest, points: Mapping[str, OperatingPoint], device: Device) -> dict[str, tuple[str, ...]]:

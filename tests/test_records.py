@@ -14,7 +14,7 @@ import pytest
 
 from guard.bundle import Bundle
 from guard.errors import BundleInvalid
-from guard.records import GateState, Record, Verdict, gate_state, inspect_records, read_records, state_of, write_record
+from guard.records import GateState, Outcome, Record, gate_state, inspect_records, read_records, state_of, write_record
 from guard.signing import PrivateKey, make_private_key
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -27,8 +27,9 @@ def bundle(tmp_path: Path) -> Bundle:
     return make_tiny_bundle(tmp_path / "candidate")
 
 
-def _record(bundle: Bundle, verdict: Verdict = "passed", *, minutes: int = 0, **document: Any) -> Record:
-    return Record(bundle.digest, "0" * 64, verdict, NOON + timedelta(minutes=minutes), document or {"n": 3})
+def _record(bundle: Bundle, verdict: Outcome = "passed", *, minutes: int = 0, **document: Any) -> Record:
+    created = NOON + timedelta(minutes=minutes)
+    return Record(bundle.digest, "0" * 64, verdict, created, document or {"n": 3}, "balanced", 0.5, ("cpu",))
 
 
 def test_record_is_read_as_it_was_written(bundle: Bundle) -> None:
@@ -61,12 +62,16 @@ def test_record_about_another_manifest_is_not_written(bundle: Bundle) -> None:
     [
         ({"document": {"recall": float("nan")}}, "JSON cannot hold"),
         ({"document": {"at": NOON}}, "JSON cannot hold"),
-        ({"document": {1: 2}}, "JSON cannot hold"),
+        ({"document": {1: 2}}, "no record: document"),
         ({"document": {"n": 2**70}}, "JSON cannot hold"),
         ({"document": {"text": "x" * 4_000_000}}, "4,000,000"),
-        ({"baseline_sha256": "nothing"}, "JSON cannot hold"),
-        ({"verdict": "splendid"}, "JSON cannot hold"),
-        ({"created": datetime(2025, 11, 21, 12)}, "JSON cannot hold"),  # noqa: DTZ001 - that is the point
+        ({"baseline_sha256": "nothing"}, "no record: baseline_sha256"),
+        ({"verdict": "splendid"}, "no record: verdict"),
+        ({"threshold": 1.5}, "no record: threshold"),
+        ({"threshold": None}, "format 1 has neither"),
+        ({"operating_point": None}, "format 2 has operating_point and threshold"),
+        ({"providers": ("cuda", "cpu")}, "must ascend"),
+        ({"created": datetime(2025, 11, 21, 12)}, "no record: created"),  # noqa: DTZ001 - that is the point
     ],
 )
 def test_record_that_would_be_read_as_something_else_is_not_written(
@@ -87,7 +92,7 @@ def test_no_record_is_no_verdict(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["passed", "failed", "cannot_tell"])
-def test_one_unsigned_record_is_what_it_says(bundle: Bundle, verdict: Verdict) -> None:
+def test_one_unsigned_record_is_what_it_says(bundle: Bundle, verdict: Outcome) -> None:
     write_record(bundle, _record(bundle, verdict))
 
     assert gate_state(bundle) is GateState(verdict)
@@ -104,7 +109,7 @@ def test_signed_pass_counts_as_one_only_where_its_key_is_configured(bundle: Bund
 
 
 # Each a run of gates in their order: verdict and key.
-Runs = list[tuple[Verdict, PrivateKey | None]]
+Runs = list[tuple[Outcome, PrivateKey | None]]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from guard.binding import bind
 from guard.bundle import Bundle, write_manifest
 from guard.config import Settings
 from guard.errors import BundleInvalid, SwapRefused
-from guard.records import Record, Verdict, write_record
+from guard.records import Outcome, Record, write_record
 from guard.server.wire import error_answer
 from guard.signing import PrivateKey, make_private_key
 from guard.swap import check_swap
@@ -36,8 +36,19 @@ def _signed(bundle: Bundle) -> Bundle:
     return bundle
 
 
-def _record(bundle: Bundle, baseline: Bundle, verdict: Verdict = "passed", key: PrivateKey | None = OURS) -> None:
-    write_record(bundle, Record(bundle.digest, baseline.digest, verdict, datetime.now(UTC), {}), key)
+def _record(bundle: Bundle, baseline: Bundle, verdict: Outcome = "passed", key: PrivateKey | None = OURS) -> None:
+    point = bundle.manifest.operating_points["balanced"]
+    record = Record(
+        manifest_sha256=bundle.digest,
+        baseline_sha256=baseline.digest,
+        verdict=verdict,
+        created=datetime.now(UTC),
+        document={},
+        operating_point="balanced",
+        threshold=point.threshold,
+        providers=("cpu",),
+    )
+    write_record(bundle, record, key)
 
 
 def _settings(**fields: Any) -> Settings:

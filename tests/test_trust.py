@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from guard.bundle import Bundle, write_manifest
 from guard.config import Settings, parse_settings
 from guard.errors import BundleMismatch, BundleUntrusted, ConfigInvalid, GateNotPassed
 from guard.manifest import Manifest, OperatingPoint
-from guard.records import GateState, Record, Verdict, write_record
+from guard.records import GateState, Outcome, Provider, Record, write_record
 from guard.signing import PrivateKey, make_private_key
 from guard.telemetry import Telemetry
-from guard.trust import ENOUGH, objections, open_trusted, sign_bundle
+from guard.trust import ENOUGH, gate_in_use, objections, open_trusted, sign_bundle
 from guard.types import Pair
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -41,8 +41,26 @@ def _with_our_key(bundle: Bundle, **fields: Any) -> Settings:
     return _settings(bundle, bundle_keys=[str(OURS.public)], **fields)
 
 
-def _record(bundle: Bundle, verdict: Verdict, key: PrivateKey | None = None) -> Path:
-    return write_record(bundle, Record(bundle.digest, "0" * 64, verdict, NOON, {}), key)
+def _record(
+    bundle: Bundle,
+    verdict: Outcome,
+    key: PrivateKey | None = None,
+    *,
+    point: str = "balanced",
+    minutes: int = 0,
+    providers: tuple[Provider, ...] = ("cpu",),
+) -> Path:
+    record = Record(
+        manifest_sha256=bundle.digest,
+        baseline_sha256="0" * 64,
+        verdict=verdict,
+        created=NOON + timedelta(minutes=minutes),
+        document={},
+        operating_point=point,
+        threshold=bundle.manifest.operating_points[point].threshold,
+        providers=providers,
+    )
+    return write_record(bundle, record, key)
 
 
 # --- signatures
@@ -136,7 +154,7 @@ def test_key_that_cannot_be_read_stops_the_start_and_says_which(bundle: Bundle, 
     ],
 )
 def test_gate_decides_what_may_enforce(
-    bundle: Bundle, verdict: Verdict | None, key: PrivateKey | None, may_enforce_under: set[str]
+    bundle: Bundle, verdict: Outcome | None, key: PrivateKey | None, may_enforce_under: set[str]
 ) -> None:
     sign_bundle(bundle, OURS)
     if verdict is not None:
@@ -158,6 +176,101 @@ def test_default_refuses_a_bundle_that_its_gate_failed(bundle: Bundle) -> None:
 
     with pytest.raises(GateNotPassed, match="its release gate failed; require_gate is not_failed"):
         open_guard(_settings(bundle))
+
+
+def test_pass_at_one_operating_point_lets_no_other_threshold_enforce(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS, point="permissive")
+
+    open_guard(_with_our_key(bundle, require_gate="passed", policy="permissive"))
+    for policy in ("strict", {"threshold": 0.01}):
+        with pytest.raises(GateNotPassed, match=r"at \w+ \(0\.\d+\): no release gate was run on it at this threshold"):
+            open_guard(_with_our_key(bundle, require_gate="passed", policy=policy))
+
+
+def test_every_policy_in_use_needs_a_pass_of_its_own(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS)
+    both = _with_our_key(bundle, require_gate="passed", policies={"kids": {"operating_point": "strict"}})
+
+    with pytest.raises(GateNotPassed, match=r"at kids \(0\.\d+\): no release gate"):
+        open_guard(both)
+    _record(bundle, "passed", OURS, point="strict")
+    open_guard(both)
+
+
+def test_failure_at_one_threshold_holds_back_those_that_nobody_looked_at(bundle: Bundle) -> None:
+    """Or moving the threshold by a hair would undo a failed gate."""
+    _record(bundle, "failed")
+
+    with pytest.raises(GateNotPassed, match=r"at custom \(0\.5001\): its release gate failed"):
+        open_guard(_settings(bundle, policy={"threshold": 0.5001}))
+    _record(bundle, "passed", point="permissive")
+    open_guard(_settings(bundle, policy="permissive"))
+    with pytest.raises(GateNotPassed, match=r"at balanced .*: its release gate failed"):
+        open_guard(_settings(bundle))
+
+
+def test_failure_at_a_threshold_that_is_not_in_use_holds_back_none_that_passed(bundle: Bundle) -> None:
+    _record(bundle, "passed")
+    _record(bundle, "failed", point="strict", minutes=1)
+
+    open_guard(_settings(bundle))
+
+
+@pytest.mark.parametrize("verdict", ["passed", "failed"])
+def test_record_of_an_earlier_guard_is_a_pass_at_no_threshold_and_a_failure_at_each(
+    bundle: Bundle, verdict: Outcome
+) -> None:
+    sign_bundle(bundle, OURS)
+    write_record(bundle, Record(bundle.digest, "0" * 64, verdict, NOON, {}), OURS)
+
+    assert gate_in_use(
+        open_trusted(_with_our_key(bundle)), {"balanced": bundle.manifest.operating_points["balanced"]}
+    ) == (GateState.NONE if verdict == "passed" else GateState.FAILED)
+
+
+def test_rules_that_block_below_the_threshold_are_nothing_that_a_gate_measured(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS)
+    rules = {"privacy_leakage": {"action": "block", "threshold": 0.05}}
+    own = {"policies": {"mine": {"categories": rules}}, "policy": "mine"}
+
+    with pytest.raises(GateNotPassed, match="policy mine has rules of its own that block below its threshold"):
+        open_guard(_with_our_key(bundle, require_gate="passed", **own))
+    open_guard(_with_our_key(bundle, require_gate="not_failed", **own))
+    rules["privacy_leakage"]["action"] = "flag"
+    open_guard(_with_our_key(bundle, require_gate="passed", **own))
+
+
+def test_pass_on_the_cpu_is_none_for_a_provider_that_the_gate_did_not_run(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    points = {"balanced": bundle.manifest.operating_points["balanced"]}
+
+    def found() -> list[str]:
+        settings = _with_our_key(bundle, require_gate="passed", provider="cuda")
+        return [str(error) for error in objections(open_trusted(settings), points, settings)]
+
+    _record(bundle, "passed", OURS, providers=("cpu", "tensorrt"))
+    assert [reason.partition(": ")[2] for reason in found()] == [
+        "at balanced (0.5): no gate with a signed pass ran it on cuda; require_gate is passed"
+    ]
+    _record(bundle, "passed", OURS, providers=("cpu", "cuda"), minutes=1)
+    _record(bundle, "passed", OURS, minutes=2)
+    assert found() == []
+    _record(bundle, "failed", OURS, minutes=3)
+    _record(bundle, "passed", OURS, minutes=4)
+    assert len(found()) == 1
+
+
+def test_worst_of_the_thresholds_in_use_is_what_the_bundle_is_shown_with(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS)
+    points = bundle.manifest.operating_points
+    trusted = open_trusted(_with_our_key(bundle))
+
+    assert gate_in_use(trusted, {"balanced": points["balanced"]}) is GateState.PASSED_SIGNED
+    assert gate_in_use(trusted, points) is GateState.NONE
 
 
 def test_damaged_record_is_named(bundle: Bundle) -> None:
@@ -195,7 +308,7 @@ def test_passed_cannot_be_asked_for_without_a_key_that_would_show_it() -> None:
     ],
 )
 def test_gate_is_a_label_of_the_bundle(
-    bundle: Bundle, verdict: Verdict | None, key: PrivateKey | None, label: str
+    bundle: Bundle, verdict: Outcome | None, key: PrivateKey | None, label: str
 ) -> None:
     sign_bundle(bundle, OURS)
     if verdict is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from guard.records import Verdict as Outcome
+from guard.records import Outcome
 from guard.stats.bootstrap import Estimate
 from guard.stats.paired import Verdict
 

@@ -3,12 +3,12 @@
 import datetime as dt
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
-from guard.records import Record
+from guard.records import Provider, Record
 from guard.release.check import Check
 from guard.release.contender import Contender
 from guard.release.gate import Gate
@@ -27,7 +27,17 @@ def gate_record(gate: Gate, created: dt.datetime) -> Record:
         verdict=gate.outcome,
         created=created,
         document=gate_document(gate, created),
+        operating_point=gate.candidate.point,
+        threshold=gate.candidate.threshold,
+        providers=tuple(sorted(providers_run(gate.checks))),
     )
+
+
+def providers_run(checks: Iterable[Check]) -> set[Provider]:
+    """Return the providers on which the candidate was held against the CPU, and the CPU itself."""
+    gpus: tuple[Provider, ...] = ("cuda", "tensorrt")
+    ran = {check.place for check in checks if check.kind == "parity" and check.candidate is not None}
+    return {"cpu", *(name for name in gpus if name in ran)}
 
 
 def gate_document(gate: Gate, created: dt.datetime) -> Document:

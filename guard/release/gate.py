@@ -15,7 +15,7 @@ import numpy as np
 
 from guard.calibration import Memory
 from guard.errors import SuiteInvalid, UsageError
-from guard.records import Verdict as Outcome
+from guard.records import Outcome
 from guard.release.alterations import ALTERATIONS
 from guard.release.check import Check, outcome
 from guard.release.compare import Judged, compare, coverage, places

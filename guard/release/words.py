@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from guard.records import Verdict as Outcome
+from guard.records import Outcome
 from guard.release.check import Check, Kind
 from guard.stats.paired import Verdict
 

@@ -55,6 +55,8 @@ def test_candidate_that_passes_exits_with_zero_and_has_a_record(
     assert gate_state(candidate) == GateState.PASSED
     (record,) = read_records(candidate)
     assert record.baseline_sha256 == works.live.digest
+    assert (record.operating_point, record.threshold) == ("balanced", 0.50001)
+    assert record.providers[0] == "cpu"
     assert record.document == json.loads((tmp_path / "out" / "gate.json").read_text())
     assert record.document["margins"]["false_refusals"] == 0.2
     assert all(check["reason"] for check in record.document["checks"])

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from guard.records import Verdict as Outcome
+from guard.records import Outcome
 from guard.release.check import Check, outcome
 from guard.release.document import gate_document
 from guard.release.gate import Gate
