@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
+from guard.access_settings import AdminSettings
 from guard.errors import ConfigInvalid
 from guard.policy_settings import (
     MOST_POLICIES,
@@ -173,6 +174,7 @@ class Settings(Section):
         Mapping[PolicyName, OwnPolicy], Field(max_length=MOST_POLICIES), AfterValidator(each_resolves)
     ] = {}
     """policies of your own, by name"""
+    admin: AdminSettings = AdminSettings()
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()
     ocr: OcrSettings = OcrSettings()

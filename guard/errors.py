@@ -16,13 +16,17 @@ GuardError
 │   ├── BodyTooLarge         more bytes than allowed
 │   ├── BodyTimeout          the body did not arrive in time
 │   ├── EncodingUnsupported  a body compressed in a way that Guard does not inflate
+│   ├── Unauthorized         no key, or one that Guard does not know
+│   ├── RateLimited          more requests than this tenant may send
+│   ├── UnknownModel         no upstream serves the model that the request names, or not in this API
 │   └── UnknownRoute         a path that Guard does not forward in this mode
 ├── ContentUnjudged          a part of the content could not be judged
 │   ├── ImageRejected        the picture cannot be decoded within the limits
 │   ├── ImageUnreachable     the picture's URL cannot or may not be fetched
 │   ├── OcrFailed            writing in the picture could not be read
 │   ├── TextUnreadable       text in characters that nothing explains
-│   └── TextTooLong          more text than the windows cover
+│   ├── TextTooLong          more text than the windows cover
+│   └── AnswerUnreadable     an answer of the LLM that is not what its API promises
 ├── ScorerFailed             the scorer did not answer
 │   └── ScorerTimeout        ... in time
 ├── PreparationTimeout       a picture was not decoded or read in time
@@ -133,6 +137,24 @@ class EncodingUnsupported(RequestInvalid):
     code = "unsupported_encoding"
 
 
+class Unauthorized(RequestInvalid):
+    """A request shows no key, one that Guard does not know where that is refused, or keys of several tenants."""
+
+    code = "unauthorized"
+
+
+class RateLimited(RequestInvalid):
+    """A tenant sends more requests than its `requests_per_minute`, or has more under way than its `max_inflight`."""
+
+    code = "rate_limited"
+
+
+class UnknownModel(RequestInvalid):
+    """A request names a model that no upstream serves, or whose upstream does not speak the request's API."""
+
+    code = "unknown_model"
+
+
 class UnknownRoute(RequestInvalid):
     """A path that Guard does not forward in this mode."""
 
@@ -173,6 +195,12 @@ class TextTooLong(ContentUnjudged):
     """A text, alone or beside its pictures, needs more token windows than the scorer judges."""
 
     code = "text_too_long"
+
+
+class AnswerUnreadable(ContentUnjudged):
+    """An answer of the LLM, or an event of it, is not what its API promises: no JSON, too large, compressed."""
+
+    code = "answer_unreadable"
 
 
 class ScorerFailed(GuardError):

@@ -4,7 +4,8 @@ Names are a promise to users; the verbs are for the rest of Guard. Children are 
 their label values: `labels()` costs three times the increment.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
@@ -42,6 +43,15 @@ CODES = _tree(errors.GuardError) | {
 _Child = TypeVar("_Child")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the metrics say about the bundle that judges."""
+
+    info: ScorerInfo
+    gate: str
+    points: Mapping[str, OperatingPoint]
+
+
 class _Bound(Generic[_Child]):
     """The children of one metric, by their label values."""
 
@@ -64,6 +74,7 @@ class Telemetry:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.shown: Shown | None = None
         self.registry = CollectorRegistry() if registry is None else registry
         if registry is None:
             ProcessCollector(registry=self.registry)
@@ -212,11 +223,20 @@ class Telemetry:
 
     def bundle(self, info: ScorerInfo, *, gate: str = NONE) -> None:
         """Show the bundle that judges now, in place of an earlier one."""
+        self.shown = Shown(info, gate, {} if self.shown is None else self.shown.points)
         self._bundle.clear()
         self._bundle.labels(info.bundle, info.digest, info.backend, info.provider, info.precision, gate).set(1)
 
-    def operating_point(self, policy: str, point: OperatingPoint) -> None:
-        """Show a policy's threshold, and its certificate if it has one."""
+    def operating_points(self, points: Mapping[str, OperatingPoint]) -> None:
+        """Show the threshold of each policy, and its certificate if it has one, in place of earlier ones."""
+        if self.shown is not None:
+            self.shown = replace(self.shown, points=points)
+        self._threshold.clear()
+        self._certified.clear()
+        for policy, point in points.items():
+            self._operating_point(policy, point)
+
+    def _operating_point(self, policy: str, point: OperatingPoint) -> None:
         self._threshold.labels(policy, "block").set(point.threshold)
         proven = point.certificate
         if proven is not None and proven.rate == "false_refusal" and proven.category is None:

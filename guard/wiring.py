@@ -1,7 +1,13 @@
 """The only file that knows every adapter: settings to a guard that judges."""
 
+import copy
 import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from prometheus_client import CollectorRegistry
 
 from guard.bundle import Bundle
 from guard.config import Settings, UpstreamSettings
@@ -12,13 +18,57 @@ from guard.manifest import OperatingPoint
 from guard.perception.fetch import HttpFetcher, NoFetcher
 from guard.perception.ocr import HOW_TO_INSTALL, NoReader, RapidOcrReader, is_available
 from guard.pipeline import Guard
-from guard.ports import Fetcher, TextReader, Upstream
+from guard.ports import Fetcher, ScorerInfo, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
 from guard.telemetry import Telemetry
-from guard.trust import open_trusted, require_fit
-from guard.upstreams.passthrough import Passthrough
+from guard.trust import Trusted, gate_in_use, open_trusted, require_fit, trust
+from guard.upstreams.opening import open_upstreams
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A guard with its bundle loaded and verified, and what the metrics show about it once it judges."""
+
+    guard: Guard
+    info: ScorerInfo
+    gate: str  # what the bundle's records say together
+    points: Mapping[str, OperatingPoint]  # by policy, with no more of a certificate than holds for it
+
+    @classmethod
+    def of(cls, guard: Guard) -> "Opened":
+        """Return a guard that somebody else opened, with what its metrics show. Raises ConfigInvalid: nothing."""
+        shown = guard.telemetry.shown
+        if shown is None:
+            raise ConfigInvalid("a guard whose metrics show no bundle cannot be served")
+        return cls(guard, shown.info, shown.gate, shown.points)
+
+    def announce(self, telemetry: Telemetry) -> None:
+        """Have the guard count there, and show its bundle and its thresholds in place of those before."""
+        self.guard.telemetry = telemetry
+        telemetry.bundle(self.info, gate=self.gate)
+        telemetry.operating_points(self.points)
+
+    def under(self, policy: str) -> Guard:
+        """Return the guard with another of its policies as the one that judges; all the rest is shared."""
+        guard = copy.copy(self.guard)
+        guard.policy = guard.policy_of(policy)
+        return guard
+
+    def with_policies(self, settings: Settings) -> "Opened":
+        """Return the same guard, its graphs and caches shared, under the policies of other settings.
+
+        Raises:
+            ConfigInvalid: a policy does not fit the bundle.
+            BundleInvalid: the bundle may not enforce under them.
+        """
+        trusted = trust(self.guard.bundle, settings)
+        policies = _fit(trusted, settings)
+        guard = copy.copy(self.guard)
+        guard.settings, guard.policy = settings, policies.chosen.policy
+        guard.policies = MappingProxyType(policies.policies)
+        return Opened(guard, self.info, gate_in_use(trusted, policies.points).value, _covered(policies))
 
 
 def open_guard(
@@ -38,14 +88,16 @@ def open_guard(
         BundleInvalid: the bundle cannot be used, no configured key signed it, or it may not enforce (`guard.trust`).
         ConfigInvalid: the policy is not in the bundle, onnxruntime or the provider is missing, or a setting is wrong.
     """
-    settings = Settings() if settings is None else settings
-    telemetry = Telemetry() if telemetry is None else telemetry
+    opened = open_unannounced(Settings() if settings is None else settings, scorer=scorer)
+    opened.announce(Telemetry() if telemetry is None else telemetry)
+    return opened.guard
+
+
+def open_unannounced(settings: Settings, *, scorer: type[OnnxScorer] = OnnxScorer) -> Opened:
+    """Return what `open_guard` opens, counting nowhere until it is announced. Raises as `open_guard`."""
     trusted = open_trusted(settings)
     bundle = trusted.bundle
-    policies = choose_policies(settings, bundle)
-    require_fit(trusted, policies.points, settings)
-    for warning in warnings(policies, settings.mode):
-        _log.warning("%s", warning)
+    policies = _fit(trusted, settings)
     threads = settings.threads or os.cpu_count() or 1
     fetcher = _fetcher(settings)
     scoring = scorer(
@@ -55,9 +107,7 @@ def open_guard(
         gpu=settings.gpu,
         picture_cache=settings.cache.pictures,
     )
-    for name, chosen in policies.by_name.items():
-        telemetry.operating_point(name, chosen.covered_point)
-    return Guard(
+    guard = Guard(
         settings=settings,
         bundle=bundle,
         policy=policies.chosen.policy,
@@ -65,15 +115,28 @@ def open_guard(
         scorer=scoring,
         reader=_reader(settings, threads),
         fetcher=fetcher,
-        telemetry=telemetry,
+        telemetry=Telemetry(CollectorRegistry()),
         threads=threads,
-        release_gate=trusted.gate.value,
     )
+    return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies))
+
+
+def _fit(trusted: Trusted, settings: Settings) -> Policies:
+    """Return the policies of the settings on a bundle that may judge by them, with a warning for each oddity."""
+    policies = choose_policies(settings, trusted.bundle)
+    require_fit(trusted, policies.points, settings)
+    for warning in warnings(policies, settings.mode):
+        _log.warning("%s", warning)
+    return policies
+
+
+def _covered(policies: Policies) -> dict[str, OperatingPoint]:
+    return {name: chosen.covered_point for name, chosen in policies.by_name.items()}
 
 
 def open_upstream(settings: UpstreamSettings) -> Upstream:
     """Return the LLM API behind Guard. Raises ConfigInvalid where its URL is missing."""
-    return Passthrough(settings)
+    return open_upstreams(settings, os.environ)
 
 
 def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:

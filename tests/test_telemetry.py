@@ -103,11 +103,14 @@ def test_certified_limit_is_shown_only_for_a_certified_threshold() -> None:
     )
     telemetry = Telemetry()
 
-    telemetry.operating_point("strict", OperatingPoint(threshold=0.3, chosen_on="everyday prompts"))
-    telemetry.operating_point("own", OperatingPoint(threshold=0.6, chosen_on="own data", certificate=certificate))
-
     of_misses = certificate.model_copy(update={"rate": "miss"})
-    telemetry.operating_point("caught", OperatingPoint(threshold=0.2, chosen_on="own data", certificate=of_misses))
+    telemetry.operating_points(
+        {
+            "strict": OperatingPoint(threshold=0.3, chosen_on="everyday prompts"),
+            "own": OperatingPoint(threshold=0.6, chosen_on="own data", certificate=certificate),
+            "caught": OperatingPoint(threshold=0.2, chosen_on="own data", certificate=of_misses),
+        }
+    )
 
     page = _page(telemetry)
     assert 'guard_threshold_ratio{kind="block",policy="strict"} 0.3' in page
@@ -115,6 +118,15 @@ def test_certified_limit_is_shown_only_for_a_certified_threshold() -> None:
     assert 'guard_certified_false_refusal_ratio{kind="estimate",policy="own"} 0.01' in page
     assert 'guard_certified_false_refusal_ratio{kind="limit",policy="strict"}' not in page
     assert 'policy="caught"' not in page.partition("guard_certified_false_refusal_ratio")[2]
+
+
+def test_thresholds_of_policies_that_went_away_are_shown_no_longer() -> None:
+    telemetry = Telemetry()
+    telemetry.operating_points({"old": OperatingPoint(threshold=0.3, chosen_on="everyday prompts")})
+
+    telemetry.operating_points({"new": OperatingPoint(threshold=0.4, chosen_on="everyday prompts")})
+
+    assert re.findall(r'^guard_threshold_ratio\{.*policy="(\w+)"', _page(telemetry), re.MULTILINE) == ["new"]
 
 
 def test_two_instances_do_not_share_a_registry() -> None:

@@ -33,7 +33,7 @@ def serve(
     # The port first: when it is taken, nobody waits for the model.
     with bind(settings.host, settings.port) as bound:
         app = create_app(settings)
-        guard = app.state.guard
+        guard = app.state.live.current.guard
         behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
         line = (
             f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "

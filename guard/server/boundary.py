@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
@@ -11,44 +12,54 @@ from guard.errors import GuardError, Overloaded, RequestInvalid
 from guard.server.access_log import log_exchange
 from guard.server.body import ClientLeft
 from guard.server.exchange import LEFT, REJECTED, Exchange
-from guard.server.wire import CLIENT_LEFT, GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS, error_answer
+from guard.server.live import Entrance, Generation, Live
+from guard.server.wire import CLIENT_LEFT, GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS
 from guard.telemetry import Telemetry
 
 logger = logging.getLogger("guard.server")
 
-Door = Callable[[Exchange], Awaitable[None]]
+# Which entrance of the generation that judges now a request takes. Raises RequestInvalid: none.
+Choose: TypeAlias = Callable[[Generation, Exchange], Entrance]
 
 
 class Boundary:
-    """An ASGI app around a door."""
+    """An ASGI app around the doors of one path.
 
-    def __init__(self, door: Door, *, telemetry: Telemetry, policy: str, mode: str) -> None:
-        self._door = door
+    Args:
+        path: by which the door is found in an entrance.
+        choose: the entrance.
+    """
+
+    def __init__(self, live: Live, path: str, *, choose: Choose, telemetry: Telemetry) -> None:
+        self._live = live
+        self._path = path
+        self._choose = choose
         self._telemetry = telemetry
-        self._policy = policy
-        self._mode = mode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request. Whatever is swapped meanwhile, it is judged by what judged at its beginning."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008, "reason": "not served"})
             return
         exchange = Exchange(scope, receive, send)
         self._telemetry.began()
-        try:
-            await self._door(exchange)
-        except ClientLeft:
-            self._note_leaving(exchange)
-        except GuardError as error:
-            await self._refuse(exchange, error)
-        except asyncio.CancelledError:
-            # The server's drain took too long. The task ends here anyway; its client is owed an answer.
-            await self._cut_off(exchange)
-        except Exception as error:  # noqa: BLE001 - the request boundary
-            await self._apologise(exchange, error)
-        finally:
-            self._telemetry.ended()
-            self._record(exchange)
+        with self._live.taken() as generation:
+            entrance = generation.entrance
+            try:
+                entrance = self._choose(generation, exchange)
+                await entrance.doors[self._path](exchange)
+            except ClientLeft:
+                self._note_leaving(exchange)
+            except GuardError as error:
+                await self._refuse(exchange, error)
+            except asyncio.CancelledError:
+                # The server's drain took too long. The task ends here anyway; its client is owed an answer.
+                await self._cut_off(exchange)
+            except Exception as error:  # noqa: BLE001 - the request boundary
+                await self._apologise(exchange, error)
+            finally:
+                self._telemetry.ended()
+                self._record(exchange, entrance)
 
     def _note_leaving(self, exchange: Exchange) -> None:
         # Clients close a stream at its [DONE], just before its end: nothing is amiss once the answer has begun.
@@ -64,14 +75,14 @@ class Boundary:
             self._telemetry.rejected(error.code)
         if exchange.status is None:
             code = error.code if error.code in STATUS else GUARD_UNAVAILABLE
-            await exchange.answer(error_answer(code, str(error), decision=exchange.decision))
+            await exchange.answer(exchange.api.error(code, str(error), decision=exchange.decision))
 
     async def _cut_off(self, exchange: Exchange) -> None:
         exchange.action = REJECTED
         exchange.code = GUARD_UNAVAILABLE
         if exchange.status is None:
             message = "Guard is shutting down and could not wait for this request any longer."
-            await exchange.answer(error_answer(GUARD_UNAVAILABLE, message, decision=exchange.decision))
+            await exchange.answer(exchange.api.error(GUARD_UNAVAILABLE, message, decision=exchange.decision))
 
     async def _apologise(self, exchange: Exchange, error: Exception) -> None:
         # The message of a foreign exception may quote what a caller wrote; its type and place do not.
@@ -82,11 +93,12 @@ class Boundary:
         self._telemetry.failed("other", INTERNAL_ERROR, "block")
         if exchange.status is None:
             message = f"Guard failed on this request; its log has the place under {exchange.id}."
-            await exchange.answer(error_answer(INTERNAL_ERROR, message))
+            await exchange.answer(exchange.api.error(INTERNAL_ERROR, message))
 
-    def _record(self, exchange: Exchange) -> None:
+    def _record(self, exchange: Exchange, entrance: Entrance) -> None:
         exchange.guard_is_done()
         if exchange.added_s is not None:
             self._telemetry.added_latency(exchange.route, exchange.added_s)
-        self._telemetry.request(route=exchange.route, policy=self._policy, mode=self._mode, action=exchange.action)
-        log_exchange(exchange, mode=self._mode)
+        policy, mode = entrance.policy, entrance.mode
+        self._telemetry.request(route=exchange.route, policy=policy, mode=mode, action=exchange.action)
+        log_exchange(exchange, mode=mode)

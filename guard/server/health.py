@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guard.pipeline import Guard
+from guard.server.live import Live
 from guard.server.wire import GUARD_UNAVAILABLE, Answer, error_answer, json_answer
 from guard.telemetry import Telemetry
 
@@ -39,30 +40,33 @@ def metrics_page(telemetry: Telemetry) -> Page:
 class Readiness:
     """`/readyz`: 200 while the scorer gives a real pair a score, 503 otherwise. The answer is kept for two seconds."""
 
-    def __init__(self, guard: Guard, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._guard = guard
+    def __init__(self, live: Live, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._live = live
         self._clock = clock
         self._asking = asyncio.Lock()
         self._answer = error_answer(GUARD_UNAVAILABLE, "not asked yet")
         self._valid_until = float("-inf")
+        self._asked: Guard | None = None
 
     async def page(self, request: Request) -> Response:
         """Answer one request."""
         return _response(await self.answer())
 
     async def answer(self) -> Answer:
-        """Return the answer: the last one, or a new one when that is too old."""
+        """Return the answer: the last one, or a new one when that is too old or about another bundle."""
         async with self._asking:
-            if self._clock() >= self._valid_until:
-                self._answer = await self._ask()
-                self._valid_until = self._clock() + _READY_FOR_S
+            with self._live.taken() as generation:
+                if self._clock() >= self._valid_until or self._asked is not generation.guard:
+                    self._answer = await _ask(generation.guard)
+                    self._asked = generation.guard
+                    self._valid_until = self._clock() + _READY_FOR_S
         return self._answer
 
-    async def _ask(self) -> Answer:
-        if not await self._guard.ready():
-            return error_answer(GUARD_UNAVAILABLE, "the scorer does not answer")
-        bundle = self._guard.bundle
-        return json_answer({"status": "ready", "bundle": bundle.label, "digest": bundle.digest})
+
+async def _ask(guard: Guard) -> Answer:
+    if not await guard.ready():
+        return error_answer(GUARD_UNAVAILABLE, "the scorer does not answer")
+    return json_answer({"status": "ready", "bundle": guard.bundle.label, "digest": guard.bundle.digest})
 
 
 def _response(answer: Answer) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from scipy.special import expit
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from guard.bundle import Bundle
@@ -16,6 +17,7 @@ from guard.config import Settings
 from guard.core.policies import make_policies
 from guard.pipeline import Guard
 from guard.server.app import create_app
+from guard.server.live import Live
 from guard.server.run import address_of, bind, make_server
 from guard.telemetry import Telemetry
 from tests.fakes import FakeUpstream, FixedFetcher, FixedReader, FixedScorer
@@ -34,7 +36,13 @@ class House:
     scorer: FixedScorer
     fetcher: FixedFetcher
     upstream: FakeUpstream
-    app: ASGIApp
+    app: Starlette
+
+    @property
+    def live(self) -> Live:
+        """Return what judges in it."""
+        live: Live = self.app.state.live
+        return live
 
     def client(self) -> httpx.AsyncClient:
         """Return a client that calls the application in memory."""

@@ -8,9 +8,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from guard.config import Settings, UpstreamSettings
-from guard.pipeline import Guard
 from guard.server import app as app_module
 from guard.server.app import create_app
+from guard.wiring import Opened
 from tests.fakes import FakeUpstream
 from tests.server.house import SAFE, Builder, chat
 
@@ -59,16 +59,15 @@ async def test_what_was_given_stays_open(build: Builder) -> None:
 async def test_what_was_opened_here_is_closed_here(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     house = build()
 
-    def opened_guard(settings: Settings) -> Guard:
-        return house.guard
+    def opened_guard(settings: Settings) -> Opened:
+        return Opened.of(house.guard)
 
     def opened_upstream(settings: UpstreamSettings) -> FakeUpstream:
         return house.upstream
 
-    monkeypatch.setattr(app_module, "open_guard", opened_guard)
     monkeypatch.setattr(app_module, "open_upstream", opened_upstream)
     settings = Settings.model_validate({"upstream": {"url": "http://api.example/v1"}})
 
-    await _live_and_end(create_app(settings))
+    await _live_and_end(create_app(settings, open_=opened_guard))
 
     assert (house.scorer.is_closed, house.upstream.is_closed) == (True, True)

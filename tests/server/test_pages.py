@@ -165,7 +165,7 @@ async def test_not_ready_while_the_scorer_fails(build: Builder) -> None:
 async def test_readiness_is_remembered_for_two_seconds(build: Builder) -> None:
     house = build()
     times = iter((0.0, 0.0, 1.9, 2.1, 2.1))  # read before asking, and once more after
-    ready = Readiness(house.guard, clock=lambda: next(times))
+    ready = Readiness(house.live, clock=lambda: next(times))
     asked = []
     for _ in range(3):
         await ready.answer()

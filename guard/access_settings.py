@@ -1,0 +1,63 @@
+"""Who may ask, and how they say who they are: tenants, the admin, certificates. Frozen pydantic models.
+
+No secret stands in the configuration: it names where one is, or holds its digest.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt
+
+from guard.policy_settings import Section
+
+MOST_TENANTS = 200  # each is a value of the label `tenant` in the metrics
+
+_DIGEST, _ELSEWHERE = r"sha256:[0-9a-f]{64}", r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
+# The value stays out of the message of a pattern that does not fit: it may be the secret itself.
+SecretReference = Annotated[str, Field(pattern=rf"^(?:{_ELSEWHERE})$")]
+KeyReference = Annotated[str, Field(pattern=rf"^(?:{_DIGEST}|{_ELSEWHERE})$")]
+
+
+class AdminSettings(Section):
+    """Who may look into this Guard and change what judges."""
+
+    token: KeyReference | None = None
+    """the admin's bearer token: sha256:HEX of it, env:NAME or file:PATH; none closes /guard/bundle"""
+
+
+class TlsSettings(Section):
+    """TLS on Guard's own address."""
+
+    certificate: str | None = None
+    """file with the certificate and those between it and its authority, in PEM; none serves without TLS"""
+    key: str | None = None
+    """file with its private key, without a password; none takes it from the file of the certificate"""
+    client_authorities: str | None = None
+    """file with authorities, in PEM: only clients with a certificate by one of them are served"""
+
+
+def _each_once(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(keys)) != len(keys):
+        raise ValueError("a key is listed twice")
+    return keys
+
+
+class TenantSettings(Section):
+    """One tenant: what it shows to be known, how it is judged, and how much it may ask."""
+
+    keys: Annotated[tuple[KeyReference, ...], Field(min_length=1, max_length=100), AfterValidator(_each_once)]
+    """what its requests bear (as bearer token, x-api-key, api-key, or x-guard-token, which is never sent on): tokens
+    made for Guard, or the tenant's own keys of the LLM API; each as sha256:HEX, env:NAME or file:PATH"""
+    policy: str | None = None
+    """one of `policies`, or an operating point of the bundle; none takes the one that judges by default"""
+    refusal: Literal["error", "message"] | None = None
+    """how its unsafe prompts are answered; none takes the setting `refusal`"""
+    upstream_key: SecretReference | None = None
+    """key of the LLM API that is sent on in place of what the tenant shows: env:NAME or file:PATH; none sends on what
+    it shows"""
+    max_inflight: PositiveInt | None = None
+    """of its requests judged at once, in each worker; more are refused with 429"""
+    requests_per_minute: PositiveInt | None = None
+    """in each worker; more are refused with 429"""
+
+
+TenantName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,39}$")]

@@ -1,0 +1,33 @@
+"""The doors of one tenant: who answers which of its requests."""
+
+from collections.abc import Mapping
+
+from guard.config import Settings
+from guard.pipeline import Guard
+from guard.server import classify
+from guard.server.admission import Admission
+from guard.server.classify import Classify
+from guard.server.exchange import Door
+from guard.server.forward import Forwarder
+from guard.server.gateway import Gateway
+from guard.server.judge import Judge
+
+# Stands for every path that is not in `OWN`.
+ELSEWHERE = "*"
+# Paths that Guard judges and answers itself, without an LLM API.
+OWN = (classify.ROUTE,)
+
+
+def make_doors(
+    settings: Settings, guard: Guard, admission: Admission, forwarder: Forwarder | None
+) -> Mapping[str, Door]:
+    """Return the door of each path in `OWN`, and of `ELSEWHERE`. They hold nothing but what they are given.
+
+    Args:
+        guard: its default policy is the one that judges here.
+        forwarder: None where no LLM API is configured.
+    """
+    return {
+        classify.ROUTE: Classify(guard, settings, admission),
+        ELSEWHERE: Gateway(settings, admission, Judge(guard, settings, admission), forwarder),
+    }
