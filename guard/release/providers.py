@@ -1,5 +1,6 @@
 """The candidate on every execution provider that is there, and its graphs for GPUs on the CPU where there is none."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from shutil import copyfile
@@ -17,6 +18,7 @@ from guard.release.scoring import Progress, judge
 from guard.release.settings import gate_settings
 from guard.runtime import import_onnxruntime
 from guard.scorers.providers import CHAINS
+from guard.stats.paired import Verdict
 from guard.suites import LabelledPair
 from guard.wiring import open_guard
 
@@ -54,8 +56,14 @@ async def check_providers(
             continue
         try:
             found = await _score(candidate.bundle, pairs, provider, on_progress)
-        except ConfigInvalid as error:
+        except ConfigInvalid as error:  # the provider; what is wrong with a graph is BundleInvalid
             yield Check("parity", provider, None, f"not run: {error}")
+            continue
+        except BundleInvalid as error:
+            ran = True
+            yield Check(
+                "parity", provider, "fails", f"{CHAINS[provider][0]} loads, and the candidate does not: {error}"
+            )
             continue
         ran = True
         yield flips_check(provider, found, scores, candidate, margins, about=f"{CHAINS[provider][0]} against the CPU")
@@ -76,8 +84,19 @@ async def _check_gpu_graphs_on_cpu(
         try:
             found = await _score(write_manifest(folder, bundle.manifest), pairs, "cpu", on_progress)
         except BundleInvalid as error:
-            return Check("parity", place, None, f"not run: no GPU is there, and the CPU cannot run them: {error}")
+            verdict, said = _without_a_gpu(error)
+            return Check("parity", place, verdict, f"{said}: {error}".replace(f"{folder}{os.sep}", ""))
     return flips_check(place, found, scores, candidate, margins, about="run on the CPU; CUDA not run")
+
+
+def _without_a_gpu(error: BundleInvalid) -> tuple[Verdict | None, str]:
+    """Return what it says about graphs for GPUs that the CPU does not run them, and why in words."""
+    kinds = import_onnxruntime().capi.onnxruntime_pybind11_state
+    if isinstance(error.__cause__, kinds.NotImplemented):
+        return None, "not run: no GPU is there, and the CPU has no kernel for them"
+    if isinstance(error.__cause__, (kinds.RuntimeException, kinds.EPFail)):  # of the machine, perhaps
+        return "cannot_tell", "no GPU is there, and the CPU does not run them"
+    return "fails", "the graphs are broken, whatever runs them"
 
 
 async def _score(bundle: Bundle, pairs: Sequence[LabelledPair], provider: str, on_progress: Progress) -> Floats:

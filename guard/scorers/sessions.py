@@ -7,6 +7,7 @@ from guard.bundle import Bundle
 from guard.config import GpuSettings
 from guard.errors import BundleInvalid, ConfigInvalid
 from guard.runtime import LOG_FATAL, import_onnxruntime
+from guard.scorers.probe import can_load
 from guard.scorers.providers import BoundSession, chain_of, check_providers
 
 HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or 'mllm-guard[gpu]'"
@@ -42,7 +43,7 @@ def open_sessions(bundle: Bundle, *, provider: str, gpu: GpuSettings | None = No
 
     Raises:
         ConfigInvalid: onnxruntime is not installed, or the provider cannot be loaded.
-        BundleInvalid: a graph cannot be loaded, or has other inputs and outputs.
+        BundleInvalid: a graph cannot be loaded though its provider can, or has other inputs and outputs.
     """
     try:
         onnxruntime = import_onnxruntime()
@@ -69,9 +70,10 @@ def _open(onnxruntime: Any, bundle: Bundle, name: str, chain: list[tuple[str, di
         # Without a fallback: ONNX Runtime would print a line and take the CPU.
         session = onnxruntime.InferenceSession(str(path), options, providers=chain, enable_fallback=0)
     except Exception as error:
-        if on_gpu:
-            raise ConfigInvalid(f"{path}: cannot be loaded on {chain[0][0]}: {type(error).__name__}") from error
-        raise BundleInvalid(f"{path}: cannot be loaded: {type(error).__name__}") from error
+        if on_gpu and not can_load(onnxruntime, chain, options):
+            raise ConfigInvalid(f"{chain[0][0]} cannot be loaded: {type(error).__name__}") from error
+        where = f" on {chain[0][0]}" if on_gpu else ""
+        raise BundleInvalid(f"{path}: cannot be loaded{where}: {type(error).__name__}") from error
     check_providers(session, chain)
     inputs = {entry.name for entry in session.get_inputs()}
     outputs = {entry.name for entry in session.get_outputs()}

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,6 +59,17 @@ def test_tokens_of_tokenizer_and_graph_are_counted_alike(tmp_path: Path) -> None
 
     assert count_graph_tokens(bundle) == count_tokenizer_tokens(bundle)
     assert check_tokenizer(bundle, Margins()).verdict == "holds"
+
+
+def test_fault_in_asking_the_graph_is_not_taken_for_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def run(self, outputs: list[str], feeds: object) -> None:
+            raise KeyError("attention_mask")
+
+    monkeypatch.setattr("guard.release.tokens.open_sessions", lambda bundle, provider: SimpleNamespace(text=Session()))
+
+    with pytest.raises(KeyError):
+        count_graph_tokens(make_tiny_bundle(tmp_path / "tiny"))
 
 
 @pytest.mark.parametrize(("dropped", "verdict"), [(100, "holds"), (130, "fails")])

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
+from guard.bundle import write_manifest
 from guard.config import GpuSettings, parse_settings
-from guard.errors import ConfigInvalid
+from guard.errors import BundleInvalid, ConfigInvalid
+from guard.scorers.probe import PROBE, can_load
 from guard.scorers.providers import BoundSession
 from guard.scorers.sessions import open_sessions
 from tests.tiny_bundle import make_tiny_bundle
@@ -34,10 +37,10 @@ class Runtime:
         return list(self.built)
 
     def InferenceSession(  # noqa: N802 - as the runtime calls it
-        self, path: str, options: Any, *, providers: list[tuple[str, Mapping[str, str]]], **more: object
+        self, graph: str | bytes, options: Any, *, providers: list[tuple[str, Mapping[str, str]]], **more: object
     ) -> Any:
-        self.asked.append((Path(path).name, providers, more))
-        session = onnxruntime.InferenceSession(path, options, providers=[CPU])
+        self.asked.append(("a graph" if isinstance(graph, bytes) else Path(graph).name, providers, more))
+        session = onnxruntime.InferenceSession(graph, options, providers=[CPU])
         loaded = [name for name, _ in providers if name in self.loads] + [CPU]
         session.get_providers = lambda: loaded
         session.disable_fallback = lambda: setattr(self, "may_fall_back", False)
@@ -107,13 +110,38 @@ def test_a_session_that_cannot_be_made_on_the_gpu_is_a_matter_of_the_configurati
 
     monkeypatch.setattr(runtime, "InferenceSession", broken)
 
-    with pytest.raises(ConfigInvalid, match=rf"text\.onnx: cannot be loaded on {CUDA}: RuntimeError$"):
+    with pytest.raises(ConfigInvalid, match=f"^{CUDA} cannot be loaded: RuntimeError$"):
         open_sessions(bundle, provider="cuda")
 
 
-def test_graphs_made_for_gpus_are_taken_there_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from guard.bundle import write_manifest
+def test_graph_that_does_not_load_though_its_provider_does_is_a_fault_of_the_bundle(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _play(monkeypatch, Runtime())
+    graph = onnx.load(bundle.path / "text.onnx")
+    graph.graph.node[-1].input[0] = "nowhere"
+    onnx.save(graph, bundle.path / "text.onnx")
+    broken = write_manifest(bundle.path, bundle.manifest)
 
+    with pytest.raises(BundleInvalid, match=rf"text\.onnx: cannot be loaded on {CUDA}: InvalidArgument$"):
+        open_sessions(broken, provider="cuda")
+
+
+@pytest.mark.parametrize("loads", [(TENSORRT, CUDA), ()])
+def test_smallest_graph_says_whether_a_provider_loads(loads: Sequence[str]) -> None:
+    runtime = Runtime(loads=loads)
+
+    assert can_load(runtime, [(CUDA, {})], onnxruntime.SessionOptions()) == bool(loads)
+
+
+def test_smallest_graph_is_one() -> None:
+    onnx.checker.check_model(onnx.load_from_string(PROBE), full_check=True)
+    session = onnxruntime.InferenceSession(PROBE, providers=[CPU])
+
+    assert session.run(None, {"x": np.array([2], np.float32)})[0].tolist() == [2]
+
+
+def test_graphs_made_for_gpus_are_taken_there_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = make_tiny_bundle(tmp_path)
     (tmp_path / "text_gpu.onnx").write_bytes((tmp_path / "text.onnx").read_bytes())
     bundle = write_manifest(tmp_path, plain.manifest)
