@@ -1,12 +1,15 @@
 """One request and its answer: what was done is kept here, for the log line and the metrics at its end."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
+from guard.server.apis import Api
+from guard.server.apis.chat import CHAT
 from guard.server.routes import OTHER
 from guard.server.wire import Answer, verdict_headers
 from guard.types import Decision
@@ -24,6 +27,7 @@ class Exchange:
     send: Send
     began: float = field(default_factory=time.perf_counter)
     route: str = OTHER
+    api: Api = CHAT  # in whose shape Guard speaks to this client
     decision: Decision | None = None
     action: str = REJECTED
     code: str | None = None  # first error code
@@ -101,3 +105,7 @@ class Exchange:
         ]
         await self.start(answer.status, headers)
         await self.finish(answer.body)
+
+
+# Answers one request.
+Door: TypeAlias = Callable[[Exchange], Awaitable[None]]

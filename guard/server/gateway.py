@@ -1,14 +1,14 @@
-"""The door to the LLM API: finds out which request it is, and has it judged, forwarded or refused."""
+"""The door to the LLM APIs: finds out which request it is, and has it judged, forwarded or refused."""
 
 from guard.config import Settings
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.server.admission import Admission, Hold
 from guard.server.body import read_body
-from guard.server.chat import ChatJudge
 from guard.server.client import until_client_leaves
 from guard.server.exchange import FORWARDED, Exchange
 from guard.server.forward import Forwarder
-from guard.server.routes import Door, Target, resolve
+from guard.server.judge import Judge
+from guard.server.routes import Handling, Target, resolve
 from guard.types import Action, Mode
 
 
@@ -19,7 +19,7 @@ class Gateway:
         forwarder: None where no LLM API is configured; then every request is answered 404.
     """
 
-    def __init__(self, settings: Settings, admission: Admission, judge: ChatJudge, forwarder: Forwarder | None) -> None:
+    def __init__(self, settings: Settings, admission: Admission, judge: Judge, forwarder: Forwarder | None) -> None:
         self._settings = settings
         self._admission = admission
         self._judge = judge
@@ -29,9 +29,10 @@ class Gateway:
         """Answer one request. Raises GuardError, ClientLeft."""
         target = resolve(exchange.method, exchange.path)
         exchange.route = target.label
+        exchange.api = target.api or exchange.api
         if self._forwarder is None:
             raise UnknownRoute("no LLM API is configured behind this Guard (upstream.url)")
-        self._check_door(exchange.method, target)
+        self._check_path(exchange.method, target)
         if self._settings.mode is Mode.ENFORCE:
             self._admission.check()
         with self._admission.account() as hold:
@@ -39,24 +40,24 @@ class Gateway:
             async with until_client_leaves(exchange):
                 await self._serve(exchange, target, body, self._forwarder, hold)
 
-    def _check_door(self, method: str, target: Target) -> None:
-        if target.door is Door.NOWHERE:
+    def _check_path(self, method: str, target: Target) -> None:
+        if target.handling is Handling.NOWHERE:
             raise UnknownRoute("this path is Guard's own, or servers read it in two ways: it is never forwarded")
         if self._settings.mode is not Mode.ENFORCE:
             return
-        if target.door is Door.UNJUDGED:
+        if target.handling is Handling.UNJUDGED:
             raise UnknownRoute("this path takes prompts that Guard does not judge: mode enforce never forwards it")
-        if target.door is Door.UNKNOWN and self._settings.unknown_routes == "deny":
+        if target.handling is Handling.UNKNOWN and self._settings.unknown_routes == "deny":
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
     async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder, hold: Hold) -> None:
-        if target.door is not Door.CHAT or self._settings.mode is Mode.OFF:
-            if body and target.door is Door.FORWARD and self._settings.mode is Mode.ENFORCE:
+        if target.api is None or self._settings.mode is Mode.OFF:
+            if body and target.handling is Handling.FORWARD and self._settings.mode is Mode.ENFORCE:
                 raise RequestInvalid("a request to this path has no body")
             exchange.action = FORWARDED
             await forwarder.forward(exchange, target.path, body, is_rewritten=False)
             return
-        judged = await self._judge.judge(body, encoding=exchange.header(b"content-encoding"), hold=hold)
+        judged = await self._judge.judge(target.api, body, encoding=exchange.header(b"content-encoding"), hold=hold)
         exchange.decide(judged.decision)
         if judged.decision.action is Action.BLOCK:
             await exchange.answer(self._judge.refusal(judged))

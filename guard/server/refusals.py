@@ -1,99 +1,53 @@
-"""How an unsafe chat request is refused, in the forms that OpenAI's clients expect."""
+"""What refusals of unsafe requests say, in the words that OpenAI's APIs share."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import orjson
 
-from guard.server.wire import CONTENT_FILTER, STATUS, Answer
+from guard.server.wire import CONTENT_FILTER, Answer, failure
 from guard.types import Decision, RuleKind
 
 TEXT = "This request was refused by the content filter in front of this model."
-_MAX_CHOICES = 128
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
+EVENT_STREAM = b"text/event-stream"
+NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 # Lower end of the probability of a category -> Azure's severity.
 _SEVERITIES = ((0.75, "high"), (0.5, "medium"), (0.25, "low"), (0.0, "safe"))
 
 
-@dataclass(frozen=True, slots=True)
-class ChatWish:
-    """What the caller of the chat API asked for about the answer's form; values of wrong types count as not given."""
+def refusal_error(param: str) -> Callable[[Decision], Answer]:
+    """Return what makes HTTP 400 `content_filter` as Azure's content filter words it, with the verdict beside it."""
 
-    model: str = ""
-    stream: bool = False
-    choices: int = 1
-    include_usage: bool = False
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "ChatWish":
-        """Read the wish from a chat document."""
-        model, choices, options = document.get("model"), document.get("n"), document.get("stream_options")
-        return cls(
-            model=model if isinstance(model, str) else "",
-            stream=document.get("stream") is True,
-            choices=min(max(choices, 1), _MAX_CHOICES) if type(choices) is int else 1,
-            include_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        )
-
-
-def refusal_error(decision: Decision) -> Answer:
-    """Return HTTP 400 `content_filter` as Azure's content filter words it, with the verdict beside it."""
-    document = {
-        "error": {
+    def refuse(decision: Decision) -> Answer:
+        error = {
             "message": TEXT,
             "type": "invalid_request_error",
-            "param": "messages",
+            "param": param,
             "code": CONTENT_FILTER,
             "innererror": {
                 "code": "ResponsibleAIPolicyViolation",
                 "content_filter_result": _filtered_categories(decision),
             },
-        },
-        "guard": decision.to_dict(),
-    }
-    return Answer(STATUS[CONTENT_FILTER], orjson.dumps(document), code=CONTENT_FILTER)
+        }
+        return failure(CONTENT_FILTER, {"error": error}, decision)
+
+    return refuse
 
 
-def refusal_message(decision: Decision, wish: ChatWish, *, created: int) -> Answer:
-    """Return HTTP 200 with a refusal as the assistant's message, streamed if the caller wished so.
-
-    The text stands in `content` and in `refusal`: most apps show the first alone.
-    """
-    head = {"id": f"chatcmpl-{decision.id}", "created": created, "model": wish.model}
-    if wish.stream:
-        return Answer(200, _stream(decision, wish, head), content_type=b"text/event-stream", code=CONTENT_FILTER)
-    message = {"role": "assistant", "content": TEXT, "refusal": TEXT}
-    document = head | {
-        "object": "chat.completion",
-        "choices": [
-            {"index": index, "message": message, "logprobs": None, "finish_reason": CONTENT_FILTER}
-            for index in range(wish.choices)
-        ],
-        "usage": _NO_USAGE,
-        "guard": decision.to_dict(),
-    }
-    return Answer(200, orjson.dumps(document), code=CONTENT_FILTER)
+def event(document: Mapping[str, object]) -> bytes:
+    """Return a server-sent event without a name, as the older of OpenAI's APIs send them."""
+    return b"data: " + orjson.dumps(document) + b"\n\n"
 
 
-def _stream(decision: Decision, wish: ChatWish, head: dict[str, object]) -> bytes:
-    chunk = head | {"object": "chat.completion.chunk"}
-    delta = {"role": "assistant", "content": TEXT, "refusal": TEXT}
-    events: list[dict[str, object]] = [
-        chunk | {"choices": [_choice(index, delta, None) for index in range(wish.choices)]},
-        chunk
-        | {
-            "choices": [_choice(index, {}, CONTENT_FILTER) for index in range(wish.choices)],
-            "guard": decision.to_dict(),
-        },
-    ]
-    if wish.include_usage:
-        events.append(chunk | {"choices": [], "usage": _NO_USAGE})
-    return b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in events) + _DONE
+def named_event(document: Mapping[str, object]) -> bytes:
+    """Return a server-sent event that is named after its `type`."""
+    return b"event: " + str(document["type"]).encode() + b"\n" + event(document)
 
 
-def _choice(index: int, delta: dict[str, str], finish_reason: str | None) -> dict[str, object]:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def error_event(code: str, message: str) -> bytes:
+    """Return the event with which a stream of OpenAI's breaks off."""
+    # The blank lines before it end an event that broke off in its middle.
+    return b"\n\n" + event({"error": {"message": message, "type": "api_error", "param": None, "code": code}})
 
 
 def _filtered_categories(decision: Decision) -> dict[str, dict[str, object]]:
@@ -110,6 +64,3 @@ def _filtered_categories(decision: Decision) -> dict[str, dict[str, object]]:
 
 def _severity(probability: float) -> str:
     return next(name for lower_end, name in _SEVERITIES if probability >= lower_end)
-
-
-_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}

@@ -1,9 +1,12 @@
-"""Which door a request goes to. A path is normalised once, and the normalised path is what is judged and sent."""
+"""What happens to a request by its path, which is normalised once; the normalised path is what is judged and sent."""
 
 import re
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
+
+from guard.server.apis import Api
+from guard.server.apis.chat import CHAT as CHAT_API
 
 OTHER = "other"
 CHAT = "/v1/chat/completions"
@@ -12,10 +15,10 @@ MODELS = "/v1/models"
 MODEL = "/v1/models/{id}"
 
 
-class Door(Enum):
-    """Who answers."""
+class Handling(Enum):
+    """What is done with a request."""
 
-    CHAT = "chat"  # judged, then forwarded
+    JUDGED = "judged"  # by an API's reading, then forwarded
     FORWARD = "forward"  # a listed request without a body
     UNJUDGED = "unjudged"  # takes prompts that Guard does not judge: never forwarded in mode enforce
     UNKNOWN = "unknown"  # the configuration decides
@@ -24,14 +27,21 @@ class Door(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes: `path` is sent upstream, percent-encoded; `label` is the route's name in metrics."""
+    """Where a request goes: `path` is sent upstream, percent-encoded; `label` is the route's name in metrics.
 
-    door: Door
+    `api` is whose request it is, where it is judged.
+    """
+
+    handling: Handling
     label: str
     path: str
+    api: Api | None = None
 
 
-_FREQUENT = {("POST", CHAT): Target(Door.CHAT, CHAT, CHAT), ("GET", MODELS): Target(Door.FORWARD, MODELS, MODELS)}
+_FREQUENT = {
+    ("POST", CHAT): Target(Handling.JUDGED, CHAT, CHAT, CHAT_API),
+    ("GET", MODELS): Target(Handling.FORWARD, MODELS, MODELS),
+}
 # Upstreams differ in how they read these: path parameters, Windows separators, what was encoded twice, controls.
 _AMBIGUOUS = re.compile(r"[;%\\\x00-\x1f\x7f]")
 _OWN = re.compile(r"/(?:guard|beta|healthz|readyz|metrics)(?:/|$)", re.IGNORECASE)
@@ -60,22 +70,22 @@ def resolve(method: str, path: str) -> Target:
         return frequent
     normal = normalise(path)
     if normal is None or _OWN.match(normal):
-        return Target(Door.NOWHERE, OTHER, "/")
+        return Target(Handling.NOWHERE, OTHER, "/")
     if method == "POST":
         if _CHAT.fullmatch(normal):
-            return Target(Door.CHAT, CHAT, CHAT)
+            return Target(Handling.JUDGED, CHAT, CHAT, CHAT_API)
         azure = _AZURE_CHAT.fullmatch(normal)
         if azure:
             sent = f"/openai/deployments/{quote(azure[1], safe=_UNQUOTED)}/chat/completions"
-            return Target(Door.CHAT, AZURE_CHAT, sent)
+            return Target(Handling.JUDGED, AZURE_CHAT, sent, CHAT_API)
     encoded = quote(normal, safe=_UNQUOTED)
     if method == "GET" and normal == MODELS:
-        return Target(Door.FORWARD, MODELS, MODELS)
+        return Target(Handling.FORWARD, MODELS, MODELS)
     if method == "GET" and _MODEL.fullmatch(normal):
-        return Target(Door.FORWARD, MODEL, encoded)
+        return Target(Handling.FORWARD, MODEL, encoded)
     if method not in _WITHOUT_PROMPT and re.split("[/:]", normal)[-1].lower() in _TAKES_PROMPTS:
-        return Target(Door.UNJUDGED, OTHER, encoded)
-    return Target(Door.UNKNOWN, OTHER, encoded)
+        return Target(Handling.UNJUDGED, OTHER, encoded)
+    return Target(Handling.UNKNOWN, OTHER, encoded)
 
 
 def normalise(path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import orjson
 
@@ -57,7 +58,12 @@ STATUS: Mapping[str, int] = {
     "gate_not_passed": 409,
     "swap_refused": 409,
 }
-_RETRY_AFTER_S = b"2"
+_RETRY_LATER = (b"retry-after", b"2")
+_HEADERS: Mapping[int, tuple[tuple[bytes, bytes], ...]] = {
+    401: ((b"www-authenticate", b"Bearer"),),
+    429: (_RETRY_LATER,),
+    503: (_RETRY_LATER,),
+}
 _FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, PreparationTimeout.code, "guard_error", INTERNAL_ERROR})
 
 
@@ -77,29 +83,44 @@ def json_answer(document: object, *, status: int = 200) -> Answer:
     return Answer(status, orjson.dumps(document))
 
 
-def error_answer(code: str, message: str, *, param: str | None = None, decision: Decision | None = None) -> Answer:
-    """Return an error in OpenAI's shape, with the verdict beside it where there is one.
+class ErrorForm(Protocol):
+    """How one API words an error, with the verdict beside it where there is one."""
 
-    A code that is not in the table is a decision's code of unjudged content.
-    """
-    status = STATUS.get(code, _UNJUDGED)
-    kind = "invalid_request_error" if status < 500 else "api_error"
-    document: dict[str, object] = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    def __call__(
+        self, code: str, message: str, *, param: str | None = None, decision: Decision | None = None
+    ) -> Answer:
+        """Return the answer."""
+        ...
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of a code. One that is not in the table is a decision's code of unjudged content."""
+    return STATUS.get(code, _UNJUDGED)
+
+
+def failure(code: str, document: dict[str, object], decision: Decision | None = None) -> Answer:
+    """Return the answer with an error in any API's shape: its status, its headers, and the verdict beside it."""
+    status = status_of(code)
     if decision is not None:
-        document["guard"] = decision.to_dict()
-    headers = ((b"retry-after", _RETRY_AFTER_S),) if status == 503 else ()
-    return Answer(status, orjson.dumps(document), headers=headers, code=code)
+        document = document | {"guard": decision.to_dict()}
+    return Answer(status, orjson.dumps(document), headers=_HEADERS.get(status, ()), code=code)
 
 
-def unjudged_answer(decision: Decision) -> Answer:
+def error_answer(code: str, message: str, *, param: str | None = None, decision: Decision | None = None) -> Answer:
+    """Return an error in OpenAI's shape."""
+    kind = "invalid_request_error" if status_of(code) < 500 else "api_error"
+    return failure(code, {"error": {"message": message, "type": kind, "param": param, "code": code}}, decision)
+
+
+def unjudged_answer(decision: Decision, *, error: ErrorForm = error_answer, param: str = "messages") -> Answer:
     """Return the refusal of content that could not be judged, or of Guard's own fault under fail-closed."""
     if decision.basis is not Basis.ERROR_POLICY or decision.code is None:
         raise ValueError("the decision does not rest on the error policy")
     if decision.code in _FAULTS:
         message = "The guard could not judge this request. Nothing was sent on; try again."
-        return error_answer(GUARD_UNAVAILABLE, message, decision=decision)
+        return error(GUARD_UNAVAILABLE, message, decision=decision)
     message = f"A part of this request cannot be judged ({decision.code}), and the policy refuses what is not judged."
-    return error_answer(decision.code, message, param="messages", decision=decision)
+    return error(decision.code, message, param=param, decision=decision)
 
 
 def verdict_headers(decision: Decision | None, id_: str, *, was_sent_on: bool) -> list[tuple[bytes, bytes]]:

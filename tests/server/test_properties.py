@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from guard.config import LimitSettings
 from guard.errors import RequestInvalid
 from guard.server.body import inflate
-from guard.server.routes import Door, normalise, resolve
+from guard.server.routes import Handling, normalise, resolve
 from tests.server.house import Builder, House
 
 _PATHS = st.lists(
@@ -64,7 +64,7 @@ def test_a_normal_path_stays_as_it_is(path: str) -> None:
 def test_no_path_that_a_lenient_server_takes_for_chat_is_forwarded_unjudged(path: str) -> None:
     target = resolve("POST", path)
 
-    if target.door in (Door.FORWARD, Door.UNKNOWN):
+    if target.handling in (Handling.FORWARD, Handling.UNKNOWN):
         as_read = normalise(unquote(target.path))
         assert as_read is not None
         assert as_read.lower() != "/v1/chat/completions"

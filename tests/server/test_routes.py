@@ -1,6 +1,6 @@
 import pytest
 
-from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Door, normalise, resolve
+from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Handling, normalise, resolve
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Door, normalise
 def test_every_spelling_of_the_chat_path_is_judged_and_sent_as_one(path: str) -> None:
     target = resolve("POST", path)
 
-    assert (target.door, target.label, target.path) == (Door.CHAT, CHAT, CHAT)
+    assert (target.handling, target.label, target.path) == (Handling.JUDGED, CHAT, CHAT)
 
 
 def test_azure_deployment_is_judged_like_its_twin() -> None:
     target = resolve("POST", "/openai/deployments/my gpt/chat/completions")
 
-    assert (target.door, target.label) == (Door.CHAT, AZURE_CHAT)
+    assert (target.handling, target.label) == (Handling.JUDGED, AZURE_CHAT)
     assert target.path == "/openai/deployments/my%20gpt/chat/completions"
 
 
@@ -35,7 +35,7 @@ def test_azure_deployment_is_judged_like_its_twin() -> None:
 def test_models_are_listed_requests_without_a_body(path: str, label: str) -> None:
     target = resolve("GET", path)
 
-    assert (target.door, target.label, target.path) == (Door.FORWARD, label, path)
+    assert (target.handling, target.label, target.path) == (Handling.FORWARD, label, path)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_models_are_listed_requests_without_a_body(path: str, label: str) -> Non
     ],
 )
 def test_everything_else_is_unknown(method: str, path: str) -> None:
-    assert resolve(method, path).door is Door.UNKNOWN
+    assert resolve(method, path).handling is Handling.UNKNOWN
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -82,7 +82,7 @@ def test_everything_else_is_unknown(method: str, path: str) -> None:
 def test_doors_that_take_prompts_and_are_not_judged_are_told_apart(method: str, path: str) -> None:
     target = resolve(method, path)
 
-    assert (target.door, target.label) == (Door.UNJUDGED, "other")
+    assert (target.handling, target.label) == (Handling.UNJUDGED, "other")
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_doors_that_take_prompts_and_are_not_judged_are_told_apart(method: str, 
     ],
 )
 def test_a_path_with_two_readings_goes_nowhere(path: str) -> None:
-    assert resolve("POST", path).door is Door.NOWHERE
+    assert resolve("POST", path).handling is Handling.NOWHERE
 
 
 @pytest.mark.parametrize("path", ["/guard/classify", "/Guard/x", "/healthz/", "//metrics", "/readyz", "/beta/x"])
 def test_paths_of_guard_itself_are_never_forwarded(path: str) -> None:
-    assert resolve("GET", path).door is Door.NOWHERE
+    assert resolve("GET", path).handling is Handling.NOWHERE
 
 
 def test_label_of_an_unknown_path_is_not_the_path() -> None:
