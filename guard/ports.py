@@ -65,13 +65,19 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A request for the LLM API: `path` below the base URL ("/v1/chat/completions"), headers already filtered."""
+    """A request for the LLM API: `path` below the base URL ("/v1/chat/completions"), headers already filtered.
+
+    `model` is the one that was judged, and None where nobody read it. With `keeps_key`, the key in the headers is not
+    the caller's: it is sent whatever key the upstream has.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes
+    model: str | None = None
+    keeps_key: bool = False
 
 
 class UpstreamResponse(Protocol):
@@ -97,10 +103,13 @@ class UpstreamResponse(Protocol):
 
 
 class Upstream(Protocol):
-    """Sends requests to an LLM API. Implementations: `guard.upstreams.passthrough`, a fake in `tests/fakes.py`."""
+    """Sends requests to an LLM API. Implementations: `guard.upstreams.passthrough`, `litellm`, `by_model`."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Return once the head of the answer is here. Raises UpstreamUnreachable, UpstreamTimeout, UpstreamBroken."""
+        """Return once the head of the answer is here.
+
+        Raises UpstreamUnreachable, UpstreamTimeout, UpstreamBroken; RequestInvalid where this API cannot be asked that.
+        """
         ...
 
     async def close(self) -> None:

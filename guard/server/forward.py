@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-
-import orjson
+from collections.abc import Awaitable, Callable, Sequence
 
 from guard.core.headers import end_to_end
 from guard.errors import RequestInvalid, UpstreamFailed
@@ -17,7 +15,16 @@ _LEADS_ELSEWHERE = {
     "x-original-url", "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override"
 }  # fmt: skip
 _NEVER_SENT = frozenset(
-    {"host", "content-length", "expect", "x-guard-verdict", "x-guard-action", "x-guard-id", *_LEADS_ELSEWHERE}
+    {
+        "host",
+        "content-length",
+        "expect",
+        "x-guard-verdict",
+        "x-guard-action",
+        "x-guard-id",
+        "x-guard-token",
+        *_LEADS_ELSEWHERE,
+    }
 )
 _REWRITTEN = _NEVER_SENT | {"content-type", "content-encoding"}
 _NEVER_RETURNED = frozenset({"x-guard-verdict", "x-guard-action", "x-guard-id"})
@@ -25,73 +32,131 @@ _NEVER_RETURNED = frozenset({"x-guard-verdict", "x-guard-action", "x-guard-id"})
 _EMPTY = frozenset({204, 304})
 _NEVER_RETURNED_EMPTY = _NEVER_RETURNED | {"content-length"}
 _CANCELLED = "cancelled"
+# In the scope of a request whose key is the tenant's own, not the caller's: the upstream's key does not replace it.
+KEEPS_KEY = "guard.keeps_key"
+
+
+Relay = Callable[[Exchange, UpstreamResponse], Awaitable[None]]
 
 
 class Forwarder:
     """Sends requests on and answers in the upstream's words.
 
-    An answer that breaks off is never ended cleanly: an event stream gets one last event with the error, in OpenAI's
-    form, and then the connection is dropped in the middle of its chunked body, as for every other answer.
+    An answer that breaks off is never ended cleanly: an event stream gets one last event with the error, in the form of
+    its API, and then the connection is dropped in the middle of its chunked body, as for every other answer.
     """
 
     def __init__(self, upstream: Upstream, telemetry: Telemetry) -> None:
         self._upstream = upstream
         self._telemetry = telemetry
 
-    async def forward(self, exchange: Exchange, path: str, body: bytes, *, is_rewritten: bool) -> None:
+    async def forward(
+        self,
+        exchange: Exchange,
+        path: str,
+        body: bytes,
+        *,
+        is_rewritten: bool,
+        model: str | None = None,
+        relay: Relay | None = None,
+    ) -> None:
         """Send the request of `exchange` to `path` with `body`, and the answer to its client.
 
         Args:
             is_rewritten: the body is JSON that Guard wrote, rather than the client's own bytes.
+            model: the one that was judged, which decides who gets the request; None where nobody read it.
+            relay: passes the answer on, in place of `stream_back`; it raises as that does. The upstream is then asked
+                for an answer that is not compressed.
 
         Raises:
             UpstreamFailed: no answer; nothing was sent to the client.
-            RequestInvalid: a header that cannot be sent on as it came.
+            RequestInvalid: a header that cannot be sent on as it came, or a model that no upstream serves.
         """
-        request = UpstreamRequest(
-            method=exchange.method,
-            path=path,
-            query=exchange.scope["query_string"].decode("latin-1"),
-            headers=_request_headers(exchange, is_rewritten=is_rewritten),
-            body=body,
-        )
+        request = outgoing(exchange, path, body, is_rewritten=is_rewritten, model=model, is_read=relay is not None)
         exchange.guard_is_done()
-        try:
-            await self._relay(exchange, request)
-        except UpstreamFailed as error:
-            exchange.upstream = error.code
-            if exchange.status is None:
-                raise
-            exchange.code = error.code
-        except asyncio.CancelledError:
-            if exchange.upstream is None:
-                exchange.upstream = _CANCELLED
-            raise
-        finally:
-            if exchange.upstream is not None:
-                self._telemetry.upstream(exchange.upstream)
+        response = await self.send(exchange, request)
+        await self.finish(exchange, response, relay)
 
-    async def _relay(self, exchange: Exchange, request: UpstreamRequest) -> None:
+    async def send(self, exchange: Exchange, request: UpstreamRequest) -> UpstreamResponse:
+        """Return the answer as soon as its head is here; then call `finish` or `abandon`.
+
+        A failure is counted, and so is a call that is cancelled while it waits. Raises as `Upstream.send`.
+        """
         sent = time.perf_counter()
-        response = await self._upstream.send(request)
+        try:
+            response = await self._upstream.send(request)
+        except UpstreamFailed as error:
+            self._count(exchange, error.code)
+            raise
+        except asyncio.CancelledError:
+            self._count(exchange, _CANCELLED)
+            raise
         exchange.upstream_s = time.perf_counter() - sent
         exchange.upstream = response.status
         self._telemetry.stage("upstream", exchange.upstream_s)
+        return response
+
+    async def finish(self, exchange: Exchange, response: UpstreamResponse, relay: Relay | None = None) -> None:
+        """Send an answer to the client, count it, and give up its connection."""
+        outcome: int | str = response.status
         try:
-            await _stream_back(exchange, response)
+            await (stream_back if relay is None else relay)(exchange, response)
+        except UpstreamFailed as error:
+            exchange.code = outcome = error.code
+            if exchange.status is None:
+                raise
         finally:
+            self._count(exchange, outcome)
             await response.close()
 
+    async def abandon(self, exchange: Exchange, response: UpstreamResponse) -> None:
+        """Give up an answer that its client must not see; it counts as cancelled."""
+        self._count(exchange, _CANCELLED)
+        await response.close()
 
-async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
+    def _count(self, exchange: Exchange, outcome: int | str) -> None:
+        exchange.upstream = outcome
+        self._telemetry.upstream(outcome)
+
+
+def outgoing(
+    exchange: Exchange, path: str, body: bytes, *, is_rewritten: bool, model: str | None = None, is_read: bool = False
+) -> UpstreamRequest:
+    """Return the request of `exchange` as it goes to the upstream; `is_read`: its answer must not be compressed.
+
+    Raises:
+        RequestInvalid: a header that cannot be sent on as it came.
+    """
+    headers = _request_headers(exchange, is_rewritten=is_rewritten)
+    if is_read:
+        headers["accept-encoding"] = "identity"
+    return UpstreamRequest(
+        method=exchange.method,
+        path=path,
+        query=exchange.scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=body,
+        model=model,
+        keeps_key=bool(exchange.scope.get(KEEPS_KEY)),
+    )
+
+
+async def stream_back(
+    exchange: Exchange, response: UpstreamResponse, headers: Sequence[tuple[str, str]] | None = None
+) -> None:
+    """Send an answer to the client as it comes; `headers` take the place of the answer's own.
+
+    Raises:
+        UpstreamFailed: it broke off; what the client has got is not ended.
+    """
     dropped = _NEVER_RETURNED_EMPTY if response.status in _EMPTY else _NEVER_RETURNED
-    headers = [
+    returned = [
         (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
-        for name, value in response.headers
+        for name, value in (response.headers if headers is None else headers)
         if name not in dropped
     ]
-    await exchange.start(response.status, headers)
-    missing = _stated_length(headers)
+    await exchange.start(response.status, returned)
+    missing = _stated_length(returned)
     try:
         async for chunk in response.chunks():
             missing -= len(chunk)
@@ -100,8 +165,8 @@ async def _stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
                 return
             await exchange.send_part(chunk)
     except UpstreamFailed as error:
-        if _takes_events(headers):
-            await exchange.send_part(_error_event(error))
+        if _takes_events(returned):
+            await exchange.send_part(exchange.api.error_event(error.code, str(error)))
         raise
     await exchange.finish()
 
@@ -132,9 +197,3 @@ def _request_headers(exchange: Exchange, *, is_rewritten: bool) -> dict[str, str
 
 def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _error_event(error: UpstreamFailed) -> bytes:
-    body = {"error": {"message": str(error), "type": "api_error", "param": None, "code": error.code}}
-    # The blank lines before it end an event that broke off in its middle.
-    return b"\n\ndata: " + orjson.dumps(body) + b"\n\n"

@@ -1,31 +1,25 @@
-"""Any OpenAI-shaped API over HTTP, as it is: nothing is added, nothing is unpacked, connections are reused."""
+"""Any OpenAI- or Anthropic-shaped API over HTTP, as it is: nothing is added, nothing is unpacked."""
 
 import asyncio
-import io
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import aiohttp
 from yarl import URL
 
-from guard.config import UpstreamSettings
 from guard.core.headers import end_to_end
-from guard.errors import ConfigInvalid, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
+from guard.errors import ConfigInvalid, UpstreamBroken, UpstreamTimeout
 from guard.ports import UpstreamRequest
-
-# Below the 5 s after which uvicorn, and with it vLLM, drops an idle connection: a request sent into a connection that
-# is being dropped is lost, and a POST cannot safely be sent twice.
-_KEEP_ALIVE_S = 4.0
-_READ_BUFFER_BYTES = 2**18
-_ONE_WRITE_BYTES = 2**18
-_MAX_HEADER_BYTES = 2**16
+from guard.upstream_settings import OneUpstream
+from guard.upstreams.bodies import payload
+from guard.upstreams.keys import key_header, read_key, with_key
+from guard.upstreams.sessions import Sessions
 
 # It points clients to a door that is not Guard's.
 _DROPPED = frozenset({"alt-svc"})
 # RFC 9110, sections 5.1 and 5.5.
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_ADDED_BY_AIOHTTP = ("accept", "accept-encoding", "content-type", "user-agent")
 
 
 class Passthrough:
@@ -33,37 +27,41 @@ class Passthrough:
 
     Args:
         settings: `url` is needed; with or without a final `/v1`, requests reach exactly one.
+        environment: where the API key and the proxy's login are, if the settings name any.
 
     Raises:
-        ConfigInvalid: there is no URL.
+        ConfigInvalid: there is no URL, a key is missing, or a certificate cannot be used.
     """
 
-    def __init__(self, settings: UpstreamSettings) -> None:
+    def __init__(self, settings: OneUpstream, environment: Mapping[str, str] | None = None) -> None:
         if settings.url is None:
             raise ConfigInvalid("upstream.url is not set")
-        self._settings = settings
+        environment = environment or {}
         self._root = base_url(str(settings.url))
-        self._session: aiohttp.ClientSession | None = None
+        self._key = None
+        if settings.key_env is not None:
+            self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
+        self._key_header = settings.key_header
+        self._sessions = Sessions(settings, environment)
 
     async def send(self, request: UpstreamRequest) -> "PassthroughResponse":
         """Return once the head of the answer is here.
 
         Raises:
-            UpstreamUnreachable: no connection: refused, no such name, or TLS failed.
+            UpstreamUnreachable: no connection: refused, no such name, TLS failed, or the proxy declined.
             UpstreamTimeout: no connection or no head in time.
             UpstreamBroken: the connection was dropped before the head, the head is too long or not one that HTTP lets
                 be sent on, or it sends the client elsewhere, past Guard.
         """
         query = f"?{request.query}" if request.query else ""
         url = URL(f"{self._root}{request.path}{query}", encoded=True)
+        headers = request.headers
+        if self._key is not None and not request.keeps_key:
+            headers = with_key(headers, key_header(request.path, self._key_header), self._key)
         try:
-            response = await self._open().request(
-                request.method, url, headers=request.headers, data=_payload(request.body), allow_redirects=False
-            )
+            response = await self._sessions.request(request.method, url, headers, payload(request.body))
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream did not answer in time") from error
-        except aiohttp.ClientConnectorError as error:
-            raise UpstreamUnreachable("no connection to the upstream") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamBroken("the upstream gave no HTTP answer") from error
         if not _is_http(response):
@@ -76,31 +74,7 @@ class Passthrough:
 
     async def close(self) -> None:
         """Close idle connections; idempotent."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        # Made on first use: a session belongs to the running loop.
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._settings.max_connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=30
-                ),
-                timeout=aiohttp.ClientTimeout(
-                    total=self._settings.total_timeout_s,
-                    connect=self._settings.connect_timeout_s,
-                    sock_read=self._settings.first_byte_timeout_s,
-                ),
-                skip_auto_headers=_ADDED_BY_AIOHTTP,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                read_bufsize=_READ_BUFFER_BYTES,
-                max_line_size=_MAX_HEADER_BYTES,
-                max_field_size=_MAX_HEADER_BYTES,
-            )
-        return self._session
+        await self._sessions.close()
 
 
 class PassthroughResponse:
@@ -140,11 +114,6 @@ def _is_http(response: aiohttp.ClientResponse) -> bool:
     """Return whether an answer has a final status and headers that HTTP allows; aiohttp takes more than that."""
     is_clean = not any(_CONTROL.search(value) or not _TOKEN.fullmatch(name) for name, value in response.raw_headers)
     return 200 <= response.status <= 599 and is_clean
-
-
-def _payload(body: bytes) -> bytes | io.BytesIO | None:
-    # A large body in one piece would hold up every other request while it is written.
-    return io.BytesIO(body) if len(body) > _ONE_WRITE_BYTES else body or None
 
 
 def base_url(url: str) -> str:

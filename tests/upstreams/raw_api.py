@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def raw_api(handler: Handler) -> AsyncIterator[str]:
-    """Serve every connection with `handler` and close it after; yields the base URL."""
+async def raw_api(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve every connection with `handler` and close it after; yields the base URL, of localhost under `tls`."""
     open_connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -23,9 +24,10 @@ async def raw_api(handler: Handler) -> AsyncIterator[str]:
             await writer.wait_closed()
         del open_connections[task]
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
     finally:
         server.close()
         remaining = dict(open_connections)
@@ -60,6 +62,18 @@ def answers_then_hangs_up(response: bytes) -> Handler:
         await read_request(reader)
         writer.write(response)
         await writer.drain()
+
+    return handler
+
+
+def remembering(heads: list[str], response: bytes) -> Handler:
+    """Answer every request with the same bytes, and keep its head."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append((await read_request(reader))[0])
+            writer.write(response)
+            await writer.drain()
 
     return handler
 
