@@ -76,6 +76,21 @@ class Bundle:
         _refuse_other_weights(folder, manifest)
         return cls(path=folder, manifest=manifest, digest=hashlib.sha256(raw).hexdigest())
 
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file that the manifest names, held to its digest once more.
+
+        Between the verification and this, somebody may have written: whatever judges is opened from these bytes, and
+        not by the file's path.
+
+        Raises:
+            BundleInvalid: the file is gone, or is another one by now.
+        """
+        entry = self.manifest.files[name]
+        content = read_plain(self.path / name, entry.size_bytes)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise BundleInvalid(f"{self.path / name}: changed since it was verified")
+        return content
+
     def read_names(self) -> tuple[str, ...]:
         """Return what pictures may show, by column of the vision graph's output.
 
@@ -87,8 +102,8 @@ class Bundle:
         if size_bytes > _MOST_NAMES_BYTES:
             raise BundleInvalid(f"{path}: {size_bytes:,} bytes, limit is {_MOST_NAMES_BYTES:,}")
         try:
-            names = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
-        except (OSError, UnicodeDecodeError) as error:
+            names = tuple(self.read(_NAMES).decode().removesuffix("\n").split("\n"))
+        except UnicodeDecodeError as error:
             raise BundleInvalid(f"{path}: not readable as UTF-8") from error
         for number, name in enumerate(names, 1):
             if not 0 < len(name) <= _MOST_NAME_CHARS or name != name.strip() or not name.isprintable():

@@ -40,10 +40,19 @@ def files_read_by(path: Path) -> frozenset[str]:
         if os.fstat(file.fileno()).st_size == 0:
             return frozenset()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as whole:
-            try:
-                return frozenset(_locations(whole))
-            except ValueError as error:
-                raise BundleInvalid(f"{path}: cannot be loaded: not an ONNX graph: {error}") from error
+            return _read_by(whole, path)
+
+
+def files_read_by_bytes(graph: bytes, path: Path) -> frozenset[str]:
+    """Return the names of the files that a graph in memory reads its weights from; `path` is for the errors."""
+    return _read_by(memoryview(graph), path)
+
+
+def _read_by(whole: memoryview, path: Path) -> frozenset[str]:
+    try:
+        return frozenset(_locations(whole))
+    except ValueError as error:
+        raise BundleInvalid(f"{path}: cannot be loaded: not an ONNX graph: {error}") from error
 
 
 def _locations(whole: memoryview) -> Iterator[str]:

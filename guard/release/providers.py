@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -80,7 +79,7 @@ async def _check_gpu_graphs_on_cpu(
         for name in bundle.manifest.files:
             if not name.endswith(_GPU):
                 own = name.replace(".onnx", _GPU) if name.endswith(".onnx") else name
-                copyfile(bundle.path / (own if own in bundle.manifest.files else name), folder / name)
+                (folder / name).write_bytes(bundle.read(own if own in bundle.manifest.files else name))
         try:
             found = await _score(write_manifest(folder, bundle.manifest), pairs, "cpu", on_progress)
         except BundleInvalid as error:

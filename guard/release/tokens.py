@@ -14,7 +14,7 @@ _MOST = 2**22  # no vocabulary is that large
 
 def count_tokenizer_tokens(bundle: Bundle) -> int:
     """Return one more than the highest token id of tokenizer.json."""
-    vocabulary = Tokenizer.from_file(str(bundle.path / "tokenizer.json")).get_vocab(with_added_tokens=True)
+    vocabulary = Tokenizer.from_buffer(bundle.read("tokenizer.json")).get_vocab(with_added_tokens=True)
     return max(vocabulary.values()) + 1
 
 

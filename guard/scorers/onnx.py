@@ -217,8 +217,8 @@ def _scores(cut: Cut, logits: Logits) -> Scores:
 
 
 def _load_tokenizer(bundle: Bundle) -> Tokenizer:
-    path = bundle.path / "tokenizer.json"
+    content = bundle.read("tokenizer.json")
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_buffer(content)
     except Exception as error:
-        raise BundleInvalid(f"{path}: not a tokenizer: {type(error).__name__}") from error
+        raise BundleInvalid(f"{bundle.path / 'tokenizer.json'}: not a tokenizer: {type(error).__name__}") from error

@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "core": BASE | {"config", "policy_settings", "stats"},
     "stats": BASE,
     "ports": BASE,
-    "scorers": DOMAIN | {"ports", "runtime"},
+    "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
     "upstreams": DOMAIN | {"ports"},
     "telemetry": BASE | {"ports"},

@@ -1,5 +1,6 @@
 """Sessions run where they were asked to, or the start says what is missing. No GPU is here: its runtime is played."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx.external_data_helper import convert_model_to_external_data
 
-from guard.bundle import write_manifest
+from guard.bundle import Bundle, write_manifest
 from guard.config import GpuSettings, parse_settings
 from guard.errors import BundleInvalid, ConfigInvalid
+from guard.scorers.onnx import OnnxScorer
 from guard.scorers.probe import PROBE, can_load
 from guard.scorers.providers import BoundSession
 from guard.scorers.sessions import open_sessions
@@ -30,7 +33,7 @@ class Runtime:
         self, *, built: Sequence[str] = (TENSORRT, CUDA, CPU), loads: Sequence[str] = (TENSORRT, CUDA)
     ) -> None:
         self.built, self.loads = built, loads
-        self.asked: list[tuple[str, list[tuple[str, Mapping[str, str]]], Mapping[str, object]]] = []
+        self.asked: list[tuple[str | bytes, list[tuple[str, Mapping[str, str]]], Mapping[str, object]]] = []
         self.may_fall_back = True
 
     def get_available_providers(self) -> list[str]:
@@ -39,7 +42,7 @@ class Runtime:
     def InferenceSession(  # noqa: N802 - as the runtime calls it
         self, graph: str | bytes, options: Any, *, providers: list[tuple[str, Mapping[str, str]]], **more: object
     ) -> Any:
-        self.asked.append(("a graph" if isinstance(graph, bytes) else Path(graph).name, providers, more))
+        self.asked.append((graph, providers, more))
         session = onnxruntime.InferenceSession(graph, options, providers=[CPU])
         loaded = [name for name, _ in providers if name in self.loads] + [CPU]
         session.get_providers = lambda: loaded
@@ -48,7 +51,7 @@ class Runtime:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path) -> Any:
+def bundle(tmp_path: Path) -> Bundle:
     return make_tiny_bundle(tmp_path)
 
 
@@ -143,14 +146,57 @@ def test_smallest_graph_is_one() -> None:
 
 def test_graphs_made_for_gpus_are_taken_there_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = make_tiny_bundle(tmp_path)
-    (tmp_path / "text_gpu.onnx").write_bytes((tmp_path / "text.onnx").read_bytes())
+    graph = onnx.load(tmp_path / "text.onnx")
+    graph.doc_string = "for GPUs"
+    onnx.save(graph, tmp_path / "text_gpu.onnx")
     bundle = write_manifest(tmp_path, plain.manifest)
     runtime = _play(monkeypatch, Runtime())
 
     open_sessions(bundle, provider="cuda")
     open_sessions(bundle, provider="cpu")
 
-    assert [name for name, *_ in runtime.asked] == ["text_gpu.onnx", "vision.onnx", "text.onnx", "vision.onnx"]
+    files = ("text_gpu.onnx", "vision.onnx", "text.onnx", "vision.onnx")
+    assert [graph for graph, *_ in runtime.asked] == [(tmp_path / name).read_bytes() for name in files]
+
+
+# --- what was verified is what is opened
+
+
+@pytest.mark.parametrize("name", ["text.onnx", "vision.onnx", "tokenizer.json", "names.txt"])
+def test_file_that_was_exchanged_after_it_was_verified_is_not_opened(bundle: Bundle, name: str) -> None:
+    content = bytearray((bundle.path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle.path / name).write_bytes(content)
+
+    with pytest.raises(BundleInvalid, match=rf"{re.escape(name)}: changed since it was verified$"):
+        OnnxScorer(bundle)
+
+
+def test_weights_of_another_file_are_those_that_were_verified_for_as_long_as_they_are_used(tmp_path: Path) -> None:
+    plain = make_tiny_bundle(tmp_path)
+    model = onnx.load(tmp_path / "text.onnx")
+    convert_model_to_external_data(model, location="text.weights", size_threshold=100, convert_attribute=False)
+    onnx.save(model, tmp_path / "text.onnx")
+    bundle = write_manifest(tmp_path, plain.manifest)
+    row = np.array([[2, 5, 9, 3]])
+    feeds = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+
+    session = open_sessions(bundle, provider="cpu").text
+    before = session.run(["unsafe"], feeds)[0]
+    weights = bundle.path / "text.weights"
+    weights.write_bytes(bytes(weights.stat().st_size))  # in place: a mapped file would change with it
+
+    assert session.run(["unsafe"], feeds)[0].tolist() == before.tolist() != [0.0]
+    with pytest.raises(BundleInvalid, match=r"text\.weights: changed since it was verified"):
+        open_sessions(bundle, provider="cpu")
+
+
+def test_no_copy_of_a_graph_stays_in_memory_beside_its_session(bundle: Bundle) -> None:
+    text = (bundle.path / "text.onnx").read_bytes()
+
+    session = open_sessions(bundle, provider="cpu").text
+
+    assert not any(value == text for value in vars(session).values() if isinstance(value, bytes))
 
 
 def test_bound_inputs_and_outputs_give_what_a_plain_run_gives(bundle: Any) -> None:
