@@ -16,6 +16,8 @@ import zlib
 from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -24,6 +26,7 @@ from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImag
 from PIL.ImageFile import ImageFile
 
 from guard.config import ImageSettings
+from guard.core.flatten import Look, looks_at, paint
 from guard.core.structure import check_structure
 from guard.errors import ImageRejected
 from guard.manifest import ImageSpec
@@ -33,6 +36,10 @@ ACCEPTED = "JPEG, PNG, GIF, WebP, BMP or AVIF"
 
 # The shorter side that a reduced frame keeps at least: enough for any vision tower to squeeze from.
 VIEW_SIDE = 384
+
+# Pixels from which a picture takes noticeable time and memory; JPEGs are decoded reduced, unless they are progressive.
+_LARGE_PIXELS = 4_000_000
+_PROGRESSIVE = b"\xff\xc2"  # begins the header of such a scan; pixels hold no 0xff but before a zero or a restart
 
 # What Pillow's decoders raise on bytes that are not what they claim. Warning: with `python -W error`.
 _DECODER_ERRORS = (
@@ -58,7 +65,28 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr"})
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One way in which a model may see a frame, not yet painted; good until the next one is asked for."""
+
+    image: ImageFile
+    look: Look
+    is_drafted: bool  # the decoder has reduced it already
+    turn: Image.Transpose | None  # None: as it is stored
+
+    def reduced(self) -> tuple[Image.Image, bool]:
+        """Return it painted, and whether it has fewer pixels than the picture."""
+        factor = max(1, min(self.image.size) // VIEW_SIDE)
+        return self._turned(paint(self.image, self.look, factor)), self.is_drafted or factor > 1
+
+    def full(self) -> Image.Image:
+        """Return it painted with every pixel that was decoded."""
+        return self._turned(paint(self.image, self.look, 1))
+
+    def _turned(self, painted: Image.Image) -> Image.Image:
+        return painted if self.turn is None else painted.transpose(self.turn)
 
 
 def media_type(data: bytes) -> str | None:
@@ -108,16 +136,31 @@ def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
         raise ImageRejected(f"{len(data):,} bytes, limit is {limits.max_bytes:,}")
     digest = hashlib.sha256(data).hexdigest()
     frames = []
-    for index, (view, is_reduced) in enumerate(_flat_frames(data, limits, reduce=True)):
-        frames.append(
-            Frame(
-                pixels=np.asarray(view),
-                digest=digest if index == 0 else f"{digest}#{index}",
-                source=data if is_reduced else None,
-                index=index,
+    with _damage_is_rejected():
+        for index, view in enumerate(_views(data, limits, draft=True)):
+            painted, is_reduced = view.reduced()
+            frames.append(
+                Frame(
+                    pixels=np.asarray(painted),
+                    digest=digest if index == 0 else f"{digest}#{index}",
+                    source=data if is_reduced else None,
+                    index=index,
+                )
             )
-        )
     return tuple(frames)
+
+
+def is_large(data: bytes, limits: ImageSettings) -> bool:
+    """Return whether decoding takes noticeable time and memory, by the header alone; False for what cannot be read."""
+    try:
+        if media_type(data) == "image/webp":
+            return _webp_pixels(data) > _LARGE_PIXELS
+        if data.startswith(b"\xff\xd8\xff") and _PROGRESSIVE not in data:
+            return False
+        with _damage_is_rejected(), _open(data, limits) as image:
+            return image.width * image.height > _LARGE_PIXELS
+    except ImageRejected:
+        return False
 
 
 def full_pixels(frame: Frame) -> NDArray[np.uint8]:
@@ -126,9 +169,9 @@ def full_pixels(frame: Frame) -> NDArray[np.uint8]:
         return frame.pixels
     # The limits were kept when the frame was made.
     unlimited = ImageSettings(max_bytes=2**62, max_pixels=2**62, max_frames=2**31)
-    views = _flat_frames(frame.source, unlimited, reduce=False)
-    view, _ = next(itertools.islice(views, frame.index, None))
-    return np.asarray(view)
+    with _damage_is_rejected():
+        views = _views(frame.source, unlimited, draft=False)
+        return np.asarray(next(itertools.islice(views, frame.index, None)).full())
 
 
 def full_size(frame: Frame) -> tuple[int, int]:
@@ -154,31 +197,33 @@ def squeeze(image: Image.Image, spec: ImageSpec) -> Image.Image:
     return image.resize((spec.size, spec.size), Image.Resampling[spec.resample.upper()], reducing_gap=2.0)
 
 
-def _flat_frames(data: bytes, limits: ImageSettings, *, reduce: bool) -> Iterator[tuple[Image.Image, bool]]:
-    """Yield each way a model may see each frame, and whether it was reduced."""
+@contextmanager
+def _damage_is_rejected() -> Iterator[None]:
     try:
-        with _open(data, limits) as image:
-            pixels = 0
-            for number in itertools.count():
-                if number and not _has_frame(image, number):
-                    return
-                if number >= limits.max_frames:
-                    raise ImageRejected(f"more than {limits.max_frames} frames")
-                pixels += image.width * image.height
-                if pixels > limits.max_pixels:
-                    raise ImageRejected(f"{pixels:,} pixels, limit is {limits.max_pixels:,}")
-                is_drafted = reduce and _draft(image)
-                image.load()
-                upright = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
-                for view in _flatten(image):
-                    factor = min(view.size) // VIEW_SIDE if reduce else 1
-                    small = view.reduce(factor) if factor > 1 else view
-                    is_reduced = is_drafted or factor > 1
-                    if upright is not None:
-                        yield small.transpose(upright), is_reduced
-                    yield small, is_reduced
+        yield
     except _DECODER_ERRORS as error:
         raise ImageRejected("cut short or damaged") from error
+
+
+def _views(data: bytes, limits: ImageSettings, *, draft: bool) -> Iterator[_View]:
+    """Yield each way a model may see each frame; `draft`: JPEGs are decoded reduced."""
+    with _open(data, limits) as image:
+        pixels = 0
+        for number in itertools.count():
+            if number and not _has_frame(image, number):
+                return
+            if number >= limits.max_frames:
+                raise ImageRejected(f"more than {limits.max_frames} frames")
+            pixels += image.width * image.height
+            if pixels > limits.max_pixels:
+                raise ImageRejected(f"{pixels:,} pixels, limit is {limits.max_pixels:,}")
+            is_drafted = draft and _draft(image)
+            image.load()
+            upright = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
+            for look in looks_at(image):
+                if upright is not None:
+                    yield _View(image, look, is_drafted, upright)
+                yield _View(image, look, is_drafted, None)
 
 
 def _open(data: bytes, limits: ImageSettings) -> ImageFile:
@@ -187,13 +232,14 @@ def _open(data: bytes, limits: ImageSettings) -> ImageFile:
     if kind is None:
         raise ImageRejected(f"not a {ACCEPTED} picture")
     check_structure(data, kind)
-    if kind == "image/webp":
-        _check_webp_canvas(data, limits)
+    # libwebp allocates the canvas when the file is opened.
+    if kind == "image/webp" and _webp_pixels(data) > limits.max_pixels:
+        raise ImageRejected(f"{_webp_pixels(data):,} pixels, limit is {limits.max_pixels:,}")
     return _PLUGINS[kind](BytesIO(data))
 
 
-def _check_webp_canvas(data: bytes, limits: ImageSettings) -> None:
-    """Refuse a large canvas here: libwebp allocates it when the file is opened."""
+def _webp_pixels(data: bytes) -> int:
+    """Return how many pixels the canvas of a WebP picture has; 0 where its first chunk does not say."""
     width = height = 0
     if data[12:16] == b"VP8X" and len(data) >= 30:
         width = 1 + int.from_bytes(data[24:27], "little")
@@ -203,8 +249,7 @@ def _check_webp_canvas(data: bytes, limits: ImageSettings) -> None:
         width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     elif data[12:16] == b"VP8 " and len(data) >= 30:
         width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    if width * height > limits.max_pixels:
-        raise ImageRejected(f"{width * height:,} pixels, limit is {limits.max_pixels:,}")
+    return width * height
 
 
 def _has_frame(image: ImageFile, number: int) -> bool:
@@ -222,42 +267,3 @@ def _draft(image: ImageFile) -> bool:
     if image.format == "JPEG":
         image.draft(None, (VIEW_SIDE, VIEW_SIDE))
     return image.size != full
-
-
-def _flatten(image: Image.Image) -> list[Image.Image]:
-    """Return the RGB pictures that models get to see: up to three where some of it is transparent, of each reading."""
-    readings = _eight_bits(image) if image.mode.startswith("I;16") else [image]
-    return [view for reading in readings for view in _without_transparency(reading)]
-
-
-def _without_transparency(image: Image.Image) -> list[Image.Image]:
-    if image.mode not in _MODES:
-        raise ImageRejected(f"colour mode {image.mode} is not supported")
-    if not image.has_transparency_data:
-        return [image.convert("RGB")]
-    layered = image.convert("RGBA")
-    dropped = layered.convert("RGB")
-    alpha = layered.getchannel("A")
-    if alpha.getextrema()[0] == 255:
-        return [dropped]
-    views = []
-    for background in ("white", "black"):
-        view = Image.new("RGB", layered.size, background)
-        view.paste(dropped, mask=alpha)
-        views.append(view)
-    return [*views, dropped] if dropped.tobytes() not in (view.tobytes() for view in views) else views
-
-
-def _eight_bits(image: Image.Image) -> list[Image.Image]:
-    """Return 16-bit grey scaled down, and clipped at white as Pillow converts it; a transparent value stays so."""
-    values = np.asarray(image)
-    scaled, clipped = (values >> 8).astype(np.uint8), np.minimum(values, 255).astype(np.uint8)
-    readings = [Image.fromarray(scaled)]
-    if not np.array_equal(scaled, clipped):
-        readings.append(Image.fromarray(clipped))
-    key = image.info.get("transparency")
-    if isinstance(key, int):
-        alpha = Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
-        for reading in readings:
-            reading.putalpha(alpha)
-    return readings

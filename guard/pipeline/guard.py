@@ -229,7 +229,7 @@ class Guard:
 
     async def _assess_now(self, pair: Pair, pictures: Sequence[bytes], stages: Stages) -> Assessment:
         shown = list(zip(pair.images, pictures, strict=True))[: self.settings.images.max_per_request]
-        seen = await together(self._sight.see(image, known, stages) for image, known in shown)
+        seen = await self._sight.see(shown, stages)
         seen += [_TOO_MANY] * (len(pair.images) - len(shown))
         images = tuple(picture.result for picture in seen)
         unjudged = bool(pair.unjudged) or any(p.result.reason is not None and p.failed_in is None for p in seen)

@@ -2,15 +2,18 @@
 
 import asyncio
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from guard.config import Settings
 from guard.core.contrast import strengthened
 from guard.core.flights import Flights
-from guard.core.image import decode_base64, decode_image, full_size
+from guard.core.image import full_size
 from guard.core.text import normalise
+from guard.core.together import together
 from guard.errors import ContentUnjudged, GuardError, PreparationTimeout, ScorerFailed, TextTooLong
+from guard.pipeline.decoding import Decoder
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.stages import Stages
 from guard.ports import TextReader
@@ -20,6 +23,8 @@ from guard.types import Frame, ImageInput, ImageResult
 _LARGE_PIXELS = 1_200_000
 # Share of a side that each of a large picture's four tiles has: they overlap by 12 %.
 _TILE = 0.56
+# Pictures of one pair decoded, and read, at once: one is decoded while the next waits, and others get their turn.
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,27 @@ class Seen:
     frames: tuple[Frame, ...] = ()
     ocr: tuple[str, ...] = ()  # as long as `frames`
     failed_in: str | None = None  # the stage in which Guard itself failed
+
+
+class _Turns:
+    """What the pictures of one pair share: a deadline for decoding all of them and one for reading, and turns."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._deadlines: dict[str, float] = {}
+        self._turns = {stage: asyncio.Semaphore(_AT_ONCE) for stage in ("decode", "ocr")}
+
+    @asynccontextmanager
+    async def turn(self, stage: str) -> AsyncIterator[float]:
+        """Wait for a turn in a stage, and give its deadline in the time of the loop. Raises TimeoutError."""
+        now = asyncio.get_running_loop().time()
+        deadline = self._deadlines.setdefault(stage, now + self._timeout_s)
+        async with asyncio.timeout_at(deadline):
+            await self._turns[stage].acquire()
+        try:
+            yield deadline
+        finally:
+            self._turns[stage].release()
 
 
 class Sight:
@@ -48,28 +74,33 @@ class Sight:
         self._gate = gate
         self._scorer = scorer
         self._reader = reader
-        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="guard-decode")
+        self._decoder = Decoder(settings.images, threads=threads)
         self._under_way: Flights[Seen] = Flights()
 
-    async def see(self, image: ImageInput, identity: bytes, stages: Stages) -> Seen:
-        """Return what is in a picture; what goes wrong with it stands in the result.
+    async def see(self, images: Sequence[tuple[ImageInput, bytes]], stages: Stages) -> list[Seen]:
+        """Return what is in each picture of a pair, given with its identity; what goes wrong stands in the result.
 
-        Pictures of equal `identity` are seen once for everybody who asks meanwhile: a turn and its history show the
-        same ones. The time counts for who came first.
+        Pictures of equal identity are seen once for everybody who asks meanwhile: a turn and its history show the same
+        ones. The time counts for who came first.
         """
-        if image.failure is not None:
-            return Seen(ImageResult(judged=False, reason=image.failure))
-        return await self._under_way.join(identity, lambda: self._see(image, stages))
+        turns = _Turns(self._timeout_s)
+
+        async def see(image: ImageInput, identity: bytes) -> Seen:
+            if image.failure is not None:
+                return Seen(ImageResult(judged=False, reason=image.failure))
+            return await self._under_way.join(identity, lambda: self._see(image, turns, stages))
+
+        return await together(see(image, identity) for image, identity in images)
 
     def close(self) -> None:
         """Drop what is under way, and end the threads; idempotent."""
         self._under_way.cancel()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._decoder.close()
 
-    async def _see(self, image: ImageInput, stages: Stages) -> Seen:
+    async def _see(self, image: ImageInput, turns: _Turns, stages: Stages) -> Seen:
         try:
             with stages("decode"):
-                frames = await self._decode(image)
+                frames = await self._decode(image, turns)
         except ContentUnjudged as error:
             return Seen(ImageResult(judged=False, reason=error.code))
         except PreparationTimeout as error:
@@ -77,11 +108,9 @@ class Sight:
         digest = frames[0].digest
         ocr = [""] * len(frames)
         reason = None
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            for number, frame in enumerate(frames):
-                with stages("ocr"):
-                    ocr[number] = await self._read(frame, deadline)
+            with stages("ocr"):
+                await self._read_all(frames, ocr, turns)
         except (ScorerFailed, PreparationTimeout) as error:
             return _failed("ocr", error, digest)
         except ContentUnjudged as error:
@@ -93,34 +122,37 @@ class Sight:
         result = ImageResult(judged=reason is None, reason=reason, ocr_text_chars=chars, sha256=digest)
         return Seen(result, frames, tuple(ocr))
 
-    async def _decode(self, image: ImageInput) -> tuple[Frame, ...]:
-        def decode() -> tuple[Frame, ...]:
-            data = image.data if image.encoded is None else decode_base64(image.encoded)
-            return decode_image(data or b"", self._settings.images)
-
+    async def _decode(self, image: ImageInput, turns: _Turns) -> tuple[Frame, ...]:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await asyncio.get_running_loop().run_in_executor(self._workers, decode)
+            async with turns.turn("decode") as deadline, asyncio.timeout_at(deadline):
+                return await self._decoder.decode(image)
         except TimeoutError as error:
             raise PreparationTimeout(f"not decoded within {self._timeout_s} s") from error
 
-    async def _read(self, frame: Frame, deadline: float) -> str:
-        """Return the writing in a frame, normalised; "" where there is none, or none is looked for."""
-        mode = self._settings.ocr.mode
-        if mode == "off" or (mode == "auto" and not await self._holds_writing(frame, deadline)):
-            return ""
+    async def _read_all(self, frames: Sequence[Frame], ocr: list[str], turns: _Turns) -> None:
+        """Put the writing of each frame into `ocr`; what was read before a failure stays there."""
+        if self._settings.ocr.mode == "off":
+            return
         try:
-            async with asyncio.timeout_at(deadline):
-                return normalise(await self._reader.read(frame))
+            async with turns.turn("ocr") as deadline:
+                for number, frame in enumerate(frames):
+                    ocr[number] = await self._read(frame, deadline)
         except TimeoutError as error:
             raise PreparationTimeout(f"not read within {self._timeout_s} s") from error
+
+    async def _read(self, frame: Frame, deadline: float) -> str:
+        """Return the writing in a frame, normalised; "" where there is none. Raises TimeoutError."""
+        if self._settings.ocr.mode == "auto" and not await self._holds_writing(frame, deadline):
+            return ""
+        async with asyncio.timeout_at(deadline):
+            return normalise(await self._reader.read(frame))
 
     async def _holds_writing(self, frame: Frame, deadline: float) -> bool:
         """Return whether writing is likely in a frame as it is, or else with its faint contrast strengthened, or else
         in a tile of it where it is large: in the model's small view of the whole, small writing is grey."""
         if await self._scorer.writing_likelihood(frame, deadline) >= self._gate:
             return True
-        strong = await asyncio.get_running_loop().run_in_executor(self._workers, strengthened, frame.pixels)
+        strong = await asyncio.get_running_loop().run_in_executor(self._decoder.workers, strengthened, frame.pixels)
         views = [] if strong is None else [replace(frame, pixels=strong, digest=f"{frame.digest}/strong")]
         for view in (*views, *_tiles(frame)):
             if await self._scorer.writing_likelihood(view, deadline) >= self._gate:

@@ -50,12 +50,12 @@ def _with_scans(count: int) -> bytes:
 )
 def test_file_of_very_many_pieces_is_refused_at_once(make: Callable[[], bytes], message: str) -> None:
     data = make()
-    start = time.perf_counter()
+    start = time.thread_time()
 
     with pytest.raises(ImageRejected, match=message):
         decode_image(data, ImageSettings())
 
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ async def test_picture_that_waits_too_long_to_be_read_is_guards_fault(on_error: 
 
 async def test_picture_that_waits_too_long_to_be_decoded_is_guards_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = threading.Event()
-    monkeypatch.setattr("guard.pipeline.sight.decode_image", lambda data, limits: ends.wait(5))
+    monkeypatch.setattr("guard.pipeline.decoding.decode_image", lambda data, limits: ends.wait(5))
     house = make_house({"limits": SHORT, "policy": {"on_unjudged": "allow"}})
 
     decision = await house.guard.check(Pair("hello", (PICTURE,)))
