@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,11 @@ from guard.bundle import Bundle
 from guard.pipeline import Guard
 from guard.release.check import UNDEFINED, Check
 from guard.release.margins import Margins
+from guard.release.opening import open_measured
 from guard.release.scoring import Progress
-from guard.release.settings import gate_settings
 from guard.stats.bootstrap import Estimate
 from guard.stats.paired import Verdict
 from guard.suites import LabelledPair
-from guard.wiring import open_guard
 
 _ROUNDS = 3
 _RESAMPLES = 2000
@@ -38,12 +38,12 @@ async def check_latency(
     in the gap between them. The second is that of all pairs together, which a few slow ones decide: a candidate that
     has the writing in more pictures read shows there.
     """
-    guards = [open_guard(gate_settings(bundle, remember=False, threads=1)) for bundle in (candidate, baseline)]
-    try:
+    async with AsyncExitStack() as opened:
+        guards = []
+        for bundle in (candidate, baseline):
+            guards.append(await open_measured(bundle, remember=False, threads=1))
+            opened.push_async_callback(guards[-1].aclose)
         times = await _interleaved(guards, pairs, on_progress)
-    finally:
-        for guard in guards:
-            await guard.aclose()
     if not len(pairs):
         return [_check("latency", UNDEFINED, margins.latency, "no pair could be timed", (None, None), n=0)]
     mine, theirs = np.median(times, axis=1)  # (pairs,) each
@@ -110,7 +110,7 @@ def _ratio(mine: NDArray[np.float64], theirs: NDArray[np.float64], *, of_medians
 
 def _peak_mb(bundle: Bundle) -> float | None:
     """Return the peak of a process that judges by a bundle; None where it fails."""
-    program = [sys.executable, "-m", "guard.release.resident", str(bundle.path)]
+    program = [sys.executable, "-m", "guard.release.resident", str(bundle.path), bundle.digest]
     done = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
     return float(done.stdout.split()[-1]) if done.returncode == 0 else None
 

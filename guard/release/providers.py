@@ -12,14 +12,13 @@ from guard.errors import BundleInvalid, ConfigInvalid
 from guard.release.check import Check
 from guard.release.contender import Contender, Floats
 from guard.release.margins import Margins
+from guard.release.opening import open_measured
 from guard.release.parity import flips_check
 from guard.release.scoring import Progress, judge
-from guard.release.settings import gate_settings
 from guard.runtime import import_onnxruntime
 from guard.scorers.providers import CHAINS
 from guard.stats.paired import Verdict
 from guard.suites import LabelledPair
-from guard.wiring import open_guard
 
 _GPU = "_gpu.onnx"
 
@@ -99,7 +98,7 @@ def _without_a_gpu(error: BundleInvalid) -> tuple[Verdict | None, str]:
 
 
 async def _score(bundle: Bundle, pairs: Sequence[LabelledPair], provider: str, on_progress: Progress) -> Floats:
-    guard = open_guard(gate_settings(bundle, provider=provider))
+    guard = await open_measured(bundle, provider=provider)
     found: list[float] = []
     try:
         for done, pair in enumerate(pairs):

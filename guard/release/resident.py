@@ -1,17 +1,17 @@
-"""Print the peak resident memory of a process that judges by a bundle: `python -m guard.release.resident DIR`."""
+"""Print the peak memory of a process that judges by a bundle: `python -m guard.release.resident DIR DIGEST`."""
 
 import asyncio
 import resource
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from guard.bundle import Bundle
-from guard.release.settings import gate_settings
+from guard.release.opening import open_measured
 from guard.types import ImageInput, Pair
-from guard.wiring import open_guard
 
 _STATUS = Path("/proc/self/status")
 _PEAK = "VmHWM:"
@@ -31,8 +31,8 @@ def peak_mb() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-async def _judge(folder: str) -> None:
-    guard = open_guard(gate_settings(Bundle.load(folder), threads=1, read=False))
+async def _judge(folder: str, digest: str) -> None:
+    guard = await open_measured(replace(Bundle.load(folder), digest=digest), threads=1, read=False)
     buffer = BytesIO()
     Image.linear_gradient("L").resize((1024, 768)).convert("RGB").save(buffer, format="PNG")
     try:
@@ -43,5 +43,5 @@ async def _judge(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_judge(sys.argv[1]))
+    asyncio.run(_judge(*sys.argv[1:3]))
     print(f"{peak_mb():.1f}")  # noqa: T201 - read by the process that started this one

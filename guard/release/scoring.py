@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from guard.bundle import Bundle
 from guard.calibration import Memory, ScoreFile
 from guard.pipeline import Guard
-from guard.release.settings import gate_settings
+from guard.release.opening import gate_settings, open_measured
 from guard.suites import LabelledPair, Suite
-from guard.wiring import open_guard
 
 PICTURE_GONE = "picture_gone"  # the file was there when the suite was loaded
 
@@ -43,14 +42,14 @@ class Scoring:
     """Scores suites by one bundle. Open it with `async with`."""
 
     def __init__(self, bundle: Bundle, name: str, memory: Memory | None, on_progress: Progress) -> None:
-        self._settings = gate_settings(bundle)
+        self._bundle = bundle
         self._name = name
         self._memory = memory
         self._on_progress = on_progress
         self._guard: Guard | None = None
 
     async def __aenter__(self) -> "Scoring":
-        self._guard = open_guard(self._settings)
+        self._guard = await open_measured(self._bundle)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,7 +61,11 @@ class Scoring:
         guard = self._guard
         if guard is None:
             raise RuntimeError("scoring is not open")
-        file = ScoreFile(None) if self._memory is None else self._memory.scores(guard.bundle, suite, self._settings)
+        file = (
+            ScoreFile(None)
+            if self._memory is None
+            else self._memory.scores(guard.bundle, suite, gate_settings(guard.bundle))
+        )
         known = file.read()
         outcomes = {pair.id: known[pair.id] for pair in suite.pairs if pair.id in known}
         waiting = iter([pair for pair in suite.pairs if pair.id not in outcomes])

@@ -12,8 +12,9 @@ import pytest
 
 from guard.bundle import Bundle
 from guard.calibration import Memory
-from guard.errors import ConfigInvalid, UsageError
+from guard.errors import BundleInvalid, ConfigInvalid, UsageError
 from guard.release.contender import Contender
+from guard.release.cost import check_latency, check_memory
 from guard.release.document import gate_document
 from guard.release.gate import Gate, run_gate
 from guard.release.margins import Margins, PlaceMargins
@@ -113,6 +114,19 @@ async def test_picture_that_vanished_counts_against_the_candidate_and_is_not_dro
     assert before.codes(suite.pairs) == []
     assert after.codes(suite.pairs) == [PICTURE_GONE] * 3
     assert len(after.scores(suite.pairs)) == 30
+
+
+async def test_bundle_that_was_exchanged_before_it_was_measured_is_not_measured(works: Works, tmp_path: Path) -> None:
+    """The record would be about the bundle that lay there first."""
+    candidate = moved_threshold(works.live, tmp_path / "moved", 0.50001)
+    shutil.rmtree(candidate.path)
+    moved_threshold(works.live, candidate.path, 0.1)
+
+    with pytest.raises(BundleInvalid, match=r"moved: changed while it was measured$"):
+        await works.gate(candidate, "few")
+    with pytest.raises(BundleInvalid, match="changed while it was measured"):
+        await check_latency([], works.live, candidate, QUICK, lambda *_: None)
+    assert check_memory(candidate, works.live, QUICK, lambda *_: None).reason == "the process of the candidate failed"
 
 
 async def test_damaged_picture_is_counted_by_its_code(works: Works, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ async def test_provider_that_cannot_be_loaded_is_said_to_be_not_run(
     def refuse(settings: object) -> None:
         raise ConfigInvalid("CUDAExecutionProvider cannot be loaded")
 
-    monkeypatch.setattr("guard.release.providers.open_guard", refuse)
+    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
 
     found = await checks(works.live, works)
 
@@ -71,7 +71,7 @@ async def test_graph_that_does_not_load_though_its_provider_does_fails(
     def refuse(settings: object) -> None:
         raise BundleInvalid("text_gpu.onnx: cannot be loaded on CUDAExecutionProvider: InvalidGraph")
 
-    monkeypatch.setattr("guard.release.providers.open_guard", refuse)
+    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
 
     found = await checks(works.live, works)
 
@@ -137,7 +137,7 @@ async def test_graph_for_gpus_that_the_machine_cannot_run_tells_nothing(
     def refuse(settings: object) -> None:
         raise BundleInvalid("text.onnx: cannot be loaded: RuntimeException") from out_of_memory
 
-    monkeypatch.setattr("guard.release.providers.open_guard", refuse)
+    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
     bundle = with_gpu_graph(tmp_path)
     candidate = Contender.of("candidate", bundle, "balanced")
     found = check_providers([], np.empty(0), candidate, Margins(), lambda *_: None)

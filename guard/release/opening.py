@@ -1,8 +1,11 @@
-"""The settings under which a gate opens bundles."""
+"""How a gate opens bundles: under settings that only measure, and only the bundle that it was given."""
 
 from guard.bundle import Bundle
 from guard.config import CacheSettings, LimitSettings, OcrSettings, PolicySettings, Settings
+from guard.errors import BundleInvalid
+from guard.pipeline import Guard
 from guard.types import Mode
+from guard.wiring import open_guard
 
 _PATIENCE_S = 300.0
 
@@ -35,3 +38,19 @@ def gate_settings(
             "ocr": OcrSettings() if read else OcrSettings(mode="off"),
         }
     )
+
+
+async def open_measured(
+    bundle: Bundle, *, provider: str = "cpu", remember: bool = True, threads: int = 0, read: bool = True
+) -> Guard:
+    """Return a guard with a bundle, under `gate_settings`.
+
+    Raises:
+        BundleInvalid: another bundle lies in its folder by now, and the record would be about the first one; or as
+            `open_guard`, which raises ConfigInvalid, too.
+    """
+    guard = open_guard(gate_settings(bundle, provider=provider, remember=remember, threads=threads, read=read))
+    if guard.bundle.digest != bundle.digest:
+        await guard.aclose()
+        raise BundleInvalid(f"{bundle.path}: changed while it was measured")
+    return guard
