@@ -51,10 +51,10 @@ async def test_provider_that_cannot_be_loaded_is_said_to_be_not_run(
         "onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider", "CUDAExecutionProvider"]
     )
 
-    def refuse(settings: object) -> None:
+    async def refuse(bundle: Bundle, *, provider: str) -> None:
         raise ConfigInvalid("CUDAExecutionProvider cannot be loaded")
 
-    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
+    monkeypatch.setattr("guard.release.providers.open_measured", refuse)
 
     found = await checks(works.live, works)
 
@@ -68,10 +68,10 @@ async def test_graph_that_does_not_load_though_its_provider_does_fails(
         "onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider", "CUDAExecutionProvider"]
     )
 
-    def refuse(settings: object) -> None:
+    async def refuse(bundle: Bundle, *, provider: str) -> None:
         raise BundleInvalid("text_gpu.onnx: cannot be loaded on CUDAExecutionProvider: InvalidGraph")
 
-    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
+    monkeypatch.setattr("guard.release.providers.open_measured", refuse)
 
     found = await checks(works.live, works)
 
@@ -134,10 +134,10 @@ async def test_graph_for_gpus_that_the_machine_cannot_run_tells_nothing(
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     out_of_memory = onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException("Failed to allocate memory")
 
-    def refuse(settings: object) -> None:
+    async def refuse(bundle: Bundle, *, provider: str) -> None:
         raise BundleInvalid("text.onnx: cannot be loaded: RuntimeException") from out_of_memory
 
-    monkeypatch.setattr("guard.release.opening.open_guard", refuse)
+    monkeypatch.setattr("guard.release.providers.open_measured", refuse)
     bundle = with_gpu_graph(tmp_path)
     candidate = Contender.of("candidate", bundle, "balanced")
     found = check_providers([], np.empty(0), candidate, Margins(), lambda *_: None)
