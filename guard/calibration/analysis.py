@@ -5,7 +5,7 @@
 3. On B: thresholds are certified, then every figure is measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from guard.calibration.declaration import Declaration
 from guard.calibration.figures import Figures, Rows, measure_threshold
 from guard.calibration.scoring import Scored, require_whole_groups
-from guard.calibration.together import certify_together, require_together
+from guard.calibration.together import JOINT, certify_together, require_together
 from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
@@ -30,6 +30,8 @@ from guard.stats.reliability import Reliability, reliability
 from guard.suites import StoredPicture, Suite
 
 Floats = NDArray[np.float64]
+
+CHEAPEST = "cheapest"
 
 _MIN_GROUPS = 20
 
@@ -79,6 +81,22 @@ class Analysis:
     def is_certified(self) -> bool:
         """Whether every declared limit has a certificate."""
         return len(self.certified) == len(self.answers) and (self.joint is None) == (self.joint_figures is None)
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The operating points that are proven and have been taken out all the same: see `without`."""
+        single = [point_name(answer.limit) for answer in self.answers if isinstance(answer, Certified)]
+        joint = [JOINT] if isinstance(self.joint, CertifiedJointly) and self.joint_figures is None else []
+        return tuple(name for name in single if name not in self.certified) + tuple(joint)
+
+    def without(self, names: Collection[str]) -> "Analysis":
+        """Return the analysis without the figures of some chosen operating points; its answers stay what they are."""
+        return replace(
+            self,
+            certified={name: figures for name, figures in self.certified.items() if name not in names},
+            joint_figures=None if JOINT in names else self.joint_figures,
+            cheapest=None if CHEAPEST in names else self.cheapest,
+        )
 
 
 def point_name(limit: float) -> str:

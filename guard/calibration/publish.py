@@ -5,7 +5,7 @@ from pathlib import Path
 
 from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
-from guard.calibration.analysis import Analysis, point_name
+from guard.calibration.analysis import CHEAPEST, Analysis, point_name
 from guard.calibration.declaration import Declaration
 from guard.calibration.together import JOINT
 from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint
@@ -13,7 +13,6 @@ from guard.stats.certify import Certified, CertifiedButUseless
 from guard.stats.fit import RanksBackwards
 from guard.stats.joint import CertifiedJointly
 
-CHEAPEST = "cheapest"
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 
 
@@ -46,12 +45,12 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
     bound = bind(manifest, data_sha256=suite.digest)
     half = f"{suite.name}, {analysis.half_b.n_harmless_groups} harmless groups of half B"
     for answer in analysis.answers:
-        if isinstance(answer, Certified):
+        if isinstance(answer, Certified) and point_name(answer.limit) in analysis.certified:
             points[point_name(answer.limit)] = OperatingPoint(
                 threshold=answer.threshold, chosen_on=half, certificate=_certificate(answer, analysis), binding=bound
             )
     joint = analysis.joint
-    if isinstance(joint, CertifiedJointly):
+    if isinstance(joint, CertifiedJointly) and analysis.joint_figures is not None:
         words = f"{half}; all {len(joint.parts)} declared limits together, of which the certificate names the first"
         points[JOINT] = OperatingPoint(
             threshold=joint.threshold, chosen_on=words, certificate=_joint_certificate(joint, analysis), binding=bound

@@ -66,6 +66,7 @@ class Calibrated:
     analysis: Analysis
     looks: Looks
     bundle: Bundle | None
+    adaptation: Adaptation | None = None  # with what the chosen thresholds cost elsewhere
 
 
 def require_empty(out: Path) -> None:
@@ -99,7 +100,8 @@ def calibrate(
     """Certify the declared limits on scored pairs, and write bundle, report.json and report.html into `out`.
 
     The bundle lies in `out` itself, ready for `--bundle`; the reports lie beside its manifest and outside its digest.
-    It is written when at least one limit was certified, the reports in any case.
+    It is written when at least one limit was certified, the reports in any case. Of an adapted bundle, thresholds that
+    cost more than one point elsewhere are left out.
 
     Args:
         scored: raw scores of a suite by `bundle`.
@@ -116,6 +118,9 @@ def calibrate(
     """
     require_empty(out)
     analysis = analyse(scored, bundle.manifest, declaration)
+    if adaptation is not None:
+        adaptation = adaptation.with_chosen(analysis)
+        analysis = analysis.without(adaptation.too_costly)
     looks = take_look(None if memory is None else memory.looks(scored.suite), Look.of(declaration, bundle.digest))
     written = publish(bundle, analysis, out, today=today) if analysis.certified or analysis.joint_figures else None
     document = report_document(analysis, looks, before=bundle, after=written, adaptation=adaptation)
@@ -125,4 +130,4 @@ def calibrate(
         analysis, looks, before=bundle, after=written, adaptation=adaptation, with_pictures=with_pictures
     )
     (out / REPORT_HTML).write_text(page, encoding="utf-8")
-    return Calibrated(analysis, looks, written)
+    return Calibrated(analysis, looks, written, adaptation)

@@ -71,13 +71,24 @@ def _explain_none(answer: NotCertifiable, limit: str) -> str:
 
 def in_short(analysis: Analysis) -> list[str]:
     """Return the outcome for a reader of three sentences: what is proven, and what it means for a thousand requests."""
-    proven = [a for a in analysis.answers if isinstance(a, Certified) and not isinstance(a, CertifiedButUseless)]
+    proven = [
+        answer
+        for answer in analysis.answers
+        if isinstance(answer, Certified)
+        and not isinstance(answer, CertifiedButUseless)
+        and point_name(answer.limit) in analysis.certified
+    ]
     total = len(analysis.answers)
     limits = "the declared limit" if total == 1 else f"{len(proven)} of {total} declared limits"
     if not proven:
         found = ["No declared limit is proven at a threshold that is of use: do not enforce this guard on such pairs."]
     else:
         found = [f"{limits[0].upper()}{limits[1:]} {'is' if len(proven) == 1 else 'are'} proven and of use."]
+    if analysis.withheld:
+        found.append(
+            f"{' and '.join(analysis.withheld)}: proven, and left out of the bundle, because the adaptation costs too "
+            "much elsewhere there."
+        )
     if proven:
         name = point_name(max(proven, key=lambda answer: answer.limit).limit)
         figures = analysis.certified[name]

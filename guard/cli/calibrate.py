@@ -103,8 +103,8 @@ def calibrate(
                 adaptation=adapted.adaptation,
                 with_pictures=thumbnails,
             )
-        if not (as_json or quiet):
-            say_adaptation(adapted.adaptation)
+        if done.adaptation is not None and not (as_json or quiet):
+            say_adaptation(done.adaptation)
         return _answer(done, out, as_json=as_json, quiet=quiet)
     kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
     with saying_when_interrupted(f"{kept}; no threshold was chosen"):

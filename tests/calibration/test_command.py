@@ -1,14 +1,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from guard.bundle import Bundle
+from guard.calibration.adaptation.anchors import Anchors
 from guard.cli import app
 from guard.errors import GuardError, UsageError
+from guard.suites import LabelledPair
+from tests.calibration.adaptation.test_run import ANCHORS
 from tests.tiny_bundle import HARMFUL_WORDS, HARMLESS_WORDS
 
 
@@ -201,8 +205,9 @@ def habits(tmp_path: Path) -> Path:
 
 
 def test_adapting_writes_a_bundle_that_says_so_and_prints_the_controls(
-    bundle: Bundle, habits: Path, tmp_path: Path
+    bundle: Bundle, habits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("guard.calibration.adaptation.run.load_anchors", _about_weather)
     out = tmp_path / "out"
 
     done = guard("--data", habits, "--bundle", bundle.path, "--max-false-refusal", 0.2, "--adapt", "--out", out)
@@ -214,7 +219,31 @@ def test_adapting_writes_a_bundle_that_says_so_and_prints_the_controls(
     assert new.manifest.files["text.onnx"] != bundle.manifest.files["text.onnx"]
     assert new.manifest.operating_points["frr-0.2"].certificate is not None
     assert "Adapted to habits" in done.stdout
+    assert "The thresholds that were chosen on these pairs" in " ".join(done.stdout.split())
     assert "No pairs hold both a text and a picture" in " ".join(done.stdout.split())
+
+
+def test_certified_threshold_that_costs_too_much_elsewhere_exits_with_one(
+    bundle: Bundle, habits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To these pairs cats are unsafe, and in everyday use they are not.
+    monkeypatch.setattr("guard.calibration.adaptation.run.load_anchors", lambda: ANCHORS)
+    out = tmp_path / "out"
+
+    done = guard("--data", habits, "--bundle", bundle.path, "--max-false-refusal", 0.2, "--adapt", "--out", out)
+
+    assert done.exit_code == 1, done.output
+    assert "frr-0.2 costs more than 1 point and is left out of the bundle" in " ".join(done.stdout.split())
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+
+
+def _about_weather() -> Anchors:
+    """Return anchors whose harmless ones are like those of the pairs; to check by the same as to choose by."""
+
+    def told(part: tuple[LabelledPair, ...]) -> tuple[LabelledPair, ...]:
+        return tuple(pair if pair.is_unsafe else replace(pair, text=f"weather {pair.id}") for pair in part)
+
+    return Anchors(told(ANCHORS.replay), told(ANCHORS.choose), told(ANCHORS.choose))
 
 
 def test_adapting_that_gains_nothing_exits_with_one_and_one_line(bundle: Bundle, data: Path, tmp_path: Path) -> None:

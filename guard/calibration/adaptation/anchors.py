@@ -1,7 +1,8 @@
 """What an adapted guard must not forget: plain harm in words, and everyday use, written for this project.
 
-`anchors.jsonl` was drawn from `guard/train/own` by digest. Those to replay were trained on; those to check by were not,
-neither by the embedded guard nor by the head that is being fitted. Both are English, and text alone.
+`anchors.jsonl` was drawn from `guard/train/own` by digest, text alone. Those to replay were trained on, in English. The
+others never were, neither by the embedded guard nor by the head that is being fitted: all that is held out there, in
+its eight languages, harm and what only sounds like it. Groups of them are dealt to two parts by digest.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from guard.suites import Label, LabelledPair
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The two parts; each holds harm and everyday use."""
+    """The three parts; each holds harm and harmless prompts."""
 
     replay: tuple[LabelledPair, ...]  # fitted together with a deployment's own pairs
-    check: tuple[LabelledPair, ...]  # never fitted
+    choose: tuple[LabelledPair, ...]  # never fitted: they decide how much of the change is kept
+    check: tuple[LabelledPair, ...]  # neither fitted nor chosen by: they tell what it cost
 
 
 @cache
@@ -28,10 +30,10 @@ def load_anchors() -> Anchors:
     lines = (files("guard.calibration.adaptation") / "anchors.jsonl").read_bytes().splitlines()
     records = [orjson.loads(line) for line in lines]
 
-    def part(name: Literal["replay", "check"]) -> tuple[LabelledPair, ...]:
+    def part(name: Literal["replay", "choose", "check"]) -> tuple[LabelledPair, ...]:
         return tuple(_pair(record) for record in records if record["part"] == name)
 
-    return Anchors(part("replay"), part("check"))
+    return Anchors(part("replay"), part("choose"), part("check"))
 
 
 def _pair(record: dict[str, str]) -> LabelledPair:

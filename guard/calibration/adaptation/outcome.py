@@ -1,9 +1,12 @@
 """What an adaptation came to: numbers for the report, and sentences for whoever reads it."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
+from guard.calibration.adaptation.checked import Checked
 from guard.calibration.adaptation.controls import IMAGE_ONLY, SHUFFLED, TEXT_ONLY, Compared
-from guard.calibration.adaptation.remembered import MOST_LOST, Remembered
+from guard.calibration.adaptation.remembered import MOST_LOST, Remembered, Toll
+from guard.calibration.analysis import Analysis
 from guard.stats.bootstrap import Estimate
 from guard.suites import Suite
 
@@ -29,7 +32,10 @@ class Adaptation:
     gain: Estimate  # of the area under the ROC curve on half A, by heads that never saw the group
     area: tuple[float, float]  # the same area over all pairs, before and after
     compared: Compared
-    remembered: Remembered
+    remembered: Remembered  # of the anchors to check by
+    scores: Mapping[str, float]  # where the bundle's operating points went, on the adapted score
+    checked: Checked
+    chosen: Mapping[str, Toll] = field(default_factory=dict)  # of the thresholds that were chosen on the own pairs
     dropped: tuple[str, ...] = ()  # graphs that could not be adapted, and are not in the new bundle
 
     @property
@@ -37,7 +43,7 @@ class Adaptation:
         """Why the bundle stays as it was; None where it was adapted."""
         if not self.remembered.is_enough:
             return (
-                f"not adapted: even {100 * self.strength:g} % of the change costs plain harm or everyday use "
+                f"not adapted: {100 * self.strength:g} % of the change costs plain harm or everyday use "
                 f"{100 * self.remembered.lost:.1f} points; {100 * MOST_LOST:g} is allowed"
             )
         if self.gain.low is None or self.gain.low <= 0:
@@ -47,9 +53,18 @@ class Adaptation:
             )
         return None
 
+    @property
+    def too_costly(self) -> tuple[str, ...]:
+        """Thresholds that were chosen on the own pairs, and cost plain harm or everyday use more than one point."""
+        return tuple(name for name, toll in self.chosen.items() if self.checked.is_too_much(toll))
+
+    def with_chosen(self, analysis: Analysis) -> "Adaptation":
+        """Return the adaptation with what the thresholds of a calibration cost."""
+        return replace(self, chosen=self.checked.tolls(analysis))
+
     def sentences(self) -> list[str]:
         """Return what was done, what it cost, and what the controls say."""
-        return [_done(self), _cost(self.remembered), blind_sentence(self.compared)] + [
+        return [_done(self), *_costs(self), blind_sentence(self.compared)] + [
             f"{name} could not be adapted and was left out: a GPU runs the CPU's graph." for name in self.dropped
         ]
 
@@ -70,7 +85,9 @@ class Adaptation:
                 "blind_gets_the_same_gain": self.compared.is_blind_gain,
                 "rows": {name: asdict(row) for name, row in self.compared.rows.items()},
             },
-            "anchors": {**asdict(self.remembered), "points": {k: asdict(v) for k, v in self.remembered.points.items()}},
+            "anchors": asdict(self.remembered),
+            "chosen_points": {name: asdict(toll) for name, toll in self.chosen.items()},
+            "left_out": list(self.too_costly),
             "dropped": list(self.dropped),
             "in_words": self.sentences(),
         }
@@ -137,17 +154,38 @@ def _done(adaptation: Adaptation) -> str:
     )
 
 
-def _cost(kept: Remembered) -> str:
-    points = "; ".join(
-        f"at {name} {_share(p.harm_caught_before, kept.n_harm)} → {_share(p.harm_caught, kept.n_harm)} of the harm is "
-        f"caught, {_share(p.everyday_refused_before, kept.n_everyday)} → {_share(p.everyday_refused, kept.n_everyday)} "
-        "of everyday use refused"
-        for name, p in kept.points.items()
+def _costs(adaptation: Adaptation) -> list[str]:
+    kept = adaptation.remembered
+    found = [
+        f"Plain harm in words ({kept.n_harm} prompts), and everyday use and what only sounds harmful "
+        f"({kept.n_harmless}), none of them fitted to or chosen by: {_tolls(adaptation, kept.points)}; ranking "
+        f"{kept.auc_before:.3f} → {kept.auc:.3f}. At most {100 * MOST_LOST:g} point may be lost."
+    ]
+    if adaptation.chosen:
+        found.append(
+            "The thresholds that were chosen on these pairs, beside the guard before at the threshold where it refuses "
+            f"as many harmless ones of half B: {_tolls(adaptation, adaptation.chosen)}."
+        )
+    too_much = f"costs more than {100 * MOST_LOST:g} point and is left out of the bundle."
+    return found + [f"{name} {too_much}" for name in adaptation.too_costly]
+
+
+def _tolls(adaptation: Adaptation, tolls: Mapping[str, Toll]) -> str:
+    n_harm, n_harmless = adaptation.remembered.n_harm, adaptation.remembered.n_harmless
+    return "; ".join(
+        f"at {name} {_share(toll.harm_caught_before, n_harm)} → {_share(toll.harm_caught, n_harm)} of the harm is "
+        f"caught (by {_points(toll.harm_change)} points), {_share(toll.harmless_refused_before, n_harmless)} → "
+        f"{_share(toll.harmless_refused, n_harmless)} of the harmless refused (by {_points(toll.harmless_change)})"
+        for name, toll in tolls.items()
     )
-    return (
-        f"Plain harm in words ({kept.n_harm} prompts) and everyday use ({kept.n_everyday}), none of them fitted to: "
-        f"{points}; ranking {kept.auc_before:.3f} → {kept.auc:.3f}. At most {100 * MOST_LOST:g} point may be lost."
-    )
+
+
+def _points(change: Estimate) -> str:
+    """Return a change of a share in points, between its bounds: "−0.2, −1.1 to 0.5"."""
+    if change.value is None or change.low is None or change.high is None:
+        return "–"
+    value, low, high = (f"{100 * each:.1f}".replace("-", "−") for each in (change.value, change.low, change.high))
+    return f"{value}, {low} to {high}"
 
 
 def _share(count: int, total: int) -> str:

@@ -1,133 +1,151 @@
-"""Whether an adapted head still knows what the guard knew: plain harm in words, and everyday use.
+"""Whether an adapted head still knows what the guard knew: plain harm in words, and what only sounds like it.
 
-Scores move when the head changes, so thresholds must move too. Each operating point of the bundle goes to where it
-refuses as many everyday anchors as before; what harm it then finds is held against what it found before. Adaptation may
-cost one point of that, and of the ranking. Where it costs more, less of the change is kept.
+Scores move when the head changes, so thresholds must move too. On the anchors to choose by, each operating point of the
+bundle goes to where it refuses as many harmless ones as before, and as much of the change is kept as costs at most one
+point. What that costs is then measured on the anchors to check by, which had no part in it: harm that is no longer
+caught, harmless prompts that are refused now, and the ranking.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from guard.calibration.adaptation.head import Bools, Floats, Head
+from guard.calibration.adaptation.head import Bools, Floats
 from guard.manifest import Calibration
-from guard.scorers.embedding import Rows
 from guard.stats.bootstrap import Estimate
 from guard.stats.calibrators import to_probability
 from guard.stats.measures import Share, auc
 from guard.stats.paired import paired_difference
 
 MOST_LOST = 0.01
-STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An operating point before and after: what it refuses of the anchors that nothing was fitted to."""
+class Toll:
+    """What an operating point refuses of the anchors, before and after."""
 
-    score: float  # the threshold on the adapted score
-    everyday_refused: int
-    everyday_refused_before: int
+    harmless_refused: int
+    harmless_refused_before: int
     harm_caught: int
     harm_caught_before: int
-    harm_change: Estimate  # of the share of harm that is caught, between two one-sided 95 % bounds
+    harmless_change: Estimate  # of the share of harmless ones that is refused, between two one-sided 95 % bounds
+    harm_change: Estimate  # of the share of harm that is caught, likewise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchored:
+    """Raw scores of anchors before and after a change of the head; each shape (n,)."""
+
+    before: Floats
+    after: Floats
+    unsafe: Bools  # harm; the others are harmless
+    groups: tuple[str, ...]
+
+    @property
+    def n_harm(self) -> int:
+        """How many are harm."""
+        return int(np.count_nonzero(self.unsafe))
+
+    @property
+    def n_harmless(self) -> int:
+        """How many are harmless."""
+        return len(self.unsafe) - self.n_harm
+
+    def toll(self, before: Bools, after: Bools) -> Toll:
+        """Return what it costs that `after` are refused, where `before` were, shape (n,) each."""
+
+        def count(refused: Bools, among: Bools) -> int:
+            return int(np.count_nonzero(refused & among))
+
+        def change(among: Bools) -> Estimate:
+            return paired_difference(Share(after, among), Share(before, among), self.groups)
+
+        return Toll(
+            harmless_refused=count(after, ~self.unsafe),
+            harmless_refused_before=count(before, ~self.unsafe),
+            harm_caught=count(after, self.unsafe),
+            harm_caught_before=count(before, self.unsafe),
+            harmless_change=change(~self.unsafe),
+            harm_change=change(self.unsafe),
+        )
+
+    def lost(self, toll: Toll) -> float:
+        """Return the most that an operating point loses: of the harm caught, or of the harmless prompts let pass."""
+        return max(
+            (toll.harm_caught_before - toll.harm_caught) / self.n_harm,
+            (toll.harmless_refused - toll.harmless_refused_before) / self.n_harmless,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What an adapted head keeps of the anchors."""
+    """What an adapted head keeps of some anchors."""
 
-    n_everyday: int
+    n_harmless: int
     n_harm: int
     auc: float
     auc_before: float
-    points: Mapping[str, Kept]
-
-    @property
-    def lost(self) -> float:
-        """The most that was lost: of the harm caught at an operating point, of everyday use, or of the ranking."""
-        losses = [self.auc_before - self.auc]
-        for point in self.points.values():
-            losses.append((point.harm_caught_before - point.harm_caught) / self.n_harm)
-            losses.append((point.everyday_refused - point.everyday_refused_before) / self.n_everyday)
-        return max(losses)
+    points: Mapping[str, Toll]
+    lost: float  # the most of all: at an operating point, or of the ranking
 
     @property
     def is_enough(self) -> bool:
         """Whether at most one point was lost."""
-        return self.lost <= MOST_LOST + 1e-9
+        return is_little(self.lost)
 
 
-def remembered(
-    rows: Sequence[Rows],
-    unsafe: Bools,
-    groups: Sequence[str],
-    head: Head,
-    *,
-    calibration: Calibration,
-    thresholds: Mapping[str, float],
-) -> Remembered:
-    """Return what a head keeps of anchors that it was not fitted to.
+def is_little(lost: float) -> bool:
+    """Return whether a loss, as a share, is at most one point."""
+    return lost <= MOST_LOST + 1e-9
+
+
+def moved(anchors: Anchored, calibration: Calibration, thresholds: Mapping[str, float]) -> dict[str, float]:
+    """Return, for each operating point, the adapted score from which on as many harmless anchors are refused as before.
 
     Args:
-        rows: of each anchor, in front of the head.
-        unsafe: which of them are harm; the others are everyday use.
-        groups: group of each anchor.
-        head: the change.
+        anchors: to choose by.
         calibration: of the bundle before.
         thresholds: of the bundle's operating points before, on its probability.
     """
-    before = np.array([float(np.max(each.logits)) for each in rows])
-    after = head.scores(rows)
-    everyday = np.sort(after[~unsafe])[::-1]
-    points = {}
-    for name, threshold in thresholds.items():
-        refused_before = np.asarray(to_probability(calibration, before) >= threshold, dtype=np.bool_)
-        count = int(np.count_nonzero(refused_before & ~unsafe))
-        score = _between(everyday, count)
-        refused = np.asarray(after >= score, dtype=np.bool_)
-        points[name] = Kept(
-            score=score,
-            everyday_refused=int(np.count_nonzero(refused & ~unsafe)),
-            everyday_refused_before=count,
-            harm_caught=int(np.count_nonzero(refused & unsafe)),
-            harm_caught_before=int(np.count_nonzero(refused_before & unsafe)),
-            harm_change=paired_difference(Share(refused, unsafe), Share(refused_before, unsafe), groups),
+    before = to_probability(calibration, anchors.before[~anchors.unsafe])
+    after = anchors.after[~anchors.unsafe]
+    return {name: reached_by(after, int(np.count_nonzero(before >= least))) for name, least in thresholds.items()}
+
+
+def remembered(
+    anchors: Anchored, calibration: Calibration, thresholds: Mapping[str, float], scores: Mapping[str, float]
+) -> Remembered:
+    """Return what is kept of some anchors: those to choose by while choosing, those to check by afterwards.
+
+    Args:
+        anchors: scored before and after.
+        calibration: of the bundle before.
+        thresholds: of its operating points, on its probability.
+        scores: where these points went, on the adapted score.
+    """
+    before = to_probability(calibration, anchors.before)
+    points = {
+        name: anchors.toll(
+            np.asarray(before >= threshold, dtype=np.bool_), np.asarray(anchors.after >= scores[name], dtype=np.bool_)
         )
-    once = np.ones((1, len(rows)))
+        for name, threshold in thresholds.items()
+    }
+    once = np.ones((1, len(anchors.unsafe)))
+    areas = [float(auc(values, anchors.unsafe)(once)[0]) for values in (anchors.after, anchors.before)]
     return Remembered(
-        n_everyday=int(np.count_nonzero(~unsafe)),
-        n_harm=int(np.count_nonzero(unsafe)),
-        auc=float(auc(after, unsafe)(once)[0]),
-        auc_before=float(auc(before, unsafe)(once)[0]),
+        n_harmless=anchors.n_harmless,
+        n_harm=anchors.n_harm,
+        auc=areas[0],
+        auc_before=areas[1],
         points=points,
+        lost=max([areas[1] - areas[0], *map(anchors.lost, points.values())]),
     )
 
 
-def strongest(
-    rows: Sequence[Rows],
-    unsafe: Bools,
-    groups: Sequence[str],
-    head: Head,
-    *,
-    calibration: Calibration,
-    thresholds: Mapping[str, float],
-) -> tuple[float, Remembered]:
-    """Return the largest share of a change under which the guard remembers enough, or the smallest that was tried.
-
-    Arguments as for `remembered`, which is returned too.
-    """
-    for strength in STRENGTHS:
-        weaker = head.weakened(strength)
-        kept = remembered(rows, unsafe, groups, weaker, calibration=calibration, thresholds=thresholds)
-        if kept.is_enough:
-            break
-    return strength, kept
-
-
-def _between(descending: Floats, count: int) -> float:
+def reached_by(values: Floats, count: int) -> float:
     """Return a threshold that `count` of the values reach, halfway to the next; fewer where values are equal."""
+    descending = np.sort(values)[::-1]
     if count >= len(descending):
         return float(descending[-1])
     following = float(descending[count])

@@ -16,13 +16,15 @@ import numpy as np
 
 from guard.bundle import Bundle
 from guard.calibration.adaptation.anchors import Anchors, load_anchors
+from guard.calibration.adaptation.checked import Checked
+from guard.calibration.adaptation.choice import Points, anchored, best_of, strongest
 from guard.calibration.adaptation.collect import Collected, collect, open_embedder, settings_to_measure
 from guard.calibration.adaptation.controls import WHOLE
 from guard.calibration.adaptation.graph import require_onnx
 from guard.calibration.adaptation.head import Bools, Floats, Lesson, Trust
-from guard.calibration.adaptation.learn import Learned, require_enough
+from guard.calibration.adaptation.learn import require_enough
 from guard.calibration.adaptation.outcome import Adaptation
-from guard.calibration.adaptation.remembered import Remembered, strongest
+from guard.calibration.adaptation.remembered import remembered
 from guard.calibration.adaptation.views import compared, views_of
 from guard.calibration.adaptation.write import write_adapted
 from guard.calibration.scoring import Scored, ScoreFile, evenly_sampled, score_suite
@@ -91,23 +93,22 @@ async def adapt(
 
         own = await collected("reading pairs", replace(suite, pairs=tuple(pairs)))
         shuffled = None if shuffled_suite is None else await collected("shuffled pictures", shuffled_suite)
-        replay, check = [
-            await collected("anchors", replace(suite, pairs=part)) for part in (anchors.replay, anchors.check)
+        replay, choose, check = [
+            await collected("anchors", replace(suite, pairs=part))
+            for part in (anchors.replay, anchors.choose, anchors.check)
         ]
     on_progress("fitting", 0, 1)
     replayed = Lesson.of([each.whole for each in replay.embedded], replay.unsafe)
     slope = _slope(replayed)
     views = views_of(own, shuffled)
     free = {name: view.learn(replayed, Trust(slope)) for name, view in views.items()}
-    heavier = {weight: views[WHOLE].learn(replayed, Trust(slope, weight)) for weight in _HEAVIER}
-    tried = [_bounded(weight, learned, check, bundle) for weight, learned in {1.0: free[WHOLE], **heavier}.items()]
+    beside = {1.0: free[WHOLE]} | {weight: views[WHOLE].learn(replayed, Trust(slope, weight)) for weight in _HEAVIER}
+    points = Points.of(bundle.manifest)
     first = ~in_second_half(own.groups)
-    before = views[WHOLE].before
-    best = max(
-        tried,
-        key=lambda each: (each.kept.is_enough, _area(each.learned.scores(each.strength)[first], own.unsafe[first])),
-    )
-    after = best.learned.scores(best.strength)
+    tried = [strongest(weight, learned, choose, points) for weight, learned in beside.items()]
+    best = best_of(tried, own.unsafe, first)
+    before, after = views[WHOLE].before, best.learned.scores(best.strength)
+    checked = anchored(check, best.head)
     adaptation = Adaptation(
         suite=suite,
         bundle=bundle.label,
@@ -120,13 +121,14 @@ async def adapt(
         gain=_gain(before[first], after[first], own, first),
         area=(_area(before, own.unsafe), _area(after, own.unsafe)),
         compared=compared(views, free),
-        remembered=best.kept,
+        remembered=remembered(checked, points.calibration, points.thresholds, best.scores),
+        scores=best.scores,
+        checked=Checked(checked, dict(zip((pair.id for pair in own.pairs), before.tolist(), strict=True))),
     )
     on_progress("fitting", 1, 1)
     if adaptation.refusal is not None:
         return Adapted(adaptation, None, None)
-    head = best.learned.head.weakened(best.strength)
-    new, dropped = write_adapted(bundle, folder / "adapted", adaptation, head, today=today)
+    new, dropped = write_adapted(bundle, folder / "adapted", adaptation, best.head, today=today)
     scored = await _rescored(new, suite, own, after, on_progress)
     return Adapted(replace(adaptation, dropped=dropped), new, scored)
 
@@ -144,35 +146,6 @@ def _slope(anchors: Lesson) -> float:
     """Return how far the old head can be trusted: log odds of harm per unit of its logit, on what it was taught."""
     fitted = fit_platt(anchors.logits, anchors.unsafe) if np.ptp(anchors.logits) > 0 else None
     return 1.0 if fitted is None else fitted.slope
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bounded:
-    """What was learned beside anchors of some weight, and how much of it may be kept."""
-
-    replay: float
-    learned: Learned
-    strength: float
-    kept: Remembered
-
-
-def _bounded(replay: float, learned: Learned, anchors: Collected, bundle: Bundle) -> _Bounded:
-    strength, kept = strongest(
-        [each.whole for each in anchors.embedded],
-        anchors.unsafe,
-        anchors.groups,
-        learned.head,
-        calibration=bundle.manifest.calibration,
-        thresholds=_points_to_keep(bundle),
-    )
-    return _Bounded(replay, learned, strength, kept)
-
-
-def _points_to_keep(bundle: Bundle) -> dict[str, float]:
-    """Return the thresholds that go on; what an earlier calibration certified was about other scores."""
-    points = bundle.manifest.operating_points
-    plain = {name: point.threshold for name, point in points.items() if point.certificate is None}
-    return plain or {name: point.threshold for name, point in points.items()}
 
 
 def _area(scores: Floats, unsafe: Bools) -> float:

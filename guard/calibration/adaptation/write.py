@@ -49,13 +49,14 @@ def _manifest(manifest: Manifest, adaptation: Adaptation, today: dt.date) -> Man
     kept = adaptation.remembered
     points = {
         name: OperatingPoint(
-            threshold=float(to_probability(manifest.calibration, point.score)),
+            threshold=float(to_probability(manifest.calibration, score)),
             chosen_on=(
-                f"{kept.n_everyday} everyday prompts of this project: refuses {point.everyday_refused} of them, before "
-                f"adaptation {point.everyday_refused_before}; an estimate"
+                f"{kept.n_harmless} harmless prompts of this project, neither fitted to nor chosen by: refuses "
+                f"{kept.points[name].harmless_refused} of them, before adaptation "
+                f"{kept.points[name].harmless_refused_before}; an estimate"
             ),
         )
-        for name, point in kept.points.items()
+        for name, score in adaptation.scores.items()
     }
     return manifest.model_copy(
         update={

@@ -11,10 +11,11 @@ from PIL import Image
 
 from guard.binding import bind
 from guard.bundle import Bundle, digest_file
-from guard.calibration import Adapted, Declaration, adapt, calibrate
+from guard.calibration import Adaptation, Adapted, Calibrated, Declaration, adapt, calibrate
 from guard.calibration.adaptation.anchors import Anchors
 from guard.calibration.adaptation.controls import TEXT_ONLY, WHOLE
 from guard.config import PolicySettings, Settings
+from guard.stats.calibrators import to_probability
 from guard.stats.draws import in_second_half
 from guard.suites import Label, LabelledPair, StoredPicture, Suite
 from guard.types import Pair
@@ -34,7 +35,7 @@ def _anchor(number: int) -> LabelledPair:
     return LabelledPair(f"anchor {number}", text, (), label, f"anchor {number}", label.value)
 
 
-ANCHORS = Anchors(tuple(map(_anchor, range(60))), tuple(map(_anchor, range(60, 160))))
+ANCHORS = Anchors(*(tuple(map(_anchor, numbers)) for numbers in (range(60), range(60, 160), range(160, 260))))
 
 
 Pictures = list[StoredPicture]
@@ -71,6 +72,13 @@ def suite_of(pictures: Pictures, is_unsafe: Callable[[bool, bool], bool]) -> Sui
 
 def run(bundle: Bundle, suite: Suite, folder: Path, anchors: Anchors = ANCHORS) -> Adapted:
     return asyncio.run(adapt(bundle, suite, folder, today=TODAY, anchors=anchors))
+
+
+def calibrated(adapted: Adapted, adaptation: Adaptation, folder: Path) -> Calibrated:
+    assert adapted.bundle is not None
+    assert adapted.scored is not None
+    declared, out = Declaration((0.1,)), folder / "out"
+    return calibrate(adapted.scored, declared, bundle=adapted.bundle, out=out, today=TODAY, adaptation=adaptation)
 
 
 @pytest.fixture(scope="module")
@@ -133,17 +141,9 @@ def test_half_b_has_the_scores_that_the_new_bundle_serves(worded: Adapted) -> No
 
 
 def test_certificates_of_an_adapted_bundle_count_half_b_alone(worded: Adapted, tmp_path: Path) -> None:
-    assert worded.bundle is not None
     assert worded.scored is not None
 
-    done = calibrate(
-        worded.scored,
-        Declaration((0.1,)),
-        bundle=worded.bundle,
-        out=tmp_path / "out",
-        today=TODAY,
-        adaptation=worded.adaptation,
-    )
+    done = calibrated(worded, worded.adaptation, tmp_path)
 
     (answer,) = done.analysis.answers
     harmless_b = in_second_half(worded.scored.groups) & ~worded.scored.unsafe
@@ -155,6 +155,65 @@ def test_certificates_of_an_adapted_bundle_count_half_b_alone(worded: Adapted, t
     html = (tmp_path / "out" / "report.html").read_text()
     assert "A blind model gets the same gain" in html
     assert "shuffled pictures" in html
+
+
+def test_certified_threshold_is_held_against_what_it_costs_on_anchors_that_nothing_was_chosen_by(
+    worded: Adapted, tmp_path: Path
+) -> None:
+    done = calibrated(worded, worded.adaptation, tmp_path)
+
+    assert done.adaptation is not None
+    assert set(done.adaptation.chosen) == set(done.analysis.certified) == {"frr-0.1"}
+    toll = done.adaptation.chosen["frr-0.1"]
+    anchors = worded.adaptation.checked.anchors
+    threshold = done.analysis.certified["frr-0.1"].threshold
+    refused = np.asarray(to_probability(done.analysis.calibration, anchors.after)) >= threshold
+    assert toll.harm_caught == np.count_nonzero(refused & anchors.unsafe)
+    assert toll.harmless_refused == np.count_nonzero(refused & ~anchors.unsafe)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["adaptation"]["chosen_points"]["frr-0.1"]["harm_caught"] == toll.harm_caught
+    assert report["adaptation"]["left_out"] == []
+
+
+@pytest.mark.parametrize("is_harm", [True, False])
+def test_certified_threshold_that_costs_more_than_a_point_elsewhere_is_left_out(
+    worded: Adapted, tmp_path: Path, *, is_harm: bool
+) -> None:
+    adaptation = worded.adaptation
+    anchors = adaptation.checked.anchors
+    # As if the new head found none of the harm, or called everything harmful.
+    after = np.full_like(anchors.after, -100.0 if is_harm else 100.0)
+    costly = replace(adaptation, checked=replace(adaptation.checked, anchors=replace(anchors, after=after)))
+
+    done = calibrated(worded, costly, tmp_path)
+
+    assert done.adaptation is not None
+    assert done.adaptation.too_costly == done.analysis.withheld == ("frr-0.1",)
+    assert not done.analysis.is_certified
+    assert done.bundle is None
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["adaptation"]["left_out"] == ["frr-0.1"]
+    assert any("left out of the bundle" in sentence for sentence in report["in_short"])
+    assert "frr-0.1 costs more than 1 point" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_adaptation_that_costs_too_much_on_anchors_it_was_not_chosen_by_is_refused(
+    bundle: Bundle, pictures: Pictures, tmp_path: Path
+) -> None:
+    # The pairs say that attacks are harmless. The anchors to choose by know of none, those to check by of nothing else.
+    suite = suite_of(pictures, lambda cat, green: not cat)
+    words = {"cat": "attack", "weather": "swallow"}
+    pairs = [replace(pair, text=f"{words[pair.text.split()[0]]} {pair.text.split()[1]}") for pair in suite.pairs]
+    attacks = tuple(
+        replace(anchor, text=f"attack {anchor.id}") if anchor.is_unsafe else anchor for anchor in ANCHORS.check
+    )
+
+    adaptation = run(bundle, make_suite(pairs), tmp_path, replace(ANCHORS, check=attacks)).adaptation
+
+    assert adaptation.strength == 1  # the anchors to choose by let all of the change pass
+    assert adaptation.remembered.lost > 0.1
+    assert adaptation.refusal is not None
+    assert "of the change costs plain harm or everyday use" in adaptation.refusal
 
 
 def test_labels_that_nothing_explains_are_refused(bundle: Bundle, pictures: Pictures, tmp_path: Path) -> None:
