@@ -1,8 +1,8 @@
 """The ports: what the pipeline needs from the outside. Each has a contract suite in tests/contracts/."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from guard.types import Frame, PreparedPair, Scores
 
@@ -51,11 +51,19 @@ class TextReader(Protocol):
         ...
 
 
+# Called with the size of each piece of a picture before the next one is read; raises where there is room for no more.
+Spend: TypeAlias = Callable[[int], None]
+
+
+def spend_freely(size_bytes: int) -> None:
+    """Let everything pass."""
+
+
 class Fetcher(Protocol):
     """Brings pictures from URLs. Implementations: `guard.perception.fetch.HttpFetcher`, `NoFetcher`."""
 
-    async def fetch(self, url: str) -> bytes:
-        """Return the bytes of a picture. Raises ImageUnreachable, ImageRejected."""
+    async def fetch(self, url: str, spend: Spend = spend_freely) -> bytes:
+        """Return the bytes of a picture. Raises ImageUnreachable, ImageRejected, and whatever `spend` raises."""
         ...
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from guard.errors import GuardError, ImageUnreachable, UpstreamBroken
-from guard.ports import ScorerInfo, UpstreamRequest
+from guard.ports import ScorerInfo, Spend, UpstreamRequest, spend_freely
 from guard.types import ATTACKS, SCENARIOS, Frame, PreparedPair, Scores
 
 
@@ -97,10 +97,11 @@ class FixedFetcher:
     fetched: list[str] = field(default_factory=list)
     is_closed: bool = False
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, spend: Spend = spend_freely) -> bytes:
         self.fetched.append(url)
         if url not in self.pictures:
             raise ImageUnreachable("unreachable")
+        spend(len(self.pictures[url]))
         return self.pictures[url]
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from outside: who sends URLs learns nothing about the network behind Guard.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -18,6 +19,7 @@ from guard.config import FetchSettings, ImageSettings
 from guard.core.image import ACCEPTED, media_type
 from guard.errors import ImageRejected, ImageUnreachable
 from guard.perception.addresses import AddressPolicy, is_address
+from guard.ports import Spend, spend_freely
 
 # Looks a host name up: all its addresses, in numbers. Raises OSError.
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
@@ -53,35 +55,39 @@ class HttpFetcher:
         self._settings = settings
         self._limits = limits
         self._policy = AddressPolicy(settings.allow_networks)
-        self._resolver = _CheckedResolver(resolve or _look_up, self._policy)
-        self._connector = connector or _connector
+        # Of its own: a name server that takes its time would fill the loop's pool, and all that waits there with it.
+        self._lookups = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guard-lookup")
+        self._resolver = _CheckedResolver(resolve or self._look_up, self._policy)
+        self._connector = connector or self._make_connector
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, spend: Spend = spend_freely) -> bytes:
         """Return the bytes of the picture behind a URL.
 
         Raises:
             ImageUnreachable: whatever the network, the name, the address, the port, the status or the time did.
-            ImageRejected: more bytes than allowed, or not an accepted picture by its first bytes.
+            ImageRejected: more bytes than allowed, or not an accepted picture by its first bytes. And what `spend`
+                raises.
         """
         try:
             async with asyncio.timeout(self._settings.timeout_s), self._slots:
-                return await self._follow(_parse(url))
+                return await self._follow(_parse(url), spend)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise ImageUnreachable(_UNREACHABLE) from error
 
     async def close(self) -> None:
         """Close the session; idempotent."""
+        self._lookups.shutdown(wait=False, cancel_futures=True)
         if self._session is not None:
             await self._session.close()
 
-    async def _follow(self, url: URL) -> bytes:
+    async def _follow(self, url: URL, spend: Spend) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
             self._check(url)
             async with self._open_session().get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._read(response)
+                    return await self._read(response, spend)
                 url = url.join(_parse(response.headers.get("Location", "")))
         raise ImageUnreachable(_UNREACHABLE)
 
@@ -93,12 +99,13 @@ class HttpFetcher:
         if is_address(url.host) and not self._policy.permits(url.host):
             raise ImageUnreachable(_UNREACHABLE)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, spend: Spend) -> bytes:
         if response.status != 200 or response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise ImageUnreachable(_UNREACHABLE)
         limit = self._limits.max_bytes
         data = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            spend(len(chunk))
             data += chunk
             if len(data) > limit:
                 raise ImageRejected(f"more than {limit:,} bytes")
@@ -120,11 +127,32 @@ class HttpFetcher:
             )
         return self._session
 
+    def _make_connector(self, resolver: AbstractResolver) -> aiohttp.BaseConnector:
+        # One connection a request: a kept one would outlive the check of its address.
+        return aiohttp.TCPConnector(
+            resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._open_socket
+        )
+
+    def _open_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """Return the socket for a connection, its address checked once more: nothing reaches it by another way."""
+        family, kind, protocol, _, (host, *_) = address
+        if not self._policy.permits(str(host)):
+            raise OSError("an address that may not be reached")
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        return opened
+
+    async def _look_up(self, host: str) -> list[str]:
+        def look_up() -> list[str]:
+            return [str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+        return await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
+
 
 class NoFetcher:
     """The `Fetcher` of a configuration with `fetch.enabled: false`: every URL is unreachable."""
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, spend: Spend = spend_freely) -> bytes:
         """Raise ImageUnreachable."""
         raise ImageUnreachable("fetching pictures is switched off")
 
@@ -166,13 +194,3 @@ def _parse(url: str) -> URL:
         return URL(url)
     except (ValueError, TypeError, LookupError) as error:  # yarl 1.25 raises IndexError for "http://[]@"
         raise ImageUnreachable(_UNREACHABLE) from error
-
-
-def _connector(resolver: AbstractResolver) -> aiohttp.BaseConnector:
-    # One connection a request: a kept one would outlive the check of its address.
-    return aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
-
-
-async def _look_up(host: str) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]

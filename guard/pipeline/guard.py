@@ -24,18 +24,18 @@ from guard.core.text import is_readable, normalise
 from guard.core.together import together
 from guard.errors import (
     ConfigInvalid,
-    ContentUnjudged,
     ImageRejected,
     ScorerFailed,
     ScorerTimeout,
     TextTooLong,
     TextUnreadable,
 )
+from guard.pipeline.arrival import Arrival
 from guard.pipeline.readings import readings_of
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
 from guard.pipeline.stages import Stages
-from guard.ports import Fetcher, Scorer, TextReader
+from guard.ports import Fetcher, Scorer, Spend, TextReader, spend_freely
 from guard.telemetry import NONE, OTHER, Telemetry
 from guard.types import Assessment, Decision, Direction, ImageInput, ImageResult, Pair, PreparedPair
 
@@ -77,7 +77,7 @@ class Guard:
         self.policies = MappingProxyType(dict(policies or {}) | {policy.name: policy})
         self.telemetry = telemetry
         self._adapters = (scorer, reader, fetcher)
-        self._fetcher = fetcher
+        self._arrival = Arrival(fetcher, settings.fetch, telemetry)
         self._scorer = BoundedScorer(scorer, threads=threads, timeout_s=settings.limits.score_timeout_s)
         gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
         self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, threads=threads)
@@ -153,17 +153,12 @@ class Guard:
         self.telemetry.stage("decide", spent)
         return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})
 
-    async def resolve(self, images: Sequence[ImageInput]) -> tuple[ImageInput, ...]:
-        """Return the pictures with bytes, or the code of why there are none, in place of URLs; equal URLs once."""
-        urls = dict.fromkeys(image.url for image in images if image.url is not None)
-        if not urls:
-            return tuple(images)
-        start = time.perf_counter()
-        outcomes = dict(zip(urls, await together(map(self._fetch, urls)), strict=True))
-        self.telemetry.stage("fetch", time.perf_counter() - start)
-        return tuple(
-            image if image.url is None else replace(outcomes[image.url], place=image.place) for image in images
-        )
+    async def resolve(self, images: Sequence[ImageInput], *, hold: Spend = spend_freely) -> tuple[ImageInput, ...]:
+        """Return the pictures of one request as they are judged and sent on; see `guard.pipeline.arrival`.
+
+        `hold` accounts for the bytes that are fetched, and may raise; the exception ends all of it.
+        """
+        return await self._arrival.fetched(images, hold)
 
     async def ready(self) -> bool:
         """Return whether the scorer answers: it did lately, or does now, in time."""
@@ -175,12 +170,6 @@ class Guard:
         self._sight.close()
         for adapter in self._adapters:
             await adapter.close()
-
-    async def _fetch(self, url: str) -> ImageInput:
-        try:
-            return ImageInput(data=await self._fetcher.fetch(url))
-        except ContentUnjudged as error:
-            return ImageInput(failure=error.code)
 
     async def _assess_in_turn(self, pairs: Sequence[Pair]) -> list[Assessment]:
         """Return the assessments of one request's pairs, few of them under way at once.
@@ -209,7 +198,7 @@ class Guard:
 
     async def _assess(self, pair: Pair, identities: "_Identities") -> Assessment:
         if any(image.url is not None for image in pair.images):
-            pair = replace(pair, images=await self.resolve(pair.images))
+            pair = replace(pair, images=await self._arrival.fetched(pair.images))
         pictures = [identities.of(image) for image in pair.images]
         key = fingerprint(self._scope, pair, pictures)
         remembered = self._cache.get(key)

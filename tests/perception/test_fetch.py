@@ -3,6 +3,7 @@ connection, is led to the server: so every check is the one that production make
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import aiohttp
@@ -169,6 +170,63 @@ async def test_name_in_disguise_of_a_number_is_looked_up_and_checked(house: Hous
         await house.fetcher().fetch("http://2130706433/")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "0",
+        "localhost", "LOCALHOST.", "ip6-localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]",
+        "[64:ff9b::127.0.0.1]", "[::1%25lo]", "①②⑦.⓪.⓪.①", "１２７.0.0.1", "127。0。0。1", "١٢٧.0.0.1",
+        "%31%32%37.0.0.1", "ⓛocalhost", "127.0.0.1%00.pictures.test",
+    ],
+)  # fmt: skip
+async def test_no_spelling_of_this_machine_reaches_it_through_the_systems_own_resolver(house: House, host: str) -> None:
+    fetcher = HttpFetcher(FetchSettings(timeout_s=2, ports=(house.port,)), ImageSettings())
+
+    with pytest.raises(ImageUnreachable):
+        await fetcher.fetch(f"http://{host}:{house.port}/a.png")
+
+    assert house.requests == []
+    await fetcher.close()
+
+
+async def test_address_is_checked_once_more_when_the_socket_is_opened(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetcher = HttpFetcher(FetchSettings(timeout_s=2, ports=(house.port,)), ImageSettings())
+    monkeypatch.setattr(fetcher, "_check", lambda url: None)  # as if a spelling of an address had passed it
+
+    with pytest.raises(ImageUnreachable):
+        await fetcher.fetch(f"http://127.0.0.1:{house.port}/a.png")
+
+    assert house.requests == []
+    await fetcher.close()
+
+
+async def test_allowed_network_is_reached_by_the_connector_of_production(house: House) -> None:
+    settings = FetchSettings(timeout_s=2, ports=(house.port,), allow_networks=("127.0.0.0/8",))
+    fetcher = HttpFetcher(settings, ImageSettings())
+
+    assert await fetcher.fetch(f"http://127.0.0.1:{house.port}/a.png") == PICTURE
+    await fetcher.close()
+
+
+async def test_name_server_that_never_answers_holds_up_nobody_but_fetching(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait(10) and [])
+    fetcher = HttpFetcher(FetchSettings(timeout_s=0.2), ImageSettings())
+    lost = asyncio.gather(
+        *(fetcher.fetch(f"http://{number}.slow.test/") for number in range(40)), return_exceptions=True
+    )
+    await asyncio.sleep(0.05)
+
+    other = await asyncio.wait_for(asyncio.to_thread(lambda: "work in the loop's own threads"), timeout=5)
+
+    assert other
+    assert {type(error) for error in await lost} == {ImageUnreachable}
+    answers.set()
+    await fetcher.close()
+
+
 async def test_name_is_checked_anew_for_every_request(house: House) -> None:
     fetcher = house.fetcher()
     await fetcher.fetch("http://pictures.test/")
@@ -244,6 +302,16 @@ async def test_size_is_limited_while_reading(house: House) -> None:
         await house.fetcher(max_bytes=200_000).fetch("http://pictures.test/")
 
     assert sent < 20_000_000
+
+
+async def test_every_piece_is_spent_before_the_next_is_read(house: House) -> None:
+    spent: list[int] = []
+    house.handler = _body(PICTURE + bytes(200_000))
+
+    await house.fetcher(max_bytes=300_000).fetch("http://pictures.test/", spent.append)
+
+    assert sum(spent) == len(PICTURE) + 200_000
+    assert max(spent) <= 65_536
 
 
 async def test_time_is_limited_over_all_of_it(house: House) -> None:

@@ -547,26 +547,6 @@ async def test_direction_of_the_pair_is_that_of_the_decision(house: House) -> No
     assert (await house.guard.check(Pair("x", direction=Direction.OUTPUT))).direction is Direction.OUTPUT
 
 
-# Fetching
-
-
-async def test_urls_are_resolved_in_place_each_once(house: House) -> None:
-    house.fetcher.pictures["https://x.test/a.png"] = solid("red")
-    images = (
-        ImageInput(url="https://x.test/a.png", place="1"),
-        PICTURE,
-        ImageInput(url="https://x.test/gone.png", place="2"),
-        ImageInput(url="https://x.test/a.png", place="3"),
-    )
-
-    resolved = await house.guard.resolve(images)
-
-    assert [image.data is not None for image in resolved] == [True, True, False, True]
-    assert [image.place for image in resolved] == ["1", "", "2", "3"]
-    assert resolved[2].failure == "image_unreachable"
-    assert house.fetcher.fetched == ["https://x.test/a.png", "https://x.test/gone.png"]
-
-
 # Life
 
 
