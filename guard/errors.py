@@ -31,6 +31,7 @@ GuardError
 │   └── ScorerTimeout        ... in time
 ├── PreparationTimeout       a picture was not decoded or read in time
 ├── Overloaded               no permit before the deadline
+├── SupervisorLost           a worker cannot reach the process that supervises it
 └── UpstreamFailed           the LLM API did not answer
     ├── UpstreamUnreachable  ... no connection
     ├── UpstreamTimeout      ... in time
@@ -228,6 +229,12 @@ class Overloaded(GuardError):
     """No permit was free before the deadline; nothing was parsed, judged or sent."""
 
     code = "overloaded"
+
+
+class SupervisorLost(GuardError):
+    """A worker cannot reach the process that supervises it, so that it knows nothing of the others."""
+
+    code = "supervisor_lost"
 
 
 class UpstreamFailed(GuardError):

@@ -2,10 +2,10 @@
 
 The caller writes the whole list, so all of it is judged: each turn once, and the last user turn once more together with
 what came before it, since a request may be split over turns, and once more with the user's own turns before it, since
-long answers would part them. Formats (`guard.core.chat`) build a `Conversation`.
+long answers would part them. Formats (`guard.core.formats`) build a `Conversation`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -33,6 +33,7 @@ class Turn:
     texts: tuple[str, ...] = ()
     images: tuple[ImageInput, ...] = ()
     unjudged: tuple[str, ...] = ()
+    thread: int = 0  # of several conversations in one request, which have no history in common
 
     @property
     def text(self) -> str:
@@ -51,6 +52,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a picture stands in a document, and what is written there for its bytes."""
+
+    path: Path
+    write: Callable[[bytes], Any] = data_url
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A parsed request: the document, the very bytes to send for it, and what has to be judged in it."""
 
@@ -58,7 +67,7 @@ class Conversation:
     body: bytes
     turns: tuple[Turn, ...]
     context: tuple[Turn, ...] = ()  # fields beside the messages: tools, response formats, anything unknown
-    slots: Mapping[str, Path] = field(default_factory=dict)  # place of a picture -> where its URL stands
+    slots: Mapping[str, Slot] = field(default_factory=dict)  # by place of a picture
 
     @property
     def images(self) -> tuple[ImageInput, ...]:
@@ -71,14 +80,15 @@ def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> 
 
     Without a user turn the last one takes its place. Where others speak between the user's turns, these make a pair of
     their own. A turn whose parts meet in the middle of a word is judged joined as well. Turns in which there is
-    nothing, and system turns unless `judge_system`, make no pair; the same pair is returned once.
+    nothing, and the words of system turns unless `judge_system`, make no pair; the same pair is returned once.
     """
     turns, context = (
-        [turn for turn in given if not turn.is_empty and (judge_system or not turn.is_system)]
+        [turn for turn in (given if judge_system else map(_without_words, given)) if not turn.is_empty]
         for given in (conversation.turns, conversation.context)
     )
     pairs = [pair for turn in (*turns, *context) for pair in _pairs_of(turn)]
-    pairs += [pair for pair in (_of_user(turns), _with_history(turns)) if pair is not None]
+    for thread in _threads(turns):
+        pairs += [pair for pair in (_of_user(thread), _with_history(thread)) if pair is not None]
     # Pictures are told apart by place: hashing megabytes of base64 would cost more than a verdict from the cache.
     unique = {(pair.text, tuple(image.place for image in pair.images), pair.unjudged): pair for pair in pairs}
     return tuple(unique.values())
@@ -87,20 +97,33 @@ def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> 
 def substitute(conversation: Conversation, resolved: Sequence[ImageInput]) -> Conversation:
     """Return the conversation with `resolved` in place of its pictures, and each fetched one in the body to send.
 
-    `resolved` is as long as `conversation.images` and in its order. A picture that was a URL and now has bytes is sent
-    as a data URL of these bytes; the caller's document is left as it was.
+    `resolved` is as long as `conversation.images` and in its order. A picture that now has other bytes, or bytes in
+    place of a URL, is sent with these, in its API's form; the caller's document is left as it was.
     """
     given = conversation.images
     if len(resolved) != len(given):
         raise ValueError(f"{len(resolved)} pictures for {len(given)} places")
     document = conversation.document
     for before, after in zip(given, resolved, strict=True):
-        if before.url is not None and after.data is not None:
-            document = _with_value(document, conversation.slots[before.place], data_url(after.data))
+        if after.data is not None and after is not before:
+            slot = conversation.slots[before.place]
+            document = _with_value(document, slot.path, slot.write(after.data))
     rest = iter(resolved)
     turns = tuple(replace(turn, images=tuple(next(rest) for _ in turn.images)) for turn in conversation.turns)
     body = conversation.body if document is conversation.document else write_document(dict(document))
     return replace(conversation, document=document, body=body, turns=turns)
+
+
+def _threads(turns: Iterable[Turn]) -> Iterable[list[Turn]]:
+    threads: dict[int, list[Turn]] = {}
+    for turn in turns:
+        threads.setdefault(turn.thread, []).append(turn)
+    return threads.values()
+
+
+def _without_words(turn: Turn) -> Turn:
+    """Return a turn of the system without its words: pictures, and what cannot be seen, are no words."""
+    return replace(turn, texts=()) if turn.is_system else turn
 
 
 def _pairs_of(turn: Turn) -> Iterator[Pair]:
@@ -138,8 +161,8 @@ def _meet_in_a_word(before: str, after: str) -> bool:
     return before[-1:].isalnum() and after[:1].isalnum()
 
 
-def _with_value(document: Any, path: Path, value: str) -> Any:
-    """Return a copy of a JSON value with one string replaced; only what lies on the path is copied."""
+def _with_value(document: Any, path: Path, value: Any) -> Any:
+    """Return a copy of a JSON value with one value replaced; only what lies on the path is copied."""
     if not path:
         return value
     copied = document.copy()

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from guard.config import Settings
-from guard.core.chat import image_input
 from guard.core.document import read_json
+from guard.core.formats.pictures import image_input
 from guard.core.together import together
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.pipeline import Guard

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from guard.core.chat import parse_chat
 from guard.core.conversation import HISTORY_CHARS, USER_CHARS, Conversation, pairs_to_judge, substitute
+from guard.core.formats.chat import parse_chat
 from guard.core.image import data_url
 from guard.types import ImageInput
 from tests.pictures import solid

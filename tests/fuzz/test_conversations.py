@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from guard.core.chat import parse_chat
 from guard.core.conversation import Conversation, pairs_to_judge, substitute
+from guard.core.formats.chat import parse_chat
 from guard.errors import GuardError, RequestInvalid
 from guard.types import ImageInput
 

@@ -18,12 +18,14 @@ from guard.core.disguise import further_readings
 from guard.core.text import normalise
 
 _MODULES = (
-    "guard.core.chat",
+    "guard.core.formats.chat",
     "guard.core.ciphers",
     "guard.core.encodings",
     "guard.core.english",
     "guard.core.groups",
-    "guard.core.language",
+    "guard.core.formats.language",
+    "guard.core.formats.reading",
+    "guard.core.formats.tools",
     "guard.core.ornaments",
     "guard.core.spellings",
     "guard.core.text",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from guard import Guard, open_guard
 from guard.bundle import Bundle
 from guard.config import Settings
-from guard.core.chat import parse_chat
 from guard.core.conversation import pairs_to_judge, substitute
+from guard.core.formats.chat import parse_chat
 from guard.core.text import normalise
 from guard.types import Action, Basis, Decision, Verdict
 from tests.pictures import animated, solid

@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from guard.core.chat import parse_chat
 from guard.core.conversation import pairs_to_judge
 from guard.core.disguise import further_readings
 from guard.core.document import write_document
+from guard.core.formats.chat import parse_chat
 from guard.core.text import normalise
 from guard.train.disguises import DISGUISES
 from tests.core.sentences import HARMFUL

@@ -2,7 +2,7 @@
 
 import orjson
 
-from guard.core.chat import parse_chat
+from guard.core.formats.chat import parse_chat
 from guard.server.apis import Api, Wish
 from guard.server.refusals import DONE, EVENT_STREAM, NO_USAGE, TEXT, error_event, event, refusal_error
 from guard.server.wire import CONTENT_FILTER, Answer, error_answer

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from guard.core.fields import content_field, is_setting, misspelled
+from guard.core.formats.fields import content_field, is_setting, misspelled
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing import Any
 # Words of JSON schemas and of the APIs: as keys they say nothing that somebody wrote.
 _VOCABULARY = frozenset({
     "$defs", "$ref", "additionalProperties", "allOf", "anyOf", "arguments", "const", "content", "custom", "default",
-    "definition", "description", "enum", "format", "function", "grammar", "input", "items", "json_schema", "maxItems",
-    "maxLength", "maximum", "minItems", "minLength", "minimum", "name", "not", "oneOf", "parameters", "pattern",
-    "properties", "required", "schema", "strict", "syntax", "text", "title", "type",
+    "definition", "description", "enabled", "enum", "format", "function", "grammar", "input", "items", "json_schema",
+    "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "name", "not", "oneOf", "parameters",
+    "pattern", "properties", "required", "schema", "strict", "syntax", "text", "title", "type",
 })  # fmt: skip
 # Keys whose values are names in a protocol, as long as they look like one.
 _PROTOCOL = frozenset({
-    "cache_control", "call_id", "detail", "format", "id", "index", "media_type", "mime_type", "object", "role",
-    "status", "syntax", "tool_call_id", "ttl", "type",
+    "approval_request_id", "cache_control", "call_id", "container_id", "detail", "format", "id", "index", "media_type",
+    "mime_type", "object", "phase", "role", "status", "syntax", "tool_call_id", "tool_use_id", "ttl", "type",
 })  # fmt: skip
 # What tools are given. A model wrote it or reads it, so that every key and value in it is language.
 _GIVEN = frozenset({"arguments", "input"})

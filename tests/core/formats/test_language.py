@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from guard.core.language import is_name, is_protocol, language_in
+from guard.core.formats.language import is_name, is_protocol, language_in
 
 
 def test_schema_words_are_left_out_and_everything_written_is_found() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from guard.core.chat import parse_chat
 from guard.core.conversation import Conversation, pairs_to_judge
+from guard.core.formats.chat import parse_chat
 from guard.errors import RequestInvalid, UnknownPart
 from tests.pictures import solid
 

@@ -1,0 +1,1 @@
+"""The formats of LLM APIs: the bytes of a request become a `Conversation`."""

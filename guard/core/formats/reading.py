@@ -1,0 +1,180 @@
+"""What every format reads in the same way: unknown fields, spellings, strings, and what only a provider can decrypt."""
+
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from guard.core.conversation import Slot, Turn
+from guard.core.formats.fields import content_field, is_setting, misspelled
+from guard.core.formats.language import is_name, is_protocol, language_in
+from guard.core.image import media_type
+from guard.errors import RequestInvalid, UnknownPart
+from guard.types import ImageInput
+
+# Each turn is a pair to judge.
+MAX_TURNS = 2048
+
+# Codes of content that no request shows.
+FILE, FILE_ID = "file_part", "file_id"
+STORED = "stored_content"  # kept by the API: earlier answers, conversations, prompts, containers
+SERVER_TOOL = "server_tool"  # brought in by a tool that the API runs itself
+
+# Any name may be a role of some server; a sentence in its place would be read by nobody but the model.
+_ROLE = re.compile(r"[A-Za-z_]{1,32}")
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_WINDOW = 64
+_LEAST_OF_A_CASE = 8
+_READABLE_BYTES = 12
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]+")
+
+
+@dataclass(slots=True)
+class Draft:
+    """What was found so far in one turn; `slots` collects where its pictures stand."""
+
+    slots: dict[str, Slot]
+    texts: list[str] = field(default_factory=list)
+    images: list[ImageInput] = field(default_factory=list)
+    unjudged: list[str] = field(default_factory=list)
+
+    def turn(self, role: str, place: str, *, thread: int = 0) -> Turn:
+        """Return the turn that was read."""
+        return Turn(role, place, tuple(self.texts), tuple(self.images), tuple(self.unjudged), thread)
+
+
+def read_role(message: Mapping[str, Any], place: str) -> str:
+    """Return the role of a message. Raises RequestInvalid: it is no name."""
+    role = message.get("role")
+    if not isinstance(role, str) or not _ROLE.fullmatch(role) or not is_name(role):
+        raise RequestInvalid(f"{place}.role: must be the name of a role")
+    return role
+
+
+def read_string(value: Any, place: str) -> str:
+    """Return a string. Raises RequestInvalid for anything else."""
+    if not isinstance(value, str):
+        raise RequestInvalid(f"{place}: must be a string")
+    return value
+
+
+def read_object(value: Any, place: str) -> dict[str, Any]:
+    """Return an object in which no name of Guard's stands in another spelling. Raises RequestInvalid."""
+    if not isinstance(value, dict):
+        raise RequestInvalid(f"{place}: must be an object")
+    check_spelling(value, f"{place}.")
+    return value
+
+
+def check_spelling(fields: Mapping[str, Any], place: str) -> None:
+    """Refuse a name in another spelling, which other servers would take for it. Raises RequestInvalid."""
+    name = misspelled(fields)
+    if name is not None:
+        raise RequestInvalid(f"{place}{name}: stands there in another spelling")
+
+
+def read_rest(
+    draft: Draft, key: str, value: Any, place: str, *, may_name_content: bool = False, names: Iterable[str] = ()
+) -> None:
+    """Read a field in which Guard expects neither pictures nor files, whether or not it knows the field.
+
+    Args:
+        draft: takes what is found.
+        key: name of the field.
+        value: any JSON value.
+        place: of the object around it, with its dot.
+        may_name_content: arguments of a tool may well be called "file".
+        names: of fields of content that only name a file here.
+
+    Raises:
+        UnknownPart: there is content in it all the same.
+    """
+    if is_protocol(key, value):
+        return
+    found = None if may_name_content else content_field({key: value}, passed_over=frozenset(names))
+    if found is not None:
+        raise UnknownPart(f"{place}{found}: pictures, files, audio and video belong into content parts of their type")
+    if not is_name(key):
+        draft.texts.append(key)
+    _add_language(draft, value)
+
+
+def read_fields(
+    draft: Draft, fields: Mapping[str, Any], place: str, *, but: Iterable[str] = (), may_name_content: bool = False
+) -> None:
+    """Read the fields of an object, but those that were read already. Raises UnknownPart, as `read_rest`."""
+    for key, value in fields.items():
+        if key not in but:
+            read_rest(draft, key, value, f"{place}.", may_name_content=may_name_content)
+
+
+def context_turns(
+    document: Mapping[str, Any], *, but: Iterable[str], operator: Iterable[str], place: str = "", thread: int = 0
+) -> Iterator[Turn]:
+    """Yield a turn for each field beside the messages that a model may read: everything but closed settings.
+
+    Args:
+        document: the request.
+        but: fields that were read already.
+        operator: fields that the operator of an app writes, not its user, and in which a name may be any.
+        place: of the document, with its dot.
+        thread: which of several conversations it is.
+    """
+    chooses = "tool_choice" in document or "function_call" in document
+    tools = frozenset(language_in([document.get("tools"), document.get("functions")])) if chooses else frozenset()
+    for key, value in document.items():
+        if key in but or is_setting(key, value, tools):
+            continue
+        draft = Draft({})
+        read_rest(draft, key, value, place, may_name_content=key in operator)
+        yield draft.turn("developer" if key in operator else "context", f"{place}{key}", thread=thread)
+
+
+def read_opaque(draft: Draft, value: Any, place: str) -> None:
+    """Read what a provider encrypted, for itself to decrypt: reasoning, signatures, results of its own tools.
+
+    A caller cannot write it, and no model reads it as it stands. So what is not ciphertext is judged: a value that does
+    not look random, and text within its bytes.
+    """
+    text = read_string(value, place)
+    data = _ciphertext(text)
+    if data is None:
+        _add_language(draft, text)
+    elif media_type(data) is not None:
+        draft.unjudged.append(FILE)
+    else:
+        pieces = _UNREADABLE.split(data.decode("utf-8", "replace"))
+        draft.texts += [piece for piece in pieces if len(piece.encode()) >= _READABLE_BYTES]
+
+
+def _ciphertext(text: str) -> bytes | None:
+    """Return the bytes of base64 that is as mixed everywhere as random bytes make it; None for anything else."""
+    if len(text) < _WINDOW or _BASE64.fullmatch(text) is None:
+        return None
+    starts = [*range(0, len(text) - _WINDOW, _WINDOW), len(text) - _WINDOW]
+    if not all(_is_mixed(text[start : start + _WINDOW]) for start in starts):
+        return None
+    bare = text.rstrip("=").translate(_STANDARD)
+    return b64decode(bare[: len(bare) // 4 * 4])
+
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
+def _is_mixed(window: str) -> bool:
+    # Of 64 random symbols some 26 are of each case: fewer than 8 come once in a million times.
+    upper, lower = sum(map(str.isupper, window)), sum(map(str.islower, window))
+    return min(upper, lower) >= _LEAST_OF_A_CASE and upper + lower < len(window)
+
+
+def _add_language(draft: Draft, value: Any) -> None:
+    language = []
+    for text in language_in(value):
+        if text[:5].lower() == "data:":
+            draft.unjudged.append(FILE)
+        else:
+            language.append(text)
+    if language:
+        draft.texts.append("\n".join(language))
