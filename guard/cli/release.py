@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from guard.bundle import Bundle
     from guard.calibration import Memory
     from guard.release.contender import Contender
     from guard.release.gate import Gate
@@ -95,6 +96,7 @@ def gate(
     kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
     with saying_when_interrupted(f"{kept}; there is no verdict"):
         found = asyncio.run(_run(sides, loaded, allowed, limit, memory, show_progress=not quiet))
+    _count_looks(loaded, sides[0].bundle, memory)
     written = gate_record(found, dt.datetime.now(dt.UTC).replace(microsecond=0))
     document = orjson.dumps(written.document, option=orjson.OPT_INDENT_2).decode()
     if out is not None:
@@ -106,6 +108,18 @@ def gate(
         _show(found, place)
     if found.outcome != "passed":
         raise typer.Exit(1)
+
+
+def _count_looks(suites: "Sequence[Suite]", candidate: "Bundle", memory: "Memory | None") -> None:
+    """Note that a candidate's errors were seen on this data: the best of several is then no longer one that was drawn.
+
+    A calibration on the same suite says what is left of its confidence.
+    """
+    from guard.calibration.looks import Look, take_look
+
+    if memory is not None:
+        for suite in suites:
+            take_look(memory.looks(suite), Look(candidate.digest, "gate", 0.95, ()))
 
 
 async def _run(

@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from guard.bundle import Bundle
+from guard.calibration import Declaration, Memory
+from guard.calibration.looks import Look, take_look
 from guard.cli import app
 from guard.errors import GuardError
 from guard.records import GateState, Record, gate_state, read_records, write_record
 from guard.signing import make_private_key, write_private_key
+from guard.suites import load_suite
 from tests.release.conftest import Works
 from tests.release.made import moved_threshold
 
@@ -83,6 +87,30 @@ def test_candidate_that_does_not_pass_exits_with_one_and_says_why(
     written = (tmp_path / "out" / "gate.md").read_text()
     assert "- **cannot tell**: harmless pairs refused, few: false refusals may rise by up to" in written
     assert "24 groups, 299 are the least" in written
+
+
+def test_each_gated_candidate_is_a_look_at_its_suites(works: Works, tmp_path: Path) -> None:
+    """Who gates ten candidates and certifies the best of them on the same data has looked ten times."""
+    margins = tmp_path / "margins.yaml"
+    margins.write_text(LAX)
+    shutil.copytree(works.folder / "few", tmp_path / "data")
+    (tmp_path / "data" / "0.png").write_bytes((works.folder / "few" / "1.png").read_bytes())  # data of its own
+    for number in range(2):
+        candidate = moved_threshold(works.live, tmp_path / f"c{number}", 0.5001 + number / 1000)
+        for _ in range(2):  # again says nothing new
+            gate(
+                "--candidate", candidate.path, "--baseline", works.live.path, "--suites", tmp_path / "data",
+                "--margins", margins, "--no-record", "--quiet", "--limit", 5,
+            )  # fmt: skip
+
+    looks = take_look(
+        Memory(works.folder / "cache" / "guard").looks(load_suite(tmp_path / "data")),
+        Look.of(Declaration((0.05,)), works.live.digest),
+    )
+
+    assert looks.count == 5
+    assert len(looks.distinct) == 3
+    assert looks.joint_confidence == pytest.approx(0.85)
 
 
 def test_record_is_left_out_on_demand(works: Works, candidate: Bundle, tmp_path: Path) -> None:
