@@ -136,14 +136,21 @@ class OperatingPoint(_Part):
     threshold: Probability
     chosen_on: Printed  # what data, in words
     certificate: Certificate | None = None
+    further: tuple[Certificate, ...] = ()  # of other limits that the threshold keeps as well, proven together with it
     binding: Binding | None = None  # None where nobody wrote down what it was chosen for
 
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Everything that was proven about the threshold; with several, all of it holds with the stated confidence."""
+        return () if self.certificate is None else (self.certificate, *self.further)
+
     @model_validator(mode="after")
-    def _certificate_and_binding_are_of_one_kind(self) -> "OperatingPoint":
-        if self.certificate is not None and self.binding is not None:
-            data = self.binding.data
-            if data is not None and data != self.certificate.data_sha256:
-                raise ValueError("the binding names other data than the certificate")
+    def _certificates_and_binding_are_of_one_kind(self) -> "OperatingPoint":
+        if self.certificate is None and self.further:
+            raise ValueError("further certificates stand beside a first one")
+        data = None if self.binding is None else self.binding.data
+        if data is not None and any(proven.data_sha256 != data for proven in self.certificates):
+            raise ValueError("the binding names other data than the certificate")
         return self
 
 

@@ -147,6 +147,16 @@ def test_certificate_about_other_data_than_its_threshold_is_invalid(bundle: Bund
         )
 
 
+def test_further_certificate_without_a_first_one_is_invalid() -> None:
+    proven = Certificate(
+        data="x", data_sha256="a" * 64, unit="group", rate="miss", n_groups=9, errors=0, limit=0.5, confidence=0.9,
+        upper=0.3, estimate=0.0, verdict="certified",
+    )  # fmt: skip
+
+    with pytest.raises(ValidationError, match="stand beside a first one"):
+        OperatingPoint(threshold=0.5, chosen_on="x", further=(proven,))
+
+
 def test_binding_to_no_graph_is_invalid(bundle: Bundle) -> None:
     with pytest.raises(ValidationError, match="graphs"):
         Binding.model_validate(bind(bundle.manifest).model_dump() | {"graphs": {}})

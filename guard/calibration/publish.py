@@ -51,9 +51,13 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
             )
     joint = analysis.joint
     if isinstance(joint, CertifiedJointly) and analysis.joint_figures is not None:
-        words = f"{half}; all {len(joint.parts)} declared limits together, of which the certificate names the first"
+        first, *further = _joint_certificates(joint, analysis)
         points[JOINT] = OperatingPoint(
-            threshold=joint.threshold, chosen_on=words, certificate=_joint_certificate(joint, analysis), binding=bound
+            threshold=joint.threshold,
+            chosen_on=f"{half}; all {len(joint.parts)} declared limits together",
+            certificate=first,
+            further=tuple(further),
+            binding=bound,
         )
     if analysis.cheapest is not None:
         chosen_on = f"{suite.name}, lowest expected cost on half A; an estimate"
@@ -80,21 +84,26 @@ def _bound(analysis: Analysis, bound: Binding) -> Calibration:
     return analysis.calibration.model_copy(update={"binding": bound})
 
 
-def _joint_certificate(joint: CertifiedJointly, analysis: Analysis) -> Certificate:
-    part = joint.parts[0]  # of false refusals of all pairs
-    return Certificate(
-        data=analysis.scored.suite.name,
-        data_sha256=analysis.scored.suite.digest,
-        unit=joint.unit,
-        n_groups=part.n_groups,
-        errors=part.errors,
-        limit=part.requirement.limit,
-        confidence=joint.confidence,
-        upper=part.upper,
-        estimate=part.observed,
-        recall_low=joint.recall_low,
-        verdict="certified but useless" if joint.is_useless else "certified",
-    )
+def _joint_certificates(joint: CertifiedJointly, analysis: Analysis) -> list[Certificate]:
+    """Return one certificate for each limit, in the order of the declaration: of all false refusals first."""
+    return [
+        Certificate(
+            data=analysis.scored.suite.name,
+            data_sha256=analysis.scored.suite.digest,
+            unit=joint.unit,
+            rate=part.requirement.rate,
+            category=part.requirement.category,
+            n_groups=part.n_groups,
+            errors=part.errors,
+            limit=part.requirement.limit,
+            confidence=joint.confidence,
+            upper=part.upper,
+            estimate=part.observed,
+            recall_low=joint.recall_low,
+            verdict="certified but useless" if joint.is_useless else "certified",
+        )
+        for part in joint.parts
+    ]
 
 
 def _certificate(answer: Certified, analysis: Analysis) -> Certificate:
@@ -102,6 +111,8 @@ def _certificate(answer: Certified, analysis: Analysis) -> Certificate:
         data=analysis.scored.suite.name,
         data_sha256=analysis.scored.suite.digest,
         unit=answer.unit,
+        rate=answer.rate,
+        category=answer.category,
         n_groups=answer.n_groups,
         errors=answer.errors,
         limit=answer.limit,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from guard.core.policies import ChosenPolicy, Policies
 from guard.core.rules import Rule, Rules
+from guard.manifest import Certificate
 from guard.types import Action
 
 
@@ -23,12 +24,16 @@ def _policy(chosen: ChosenPolicy, *, is_default: bool) -> Iterator[str]:
 
 
 def _source(chosen: ChosenPolicy) -> str:
-    proven = chosen.certificate
-    if proven is not None:
-        what = "false refusals" if proven.rate == "false_refusal" else "misses"
-        of = f" of {proven.category}" if proven.category else ""
-        return f"{chosen.source}, certified: {what}{of} at most {proven.limit:.2%}, confidence {proven.confidence:.0%}"
-    return f"{chosen.source}, not certified"
+    proven = chosen.certificates
+    if not proven:
+        return f"{chosen.source}, not certified"
+    limits = ", ".join(f"{_subject(each)} at most {each.limit:.2%}" for each in proven)
+    return f"{chosen.source}, certified: {limits}, confidence {proven[0].confidence:.0%}"
+
+
+def _subject(proven: Certificate) -> str:
+    what = "false refusals" if proven.rate == "false_refusal" else "misses"
+    return f"{what} of {proven.category}" if proven.category else what
 
 
 def _rules(rules: Rules) -> Iterator[str]:

@@ -15,6 +15,7 @@ from guard.stats.calibrators import to_probability
 from guard.types import Action, Mode
 
 _DEFAULT_POINT = "balanced"
+_RATES = {"false_refusal": "false refusals", "miss": "misses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +27,33 @@ class ChosenPolicy:
     source: str
 
     @property
-    def certificate(self) -> Certificate | None:
-        """What was proven about the threshold and holds for the policy too; None where nothing is or does.
+    def certificates(self) -> tuple[Certificate, ...]:
+        """What was proven about the threshold and holds for the policy too.
 
         A limit of false refusals needs that nothing is blocked below the threshold, one of misses that everything is
         from it on.
         """
-        proven = self.point.certificate
-        if proven is None:
-            return None
-        rules = self.policy.rules
-        holds = rules.blocks_only_unsafe if proven.rate == "false_refusal" else rules.blocks_all_unsafe
-        return proven if holds else None
+        return tuple(proven for proven in self.point.certificates if self._keeps(proven))
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The first of them; None where there is none."""
+        return next(iter(self.certificates), None)
+
+    @property
+    def lost_certificates(self) -> tuple[Certificate, ...]:
+        """What was proven about the threshold and the policy's own rules leave untrue."""
+        return tuple(proven for proven in self.point.certificates if not self._keeps(proven))
 
     @property
     def covered_point(self) -> OperatingPoint:
-        """The operating point with no more of a certificate than holds for the policy."""
-        return self.point.model_copy(update={"certificate": self.certificate})
+        """The operating point with no more certificates than hold for the policy."""
+        kept = self.certificates
+        return self.point.model_copy(update={"certificate": self.certificate, "further": kept[1:]})
+
+    def _keeps(self, proven: Certificate) -> bool:
+        rules = self.policy.rules
+        return rules.blocks_only_unsafe if proven.rate == "false_refusal" else rules.blocks_all_unsafe
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ def make_policies(settings: Settings, manifest: Manifest, *, digest: str) -> Pol
         ConfigInvalid: a name or an operating point that there is not, a name that an operating point has too, or a
             policy of which nothing but allow can come.
     """
-    maker = _Maker(settings.mode, manifest, digest)
+    maker = _Maker(settings.mode, manifest, digest, settings.judge_output.threshold)
     for name in settings.policies:
         if name in manifest.operating_points:
             reason = f"{maker.label} has an operating point of this name, which is a policy already; choose another one"
@@ -93,13 +104,15 @@ def warnings(policies: Policies, mode: Mode) -> tuple[str, ...]:
     for name, chosen in policies.by_name.items():
         if mode is Mode.ENFORCE and not chosen.policy.rules.blocks:
             found.append(f"policy {name} blocks nothing that is unsafe: it only flags or sends to review")
-        if chosen.point.certificate is not None and chosen.certificate is None:
-            what = (
+        lost = chosen.lost_certificates
+        for rate in dict.fromkeys(proven.rate for proven in lost):
+            why = (
                 "it has rules that block below that threshold"
-                if chosen.point.certificate.rate == "false_refusal"
+                if rate == "false_refusal"
                 else "it lets pass some of what is unsafe"
             )
-            found.append(f"policy {name} is not certified, although its threshold {chosen.source} is: {what}")
+            of = "" if len(lost) == len(chosen.point.certificates) else f" of {_RATES[rate]}"
+            found.append(f"policy {name} is not certified{of}, although its threshold {chosen.source} is: {why}")
     return tuple(found)
 
 
@@ -110,6 +123,7 @@ class _Maker:
     mode: Mode
     manifest: Manifest
     digest: str
+    output_threshold: float | None
 
     @property
     def label(self) -> str:
@@ -144,6 +158,7 @@ class _Maker:
             on_unjudged=said.on_unjudged or Action.BLOCK,
             mode=self.mode,
             judge_system=said.judge_system is not False,
+            output_threshold=self.output_threshold,
         )
         if not policy.rules.acts:
             raise ConfigInvalid(f"{place}: does nothing: every action in it is allow (to judge nothing, set mode: off)")

@@ -67,18 +67,28 @@ def test_guard_that_cannot_keep_both_is_told_which_limit_fails(bundle: Bundle, t
     assert "All limits at one threshold: not certifiable" in html
 
 
-def test_joint_threshold_becomes_an_operating_point_with_its_certificate(bundle: Bundle, tmp_path: Path) -> None:
+def test_joint_threshold_becomes_an_operating_point_with_a_certificate_for_each_limit(
+    bundle: Bundle, tmp_path: Path
+) -> None:
     scored = scored_groups(500, 500, shift=7.0)
+    declared = Declaration((0.1,), miss_limit=0.15, category_limit=0.2)
 
-    done = calibrate(scored, Declaration((0.1,), miss_limit=0.1), bundle=bundle, out=tmp_path / "out", today=TODAY)
+    done = calibrate(scored, declared, bundle=bundle, out=tmp_path / "out", today=TODAY)
 
     assert done.bundle is not None
-    assert isinstance(done.analysis.joint, CertifiedJointly)
-    point = done.bundle.manifest.operating_points["joint"]
-    assert point.threshold == done.analysis.joint.threshold
-    assert point.certificate is not None
-    assert point.certificate.limit == 0.1
-    assert "all 2 declared limits together" in point.chosen_on
+    joint = done.analysis.joint
+    assert isinstance(joint, CertifiedJointly)
+    point = Bundle.load(done.bundle.path).manifest.operating_points["joint"]
+    assert point.threshold == joint.threshold
+    assert [(proven.rate, proven.category, proven.limit) for proven in point.certificates] == [
+        ("false_refusal", None, 0.1),
+        ("miss", None, 0.15),
+        ("false_refusal", "definitions", 0.2),
+    ]
+    assert [(p.n_groups, p.errors, p.upper) for p in point.certificates] == [
+        (part.n_groups, part.errors, part.upper) for part in joint.parts
+    ]
+    assert "all 3 declared limits together" in point.chosen_on
 
 
 def test_limit_for_each_category_needs_categories(bundle: Bundle) -> None:

@@ -160,6 +160,38 @@ def test_certificate_of_a_threshold_is_a_policys_only_where_its_rules_leave_it_t
     assert any("not certified" in line for line in warnings(misses, Mode.SHADOW)) is not of_misses
 
 
+@pytest.mark.parametrize(
+    ("said", "kept", "warned"),
+    [
+        ({}, ["false_refusal", "miss"], None),
+        ({"categories": {"privacy_leakage": "allow"}}, ["false_refusal"], "own is not certified of misses, although"),
+        ({"attacks": {"injection": "block"}}, ["miss"], "own is not certified of false refusals, although"),
+        (
+            {"unsafe_action": "flag", "attacks": {"injection": "block"}},
+            [],
+            "own is not certified, although its threshold at_most_5_percent is: it has rules",
+        ),
+    ],
+)
+def test_of_limits_that_hold_together_a_policy_has_those_that_its_rules_leave_true(
+    said: dict[str, Any], kept: list[str], warned: str | None
+) -> None:
+    manifest = _manifest()
+    point = manifest.operating_points[CERTIFIED]
+    assert point.certificate is not None
+    both = point.model_copy(update={"further": (point.certificate.model_copy(update={"rate": "miss"}),)})
+    manifest = manifest.model_copy(update={"operating_points": {**manifest.operating_points, CERTIFIED: both}})
+    settings = {"policy": "own", "policies": {"own": {"operating_point": CERTIFIED, **said}}}
+
+    policies = make_policies(Settings.model_validate(settings), manifest, digest="b" * 64)
+
+    assert [proven.rate for proven in policies.chosen.certificates] == kept
+    assert [proven.rate for proven in policies.chosen.covered_point.certificates] == kept
+    found = [line for line in warnings(policies, Mode.SHADOW) if "not certified" in line]
+    assert bool(found) is (warned is not None)
+    assert warned is None or warned in found[0]
+
+
 def test_number_in_place_of_an_operating_point_is_never_certified() -> None:
     policies = _make({"policy": {"name": CERTIFIED, "threshold": 0.6}, "policies": {"own": {"threshold": 0.6}}})
 
