@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 
 from guard.access_settings import AdminSettings
 from guard.errors import ConfigInvalid
+from guard.output_settings import BoolOrSection
+from guard.output_settings import OutputSettings as OutputSettings
 from guard.picture_settings import FetchSettings as FetchSettings
 from guard.picture_settings import ImageSettings as ImageSettings
 from guard.picture_settings import OcrSettings as OcrSettings
@@ -100,6 +102,8 @@ class Settings(Section):
     """address to listen on"""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """port to listen on; 0 takes a free one"""
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """processes that serve on the same port; limits hold for each of them, figures and swaps for all together"""
     mode: Mode = Mode.ENFORCE
     """enforce: decisions are carried out; shadow: they are made and counted, and all passes; off: nothing is judged"""
     bundle: str = "embedded"
@@ -111,7 +115,7 @@ class Settings(Section):
     """which bundles may enforce: none asks nothing; not_failed takes those whose release gate passed or was never run;
     passed takes those whose gate passed by a record that one of bundle_keys signed. Others are for mode shadow alone"""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """scoring threads; 0 takes one per core"""
+    """scoring threads of each worker; 0 takes one per core, shared among the workers"""
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     """where the graphs run; cuda or tensorrt that cannot load stops the start"""
     unknown_routes: Literal["deny", "forward"] = "deny"
@@ -121,6 +125,11 @@ class Settings(Section):
     """one JSON line per request on stderr, without any content"""
     refusal: Literal["error", "message"] = "error"
     """an unsafe prompt is answered with HTTP 400, or with a refusal as a message"""
+    judge_output: Annotated[OutputSettings, BoolOrSection] = OutputSettings()
+    overlap: bool = False
+    """the LLM API is called while Guard judges the prompt, and nothing of its answer is shown before the verdict. A
+    block cancels the call, but by then the provider has seen what was blocked. Never for requests with server-side
+    tools, background or store"""
     upstream: UpstreamSettings = UpstreamSettings()
     policy: Annotated[PolicySettings, NameOrSection] = PolicySettings()
     policies: Annotated[

@@ -1,12 +1,17 @@
 """`guard serve`: Guard in front of an LLM API."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    import socket
+
     from guard.config import Settings
+    from guard.server.reload import Reload
 
 
 def register(app: typer.Typer) -> None:
@@ -21,26 +26,75 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8080]")] = None,
     mode: Annotated[str | None, typer.Option(help="enforce, shadow or off.  [default: enforce]")] = None,
     bundle: Annotated[str | None, typer.Option(help='A bundle directory, or "embedded".  [default: embedded]')] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve on the port.  [default: 1]")] = None,
 ) -> None:
-    """Stand in front of an LLM API: judge, forward, refuse, count."""
-    settings = _settings(config, upstream=upstream, host=host, port=port, mode=mode, bundle=bundle)
+    """Stand in front of an LLM API: judge, forward, refuse, count.
 
-    from guard.server.app import create_app
+    SIGTERM finishes what is in flight and ends; SIGHUP reads the configuration anew.
+    """
+    options = {"upstream": upstream, "host": host, "port": port, "mode": mode, "bundle": bundle, "workers": workers}
+    read = partial(_settings, config, **options)
+    settings = read()
+
     from guard.server.logs import start_logging
-    from guard.server.run import address_of, bind, serve
+    from guard.server.reload import Reload
+    from guard.server.run import bind
 
     start_logging(access=settings.access_log)
     # The port first: when it is taken, nobody waits for the model.
     with bind(settings.host, settings.port) as bound:
-        app = create_app(settings)
-        guard = app.state.live.current.guard
-        behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
-        line = (
-            f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
-            f"policy {guard.policy.name}, threshold {guard.policy.threshold:.4g}, "
-            f"bundle {guard.bundle.label} ({guard.bundle.digest[:12]})"
+        (_serve_alone if settings.workers == 1 else _serve_together)(settings, bound, Reload(read, settings))
+
+
+def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:
+    from guard.server.app import create_app
+    from guard.server.run import on_hangup, serve
+
+    app = create_app(settings)
+    live, control = app.state.live, app.state.control
+    announce = _announcer(settings, bound)
+    guard = live.current.guard
+
+    def begin() -> None:
+        on_hangup(lambda: reload(lambda: live.current.settings, control.apply))
+        announce(
+            {
+                "policy": guard.policy.name,
+                "threshold": guard.policy.threshold,
+                "bundle": guard.bundle.label,
+                "digest": guard.bundle.digest,
+            }
         )
-        serve(app, settings, bound, lambda: typer.echo(line))
+
+    serve(app, settings, bound, begin)
+
+
+def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:
+    import asyncio
+    import os
+
+    from guard.server.workers import Supervisor
+
+    threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
+    shared = settings.model_copy(update={"threads": threads})
+    bound.listen(2048)
+    supervisor = Supervisor(shared, bound, on_ready=_announcer(settings, bound), reload=reload)
+    asyncio.run(supervisor.run())
+
+
+def _announcer(settings: "Settings", bound: "socket.socket") -> Callable[[Mapping[str, Any]], None]:
+    from guard.server.run import address_of
+
+    def announce(said: Mapping[str, Any]) -> None:
+        behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
+        together = "" if settings.workers == 1 else f", {settings.workers} workers"
+        typer.echo(
+            f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
+            f"policy {said['policy']}, threshold {said['threshold']:.4g}, "
+            f"bundle {said['bundle']} ({said['digest'][:12]}){together}"
+        )
+
+    return announce
 
 
 def _settings(config: Path | None, **options: str | int | None) -> "Settings":

@@ -81,7 +81,7 @@ def create_app(
             Route(admin.ROUTE, Boundary(live, admin.ROUTE, choose=_for_admins(bundle_door), telemetry=telemetry)),
             Route("/healthz", health_page()),
             Route("/readyz", Readiness(live).page),
-            Route("/metrics", metrics_page(telemetry)),
+            Route("/metrics", metrics_page(controlling)),
         ],
     )
     # The router's default and no mount: "*" is a path too, and a mount takes those alone that begin with a slash.

@@ -23,12 +23,19 @@ class Control(Protocol):
     async def apply(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
         """Return the digest of the bundle that every process judges by from now on.
 
-        The arguments are those of `Changes.prepare`. Raises SwapRefused: nothing has changed anywhere.
+        The arguments are those of `Changes.prepare`. Raises SwapRefused, SupervisorLost: nothing has changed anywhere.
         """
         ...
 
     async def workers(self) -> list[WorkerState]:
-        """Return what each process serves."""
+        """Return what each process serves. Raises SupervisorLost."""
+        ...
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the figures of all processes as a page, and its content type, in the format of an Accept header.
+
+        Raises SupervisorLost.
+        """
         ...
 
 
@@ -52,3 +59,7 @@ class Alone:
     async def workers(self) -> list[WorkerState]:
         """Return what this process serves."""
         return [WorkerState(self._pid, self._live.current.guard.bundle.digest)]
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the figures of this process."""
+        return self._live.current.guard.telemetry.expose(accept)

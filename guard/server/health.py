@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from guard.errors import SupervisorLost
 from guard.pipeline import Guard
+from guard.server.control import Control
 from guard.server.live import Live
 from guard.server.wire import GUARD_UNAVAILABLE, Answer, error_answer, json_answer
-from guard.telemetry import Telemetry
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -27,11 +28,14 @@ def health_page() -> Page:
     return healthz
 
 
-def metrics_page(telemetry: Telemetry) -> Page:
-    """Return `/metrics`, in the format that the scraper asks for."""
+def metrics_page(control: Control) -> Page:
+    """Return `/metrics`, in the format that the scraper asks for; 503 while the figures cannot be had."""
 
     async def metrics(request: Request) -> Response:
-        page, content_type = telemetry.expose(request.headers.get("accept", ""))
+        try:
+            page, content_type = await control.metrics(request.headers.get("accept", ""))
+        except SupervisorLost as error:
+            return _response(error_answer(error.code, str(error)))
         return Response(page, media_type=None, headers={"content-type": content_type})
 
     return metrics

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from guard.server import access_log
+from guard.server import access_log, reload
 
 
 class _JsonLines(logging.Formatter):
@@ -50,4 +50,5 @@ def start_logging(*, access: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    reload.logger.setLevel(logging.INFO)
     access_log.logger.setLevel(logging.INFO if access else logging.WARNING)

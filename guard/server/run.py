@@ -1,9 +1,11 @@
 """A server on a socket: starts, says so in one line, finishes what is in flight when told to stop."""
 
+import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -44,7 +46,7 @@ def address_of(bound: socket.socket) -> str:
 
 
 class AnnouncedServer(uvicorn.Server):
-    """A uvicorn server that calls `on_ready` once connections are accepted."""
+    """A uvicorn server that calls `on_ready` in its event loop once connections are accepted."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -80,7 +82,10 @@ def make_server(app: ASGIApp, settings: Settings, on_ready: Callable[[], None]) 
 
 
 def serve(app: ASGIApp, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return."""
+    """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return.
+
+    `on_ready` is called in the event loop once connections are accepted.
+    """
     # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
     previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
@@ -91,6 +96,19 @@ def serve(app: ASGIApp, settings: Settings, bound: socket.socket, on_ready: Call
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
+
+
+def on_hangup(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Call and await a function whenever SIGHUP comes; for the running event loop."""
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[object]] = set()
+
+    def begin() -> None:
+        task = loop.create_task(call())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

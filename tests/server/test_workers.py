@@ -1,0 +1,164 @@
+"""What the supervisor of workers does when one of them does not go along."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from guard.config import Settings
+from guard.errors import BundleInvalid, GuardError, SwapRefused
+from guard.server.channel import ChannelClosed, Peer, open_streams
+from guard.server.reload import Reload
+from guard.server.workers import Supervisor
+
+OLD, NEW = "0" * 64, "1" * 64
+
+
+class Worker:
+    """A worker that answers each step as it is told, with the new digest unless told otherwise."""
+
+    def __init__(self, **answers: object) -> None:
+        self._answers = {"prepare": NEW, "commit": NEW} | answers
+        self.steps: list[str] = []
+        self.digest = OLD
+        self.is_killed = False
+        self.peer = self
+        self.process = SimpleNamespace(pid=1, returncode=None, kill=self._kill)
+
+    async def call(self, step: str, *, timeout_s: float, **said: object) -> object:
+        self.steps.append(step)
+        answer = self._answers.get(step)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _kill(self) -> None:
+        self.is_killed = True
+
+
+@pytest.fixture
+def bound() -> Iterator[socket.socket]:
+    with socket.socket() as made:
+        yield made
+
+
+def _supervisor(bound: socket.socket, *workers: Worker) -> Supervisor:
+    settings = Settings(workers=len(workers))
+    made = Supervisor(settings, bound, on_ready=lambda _: None, reload=Reload(Settings, settings))
+    made._workers = dict(enumerate(workers))  # type: ignore[arg-type]
+    return made
+
+
+async def test_change_is_settled_when_every_worker_serves_the_same_bundle(bound: socket.socket) -> None:
+    one, other = Worker(), Worker()
+    supervisor = _supervisor(bound, one, other)
+    wanted = Settings(workers=2, bundle="new")
+
+    assert await supervisor.apply(wanted, reopens=True) == NEW
+    assert one.steps == other.steps == ["prepare", "commit", "settle"]
+    assert supervisor.settings == wanted
+    assert (one.digest, other.digest) == (NEW, NEW)
+
+
+@pytest.mark.parametrize(
+    ("answers", "steps", "said"),
+    [
+        ({"prepare": BundleInvalid("no such bundle")}, ["prepare", "revert"], "no such bundle"),
+        ({"prepare": "2" * 64}, ["prepare", "revert"], "changed while the workers opened it"),
+        ({"prepare": ChannelClosed("gone")}, ["prepare", "revert"], "did not take part"),
+        ({"commit": ChannelClosed("gone")}, ["prepare", "commit", "revert"], "did not take part"),
+        ({"commit": SwapRefused("nothing is prepared")}, ["prepare", "commit", "revert"], "nothing is prepared"),
+    ],
+)
+async def test_all_go_back_when_one_worker_does_not_go_along(
+    bound: socket.socket, answers: dict[str, Any], steps: list[str], said: str
+) -> None:
+    willing, unwilling = Worker(), Worker(**answers)
+    supervisor = _supervisor(bound, willing, unwilling)
+    before = supervisor.settings
+
+    with pytest.raises(SwapRefused, match=said):
+        await supervisor.apply(Settings(workers=2, bundle="new"), reopens=True)
+
+    assert willing.steps == steps
+    assert supervisor.settings == before
+    assert (willing.digest, unwilling.digest) == (OLD, OLD)
+    assert not willing.is_killed
+
+
+async def test_worker_that_does_not_go_back_is_ended(bound: socket.socket) -> None:
+    willing, stuck = Worker(), Worker(commit=ChannelClosed("silent"), revert=ChannelClosed("silent"))
+
+    with pytest.raises(SwapRefused):
+        await _supervisor(bound, willing, stuck).apply(Settings(workers=2), reopens=True)
+
+    assert (willing.is_killed, stuck.is_killed) == (False, True)
+
+
+async def test_nothing_changes_while_a_worker_is_missing(bound: socket.socket) -> None:
+    only = Worker()
+    supervisor = _supervisor(bound, only, Worker())
+    del supervisor._workers[1]
+
+    with pytest.raises(SwapRefused, match="1 of 2 workers are being started"):
+        await supervisor.apply(Settings(workers=2), reopens=True)
+
+    assert only.steps == []
+
+
+async def test_changes_come_one_after_another(bound: socket.socket) -> None:
+    one = Worker()
+    supervisor = _supervisor(bound, one)
+
+    await asyncio.gather(*(supervisor.apply(Settings(), reopens=False) for _ in range(3)))
+
+    assert one.steps == ["prepare", "commit", "settle"] * 3
+
+
+async def _peers(answers: dict[str, Any]) -> tuple[Peer, Peer]:
+    ours, theirs = socket.socketpair()
+    return Peer(*await open_streams(ours), {}), Peer(*await open_streams(theirs), answers)
+
+
+async def test_error_travels_through_a_channel_with_its_class_and_message() -> None:
+    async def refuse(said: Any) -> None:
+        raise BundleInvalid(said["why"])
+
+    asking, answering = await _peers({"try": refuse})
+    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
+
+    with pytest.raises(BundleInvalid, match=r"^because$"):
+        await asking.call("try", timeout_s=5, why="because")
+
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_call_through_a_channel_ends_when_the_other_side_is_gone_or_silent() -> None:
+    async def never(said: Any) -> None:
+        await asyncio.Event().wait()
+
+    asking, answering = await _peers({"try": never})
+    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
+    with pytest.raises(ChannelClosed, match=r"no answer to try within 0\.05 s"):
+        await asking.call("try", timeout_s=0.05)
+    waiting = asyncio.create_task(asking.call("try", timeout_s=5))
+    await asyncio.sleep(0)
+    running[1].cancel()
+
+    with pytest.raises(ChannelClosed, match="gone"):
+        await waiting
+    with pytest.raises(ChannelClosed, match="gone"):
+        await asking.call("try", timeout_s=5)
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def test_unknown_code_becomes_the_base_error() -> None:
+    from guard.server.channel import error_of
+
+    assert type(error_of("bundle_invalid", "x")) is BundleInvalid
+    assert type(error_of("of another version", "x")) is GuardError
