@@ -44,10 +44,18 @@ class Policy:
     on_unjudged: Action = Action.BLOCK
     mode: Mode = Mode.ENFORCE
     judge_system: bool = True  # system and developer messages too
+    output_threshold: float | None = None  # of answers; None takes `threshold`
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"a threshold lies in [0, 1], not at {self.threshold}")
+        for threshold in (self.threshold, self.output_threshold):
+            if threshold is not None and not 0 <= threshold <= 1:
+                raise ValueError(f"a threshold lies in [0, 1], not at {threshold}")
+
+    def threshold_of(self, direction: Direction) -> float:
+        """Return the probability from which content in this direction is unsafe."""
+        if direction is Direction.INPUT or self.output_threshold is None:
+            return self.threshold
+        return self.output_threshold
 
 
 def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direction = Direction.INPUT) -> Decision:
@@ -59,7 +67,7 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
     mode everything passes, and `intended` still says what would have happened. A calibration that gives no probability
     is a scorer that failed.
     """
-    scores = assessment.scores
+    scores, threshold = assessment.scores, policy.threshold_of(direction)
     probability = None if scores is None else policy.to_probability(scores.unsafe)
     # NaN is below every threshold: without this line it would be safe.
     if probability is not None and not 0 <= probability <= 1:
@@ -69,10 +77,10 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
     attacks = {} if scores is None else _named(ATTACKS, scores.attacks)
     reached = None
     if probability is not None:
-        reached = policy.rules.strictest_hit(probability, policy.threshold, categories, attacks)
+        reached = policy.rules.strictest_hit(probability, threshold, categories, attacks)
     is_unsafe = reached is not None
     # Below the threshold only a rule was reached, and the halves of a pair have no scores of categories and attacks.
-    has_cause = probability is not None and probability >= policy.threshold
+    has_cause = probability is not None and probability >= threshold
     intended = Action.ALLOW if reached is None else reached.action
     verdict = Verdict.UNSAFE if is_unsafe else Verdict.SAFE
     basis = Basis.SCORE
@@ -96,10 +104,10 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
         bundle=policy.bundle,
         direction=direction,
         probability=probability,
-        threshold=policy.threshold,
+        threshold=threshold,
         categories=categories,
         attacks=attacks,
-        cause=_cause(scores, policy) if has_cause and scores is not None else None,
+        cause=_cause(scores, policy, threshold) if has_cause and scores is not None else None,
         images=assessment.images,
         latency_ms=assessment.latency_ms,
         cached=assessment.cached,
@@ -152,13 +160,13 @@ def _named(names: Sequence[str], logits: Sequence[float]) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in zip(names, logistic(logits), strict=True)}
 
 
-def _cause(scores: Scores, policy: Policy) -> Cause:
+def _cause(scores: Scores, policy: Policy, threshold: float) -> Cause:
     """Return the half that crosses the threshold alone (of both, the one that does so further), else both together."""
     text, image = scores.text_alone, scores.image_alone
     if image is None:
         return Cause.TEXT
     if text is None:
         return Cause.IMAGE
-    if policy.to_probability(max(text, image)) < policy.threshold:
+    if policy.to_probability(max(text, image)) < threshold:
         return Cause.TOGETHER
     return Cause.TEXT if text >= image else Cause.IMAGE

@@ -6,6 +6,7 @@ from guard.config import Settings
 from guard.pipeline import Guard
 from guard.server import classify
 from guard.server.admission import Admission
+from guard.server.answering import Answering
 from guard.server.classify import Classify
 from guard.server.exchange import Door
 from guard.server.forward import Forwarder
@@ -27,7 +28,9 @@ def make_doors(
         guard: its default policy is the one that judges here.
         forwarder: None where no LLM API is configured.
     """
+    judge = Judge(guard, settings, admission)
+    answering = Answering(guard, settings, judge.refusal)
     return {
         classify.ROUTE: Classify(guard, settings, admission),
-        ELSEWHERE: Gateway(settings, admission, Judge(guard, settings, admission), forwarder),
+        ELSEWHERE: Gateway(settings, admission, judge, answering, forwarder),
     }

@@ -3,11 +3,13 @@
 from guard.config import Settings
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.server.admission import Admission, Hold
+from guard.server.answering import Answering
 from guard.server.body import read_body
 from guard.server.client import until_client_leaves
 from guard.server.exchange import FORWARDED, Exchange
 from guard.server.forward import Forwarder
 from guard.server.judge import Judge
+from guard.server.overlap import EarlyCall
 from guard.server.routes import Handling, Target, resolve
 from guard.types import Action, Mode
 
@@ -16,13 +18,22 @@ class Gateway:
     """Everything that is not a page of Guard's own.
 
     Args:
+        answering: judges what comes back.
         forwarder: None where no LLM API is configured; then every request is answered 404.
     """
 
-    def __init__(self, settings: Settings, admission: Admission, judge: Judge, forwarder: Forwarder | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        admission: Admission,
+        judge: Judge,
+        answering: Answering,
+        forwarder: Forwarder | None,
+    ) -> None:
         self._settings = settings
         self._admission = admission
         self._judge = judge
+        self._answering = answering
         self._forwarder = forwarder
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -57,12 +68,17 @@ class Gateway:
             exchange.action = FORWARDED
             await forwarder.forward(exchange, target.path, body, is_rewritten=False)
             return
-        judged = await self._judge.judge(target.api, body, encoding=exchange.header(b"content-encoding"), hold=hold)
-        exchange.decide(judged.decision)
-        if judged.decision.action is Action.BLOCK:
-            await exchange.answer(self._judge.refusal(judged))
-            return
-        await forwarder.forward(exchange, target.path, judged.body, is_rewritten=judged.is_rewritten)
+        settings = self._settings
+        is_read = settings.judge_output.enabled
+        encoding = exchange.header(b"content-encoding")
+        async with EarlyCall(forwarder, exchange, target.path, is_on=settings.overlap, is_read=is_read) as call:
+            judged = await self._judge.judge(target.api, body, encoding=encoding, hold=hold, on_prepared=call.begin)
+            exchange.decide(judged.decision)
+            if judged.decision.action is Action.BLOCK:
+                await call.cancel()
+                await exchange.answer(self._judge.refusal(judged))
+                return
+            await call.finish(judged, self._answering.relay_for(judged))
 
 
 async def read_request_body(exchange: Exchange, settings: Settings, hold: Hold) -> bytes:

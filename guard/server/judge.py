@@ -1,7 +1,9 @@
 """Judgement: the body of a request to any API becomes a decision, and the very document that may be sent on."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from guard.config import Settings
 from guard.core.conversation import pairs_to_judge, substitute
@@ -15,11 +17,21 @@ from guard.types import Assessment, Basis, Decision, Mode
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that was read, with its pictures fetched: `body` is what is sent on if it passes."""
+
+    api: Api
+    body: bytes
+    wish: Wish
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A decision about a request, and what is sent on if it passes.
 
-    `is_rewritten`: `body` is the document that was judged, written anew; else the client's own bytes (shadow mode only,
-    where the body could not be judged).
+    `is_rewritten`: `body` is the `document` that was judged, written anew; else the client's own bytes (shadow mode
+    only, where the body could not be judged).
     """
 
     api: Api
@@ -27,6 +39,7 @@ class Judged:
     body: bytes
     is_rewritten: bool
     wish: Wish
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Judge:
@@ -37,7 +50,15 @@ class Judge:
         self._settings = settings
         self._admission = admission
 
-    async def judge(self, api: Api, body: bytes, *, encoding: str, hold: Hold) -> Judged:
+    async def judge(
+        self,
+        api: Api,
+        body: bytes,
+        *,
+        encoding: str,
+        hold: Hold,
+        on_prepared: Callable[[Prepared], None] | None = None,
+    ) -> Judged:
         """Return the decision about a body as the client sent it.
 
         Args:
@@ -45,6 +66,7 @@ class Judge:
             body: already accounted for.
             encoding: the head's `content-encoding`.
             hold: accounts for what the body grows by when it is inflated and pictures are fetched into it.
+            on_prepared: called as soon as it is known what would be sent on, before it is judged.
 
         Raises:
             RequestInvalid: the body cannot be read as a request to this API. Shadow mode lets it pass, unjudged.
@@ -54,22 +76,26 @@ class Judge:
             async with self._admission.permit():
                 plain = inflate(body, encoding, self._settings.limits)
                 hold(max(len(plain) - len(body), 0))
-                return await self._judge(api, plain, hold)
+                return await self._judge(api, plain, hold, on_prepared)
         except (RequestInvalid, Overloaded) as error:
             if self._settings.mode is not Mode.SHADOW:
                 raise
             return Judged(api, self._passed_unjudged(error), body, is_rewritten=False, wish=Wish())
 
-    async def _judge(self, api: Api, body: bytes, hold: Hold) -> Judged:
+    async def _judge(self, api: Api, body: bytes, hold: Hold, on_prepared: Callable[[Prepared], None] | None) -> Judged:
         began = time.perf_counter()
         conversation = api.parse(body, max_images=self._settings.images.max_per_request)
         self._guard.telemetry.stage("parse", time.perf_counter() - began)
         if conversation.images:
             conversation = substitute(conversation, await self._guard.resolve(conversation.images))
             hold(max(len(conversation.body) - len(body), 0))
+        sent, document = conversation.body, conversation.document
+        wish = api.wish(document)
+        if on_prepared is not None:
+            on_prepared(Prepared(api, sent, wish, document))
         pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
         decision = await self._guard.check_all(pairs)
-        return Judged(api, decision, conversation.body, is_rewritten=True, wish=api.wish(conversation.document))
+        return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document)
 
     def _passed_unjudged(self, error: GuardError) -> Decision:
         assessment = Assessment(scores=None, code=error.code, failed=isinstance(error, Overloaded))

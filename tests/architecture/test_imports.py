@@ -15,6 +15,7 @@ DOMAIN = BASE | {
     "config",
     "policy_settings",
     "upstream_settings",
+    "output_settings",
     "access_settings",
     "bundle",
     "binding",
@@ -32,8 +33,9 @@ ALLOWED: dict[str, set[str]] = {
     "manifest": {"types", "errors"},
     "policy_settings": {"types"},
     "upstream_settings": {"policy_settings"},
+    "output_settings": {"policy_settings"},
     "access_settings": {"policy_settings"},
-    "config": BASE | {"policy_settings", "access_settings", "upstream_settings"},
+    "config": BASE | {"policy_settings", "access_settings", "upstream_settings", "output_settings"},
     "plain_files": {"errors"},
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
@@ -46,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files", "core"},
     "core": BASE | {"config", "policy_settings", "stats"},
     "stats": BASE,
+    "answers": BASE | {"core"},
     "ports": BASE,
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
@@ -55,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": DOMAIN | {"ports", "telemetry"},
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
     "swap": DOMAIN | {"wiring"},
-    "server": DOMAIN | {"ports", "telemetry", "pipeline", "wiring", "swap"},
+    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
@@ -143,8 +146,11 @@ def test_heavy_packages_are_imported_in_training_only(package: str) -> None:
 
 
 def _also(path: Path) -> set[str]:
-    """Return what a file may import all the same: adapting a bundle writes a graph, where that is asked for."""
-    return {"onnx"} if str(path.relative_to(ROOT)) == "guard/calibration/adaptation/graph.py" else set()
+    """Return what a file may import all the same: it is loaded only where its own setting or command asks for it."""
+    return {
+        "guard/calibration/adaptation/graph.py": {"onnx"},
+        "guard/upstreams/through_litellm.py": {"litellm"},
+    }.get(str(path.relative_to(ROOT)), set())
 
 
 def test_onnxruntime_is_imported_by_way_of_the_module_that_silences_it() -> None:

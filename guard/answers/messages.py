@@ -1,0 +1,107 @@
+"""Answers of Anthropic's messages: blocks of text, thinking and tool use, one after the other."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from guard.answers.forms import Asked, Verdict
+from guard.answers.found import Found
+from guard.answers.reading import read_value
+from guard.answers.sse import write_event
+
+REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesForm:
+    """Messages. All blocks belong to one choice."""
+
+    def read(self, document: Any) -> Found:
+        """Return what a complete answer says."""
+        found = Found()
+        if not isinstance(document, dict):
+            read_value(found, document)
+            return found
+        read_value(found, document.get("content"), strand=("content",), grows=True)
+        read_value(found, {key: value for key, value in document.items() if key != "content"})
+        return found
+
+    def read_event(self, document: Any) -> Found:
+        """Return what one event says."""
+        found = Found()
+        if not isinstance(document, dict):
+            read_value(found, document)
+            return found
+        kind, place = document.get("type"), document.get("index")
+        block = place if type(place) is int else -1
+        rest = dict(document)
+        if kind == "content_block_start":
+            read_value(found, rest.pop("content_block", None), strand=(block,), grows=True)
+        elif kind == "content_block_delta":
+            delta = rest.pop("delta", None)
+            if isinstance(delta, dict) and isinstance(delta.get("citation"), dict):
+                read_value(found, delta)  # one of several, each of which stands for itself
+            else:
+                read_value(found, delta, strand=(block,), grows=True)
+        elif kind in ("content_block_stop", "message_delta", "message_stop"):
+            found.ended.add(0)
+        read_value(found, rest)
+        return found
+
+    def start(self, asked: Asked) -> "MessagesEnding":
+        """Return what ends a stream."""
+        return MessagesEnding(asked)
+
+
+@dataclass(slots=True)
+class MessagesEnding:
+    """Ends a stream of blocks with `stop_reason: refusal`."""
+
+    asked: Asked
+    has_started: bool = False
+    open_blocks: list[int] = field(default_factory=list)
+    blocks: int = 0
+
+    def shown(self, document: Any) -> None:
+        """Take note of an event that the client got."""
+        match document:
+            case {"type": "message_start"}:
+                self.has_started = True
+            case {"type": "content_block_start", "index": int(index)}:
+                self.open_blocks.append(index)
+                self.blocks = max(self.blocks, index + 1)
+            case {"type": "content_block_stop", "index": int(index)} if index in self.open_blocks:
+                self.open_blocks.remove(index)
+
+    def refuse(self, verdict: Verdict, *, id_: str, created: int, text: str | None) -> bytes:
+        """Return the stop of an open block, a block with `text` where there was none, and the stop of the message."""
+        events: list[dict[str, object]] = []
+        if not self.has_started:
+            events.append({"type": "message_start", "message": self._message(id_)})
+        events += [{"type": "content_block_stop", "index": index} for index in self.open_blocks]
+        if text is not None and not self.blocks:
+            delta = {"type": "text_delta", "text": text}
+            events += [
+                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                {"type": "content_block_delta", "index": 0, "delta": delta},
+                {"type": "content_block_stop", "index": 0},
+            ]
+        stop = {"stop_reason": REFUSAL, "stop_sequence": None}
+        events += [
+            {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 0}, "guard": verdict},
+            {"type": "message_stop"},
+        ]
+        return b"".join(write_event(orjson.dumps(event), name=str(event["type"]).encode()) for event in events)
+
+    def _message(self, id_: str) -> dict[str, object]:
+        return {
+            "id": f"msg_{id_}",
+            "type": "message",
+            "role": "assistant",
+            "model": self.asked.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        }

@@ -1,0 +1,175 @@
+"""Answers of OpenAI's responses: items of messages, reasoning and calls, whose texts come piece by piece and then again
+in full."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from guard.answers.chat import CONTENT_FILTER
+from guard.answers.forms import Asked, Verdict
+from guard.answers.found import Found, Piece, Strand
+from guard.answers.logprobs import read_logprobs
+from guard.answers.reading import read_value
+from guard.answers.sse import write_event
+from guard.core.document import write_document
+
+_DELTA = ".delta"
+_PLACES = ("output_index", "content_index", "summary_index")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesForm:
+    """Responses. All items belong to one choice."""
+
+    def read(self, document: Any) -> Found:
+        """Return what a complete answer says."""
+        found = Found()
+        if not isinstance(document, dict):
+            read_value(found, document)
+            return found
+        output = document.get("output")
+        for place, item in enumerate(output if isinstance(output, list) else [output]):
+            _read_item(found, item, place)
+        read_value(found, {key: value for key, value in document.items() if key != "output"})
+        return found
+
+    def read_event(self, document: Any) -> Found:
+        """Return what one event says."""
+        found = Found()
+        if not isinstance(document, dict):
+            read_value(found, document)
+            return found
+        kind, delta = str(document.get("type")), document.get("delta")
+        if kind.startswith("response.audio.") and isinstance(delta, str):
+            found.unseen.append("audio_part")
+            return found
+        rest = dict(document)
+        logprobs = rest.pop("logprobs", None)
+        if isinstance(delta, str):
+            del rest["delta"]
+            strand: Strand = (*(_place(document, key) for key in _PLACES), kind.removesuffix(_DELTA))
+            if delta:
+                found.pieces.append(Piece(0, strand, delta, is_json="arguments" in kind))
+            read_logprobs(found, logprobs, {delta})
+        else:
+            text = document.get("text")
+            read_logprobs(found, logprobs, {text} if isinstance(text, str) else ())
+            if not kind.endswith(("_added", ".added", ".created", ".in_progress", ".queued")):
+                found.ended.add(0)
+        _read_again(found, rest)
+        return found
+
+    def start(self, asked: Asked) -> "ResponsesEnding":
+        """Return what ends a stream."""
+        return ResponsesEnding(asked)
+
+
+def _read_item(found: Found, item: Any, place: int) -> None:
+    contents = item.get("content") if isinstance(item, dict) else None
+    if not isinstance(contents, list):
+        read_value(found, item, strand=(place,), grows=True)
+        return
+    read_value(found, {k: value for k, value in item.items() if k != "content"}, strand=(place,), grows=True)
+    for index, part in enumerate(contents):
+        if isinstance(part, dict):
+            rest = {key: value for key, value in part.items() if key != "logprobs"}
+            read_value(found, rest, strand=(place, "content", index), grows=True)
+            text = part.get("text")
+            read_logprobs(found, part.get("logprobs"), {text} if isinstance(text, str) else ())
+        else:
+            read_value(found, part, strand=(place, "content", index), grows=True)
+
+
+def _read_again(found: Found, value: Any) -> None:
+    """Read what stands in an event in full; log probabilities within it are compared with the text beside them."""
+    match value:
+        case {"logprobs": list(), "text": str(text)}:
+            read_logprobs(found, value["logprobs"], {text})
+            read_value(found, {key: below for key, below in value.items() if key != "logprobs"})
+        case {"item": dict(holder)} | {"response": dict(holder)} | {"part": dict(holder)}:
+            key = next(key for key in ("item", "response", "part") if value.get(key) is holder)
+            read_value(found, {name: below for name, below in value.items() if name != key})
+            _read_again(found, holder)
+        case {"output": list(below)} | {"content": list(below)}:
+            key = "output" if value.get("output") is below else "content"
+            read_value(found, {name: inner for name, inner in value.items() if name != key})
+            for inner in below:
+                _read_again(found, inner)
+        case _:
+            read_value(found, value)
+
+
+def _place(document: dict[str, Any], key: str) -> int:
+    place = document.get(key)
+    return place if type(place) is int else 0
+
+
+@dataclass(slots=True)
+class ResponsesEnding:
+    """Ends a stream with `response.incomplete`, whose response holds what was shown."""
+
+    asked: Asked
+    response: dict[str, Any] = field(default_factory=dict)
+    items: dict[int, dict[str, Any]] = field(default_factory=dict)
+    number: int = -1  # of the last event that was shown
+
+    def shown(self, document: Any) -> None:
+        """Take note of an event that the client got."""
+        if not isinstance(document, dict):
+            return
+        number = document.get("sequence_number")
+        self.number = number if type(number) is int else self.number
+        place = _place(document, "output_index")
+        match document:
+            case {"type": "response.created", "response": dict(response)}:
+                self.response = response
+            case {"type": "response.output_item.added" | "response.output_item.done", "item": dict(item)}:
+                self.items[place] = {**item, "content": [*_listed(item.get("content"))]} if "content" in item else item
+            case {"type": "response.content_part.added", "part": dict(part)} if place in self.items:
+                self._parts(place).append(dict(part))
+            case {"type": "response.output_text.delta", "delta": str(delta)}:
+                self._add(place, _place(document, "content_index"), "text", delta)
+            case {"type": "response.refusal.delta", "delta": str(delta)}:
+                self._add(place, _place(document, "content_index"), "refusal", delta)
+
+    def refuse(self, verdict: Verdict, *, id_: str, created: int, text: str | None) -> bytes:
+        """Return `response.incomplete`; with `text`, a message that says it, where nothing was shown."""
+        made = {"id": f"resp_{id_}", "object": "response", "created_at": created, "model": self.asked.model}
+        output = [self._item(place) for place in sorted(self.items)]
+        if text is not None and not output:
+            part = {"type": "refusal", "refusal": text}
+            message = {"id": f"msg_{id_}", "type": "message", "role": "assistant", "status": "incomplete"}
+            output = [{**message, "content": [part]}]
+        response = {
+            **made,
+            **self.response,
+            "status": "incomplete",
+            "incomplete_details": {"reason": CONTENT_FILTER},
+            "error": None,
+            "output": output,
+        }
+        events: list[dict[str, Any]] = []
+        if not self.response:
+            started = {**response, "status": "in_progress", "incomplete_details": None, "output": []}
+            events.append({"type": "response.created", "response": started})
+        events.append({"type": "response.incomplete", "response": response, "guard": verdict})
+        for number, event in enumerate(events, self.number + 1):
+            event["sequence_number"] = number
+        return b"".join(write_event(write_document(event), name=str(event["type"]).encode()) for event in events)
+
+    def _item(self, place: int) -> dict[str, Any]:
+        item = self.items[place]
+        return {**item, "status": "incomplete"} if item.get("status") == "in_progress" else item
+
+    def _parts(self, place: int) -> list[Any]:
+        parts = self.items[place].setdefault("content", [])
+        return parts if isinstance(parts, list) else []
+
+    def _add(self, place: int, part: int, key: str, delta: str) -> None:
+        parts = self._parts(place) if place in self.items else []
+        if part < len(parts) and isinstance(parts[part], dict):
+            before = parts[part].get(key)
+            parts[part][key] = (before if isinstance(before, str) else "") + delta
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

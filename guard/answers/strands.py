@@ -1,0 +1,184 @@
+"""One choice of an answer as it grows: which texts to judge next, how far it is judged, how far it may be shown.
+
+A window is what is new together with the end of what came before it. The text of a choice is judged in the order in
+which it came (the last words of a reasoning stand before the first ones of the answer), and where pieces of several
+texts came in turns, each text is judged on its own as well.
+
+Positions count characters of a choice, over all its texts. What is judged depends on the events alone, never on how
+their bytes arrived.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from guard.answers.found import Piece, Strand
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+# Where this many windows have come at once, they are judged in larger steps: each costs its context once more.
+_MANY = 4
+_LARGE_STEP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How an answer is cut, in characters.
+
+    Each character is shown after it was judged with the `context` before it (less a word that would be cut) and the
+    `hold_back` after it. What is held back fits into the context, so that it is judged together with what follows.
+    """
+
+    step: int = 200
+    context: int = 600
+    hold_back: int = 60
+
+    def __post_init__(self) -> None:
+        if self.step < 1 or not 0 <= 4 * self.hold_back <= 3 * self.context:
+            raise ValueError(f"step {self.step}, hold_back {self.hold_back}, context {self.context}")
+
+    @property
+    def kept(self) -> int:
+        """Characters to keep of what was judged: enough to cut the context from."""
+        return self.context + 1
+
+
+class Choice:
+    """One choice of an answer."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._pieces: list[Piece] = []  # from `_asked` on
+        self._tails: dict[Strand, str] = {}
+        self._wholes: dict[Strand, list[str]] = {}
+        self._tail = ""  # of all its texts in the order in which they came
+        self._last: Strand | None = None
+        self._arrived = 0
+        self._asked = 0  # judged, or being judged
+        self._judged = 0
+        self._ended = 0  # up to where nothing that follows belongs to the same words
+
+    @property
+    def arrived(self) -> int:
+        """Characters that came."""
+        return self._arrived
+
+    @property
+    def pending(self) -> int:
+        """Characters that nobody was asked about yet."""
+        return self._arrived - self._asked
+
+    @property
+    def settled(self) -> int:
+        """The position up to which it may be shown."""
+        return max(self._judged - self._windows.hold_back, min(self._ended, self._judged))
+
+    def add(self, piece: Piece) -> None:
+        """Take the next piece of one of its texts."""
+        self._pieces.append(piece)
+        self._arrived += len(piece.text)
+        self._wholes.setdefault(piece.strand, []).append(piece.text)
+
+    def says(self, text: str) -> bool:
+        """Whether one of its texts so far is just this one."""
+        return any(sum(map(len, pieces)) == len(text) and "".join(pieces) == text for pieces in self._wholes.values())
+
+    def end(self) -> None:
+        """Take note that its words so far are complete."""
+        self._ended = self._arrived
+
+    def passed(self) -> None:
+        """Take note that what was asked about may be shown."""
+        self._judged = self._asked
+
+    def ask(self, *, everything: bool) -> Iterator[str]:
+        """Yield the windows to judge next: whole steps, or all that is there."""
+        while (step := self._next_step(everything)) > 0:
+            yield from self._ask(step)
+
+    def _next_step(self, everything: bool) -> int:
+        windows = self._windows
+        if self.pending < windows.step:
+            return self.pending if everything else 0
+        size = windows.step if self.pending < _MANY * windows.step else _LARGE_STEP * windows.step
+        if self.pending <= size and (everything or size > windows.step):
+            return self.pending
+        return _at_a_blank(_head(self._pieces, size))
+
+    def _ask(self, size: int) -> Iterator[str]:
+        pieces = self._cut(size)
+        before = _end_of(self._tail, self._windows.context)
+        new = ""
+        for piece in pieces:
+            if self._last not in (None, piece.strand):
+                new += "\n"
+            self._last = piece.strand
+            new += piece.text
+        window = before + new
+        yield window
+        self._tail = (self._tail + new)[-self._windows.kept :]
+        fresh: dict[Strand, str] = {}
+        escaped = set()
+        for piece in pieces:
+            fresh[piece.strand] = fresh.get(piece.strand, "") + piece.text
+            if piece.is_json:
+                escaped.add(piece.strand)
+        for strand, text in fresh.items():
+            tail = self._tails.get(strand, "")
+            own = _end_of(tail, self._windows.context) + text
+            self._tails[strand] = (tail + text)[-self._windows.kept :]
+            if own not in window:
+                yield own
+            if strand in escaped and "\\" in own:
+                yield unescape(own)
+
+    def _cut(self, size: int) -> list[Piece]:
+        """Return the pieces that make the next `size` characters, the last of them perhaps in part."""
+        self._asked += size
+        taken: list[Piece] = []
+        for place, piece in enumerate(self._pieces):
+            if len(piece.text) > size:
+                if size:
+                    taken.append(Piece(piece.choice, piece.strand, piece.text[:size], piece.is_json))
+                rest = Piece(piece.choice, piece.strand, piece.text[size:], piece.is_json)
+                self._pieces = [rest, *self._pieces[place + 1 :]]
+                return taken
+            taken.append(piece)
+            size -= len(piece.text)
+        self._pieces = []
+        return taken
+
+
+def unescape(text: str) -> str:
+    """Return a part of a JSON text with its escapes resolved, also where it begins or ends inside of one."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _CONTROLS.get(found[2], found[2]), text)
+
+
+def _head(pieces: list[Piece], size: int) -> str:
+    """Return the first `size` characters of the pieces together."""
+    taken: list[str] = []
+    for piece in pieces:
+        taken.append(piece.text[:size])
+        size -= len(taken[-1])
+        if not size:
+            break
+    return "".join(taken)
+
+
+def _at_a_blank(text: str) -> int:
+    """Return where to cut at the end of a text: after the last blank in its last quarter, else at its end."""
+    for place in range(len(text), len(text) - len(text) // 4, -1):
+        if text[place - 1].isspace():
+            return place
+    return len(text)
+
+
+def _end_of(text: str, size: int) -> str:
+    """Return the last `size` characters, without a word that was cut."""
+    if len(text) <= size:
+        return text
+    if not size:
+        return ""
+    end = text[-size:]
+    first = next((place for place, sign in enumerate(end[: size // 4]) if sign.isspace()), -1)
+    return end[first + 1 :]

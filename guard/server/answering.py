@@ -1,0 +1,262 @@
+"""Answers of the LLM, judged on their way to the client: documents as a whole, streams window by window.
+
+A stream that is refused ends as its API ends refused answers, with what was shown so far standing. One that cannot be
+judged, where policy blocks that, ends with an error event and a dropped connection, as one that breaks off does.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from guard.answers.apis import FORMS
+from guard.answers.exact import parse_answer
+from guard.answers.forms import Ending, Form
+from guard.answers.held import HeldStream, Look, look_at
+from guard.answers.strands import Windows
+from guard.config import Settings
+from guard.errors import AnswerUnreadable, RequestInvalid
+from guard.output_settings import OutputSettings
+from guard.pipeline import Guard
+from guard.ports import UpstreamResponse
+from guard.server.body import inflate
+from guard.server.exchange import Exchange
+from guard.server.forward import Relay, stream_back
+from guard.server.judge import Judged
+from guard.server.wire import CONTENT_FILTER, Answer, unjudged_answer
+from guard.types import Action, Basis, Decision, Direction, Pair
+
+WITHHELD = "The rest of this answer was withheld by the content filter behind this model."
+_UNREADABLE = Look((), unseen=(AnswerUnreadable.code,))
+_FRAMING = frozenset({"content-length", "content-encoding"})
+
+
+class _Dropped(Exception):
+    """The answer ends here, and not cleanly."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer on its way: what was decided about it so far, and how long it waited for that."""
+
+    guard: Guard
+    judged: Judged  # the request
+    worst: Decision | None = None
+    waited_s: float = 0.0
+
+    async def judge(self, look: Look) -> Decision:
+        """Return the decision about a part of the answer."""
+        pairs = [Pair(text, direction=Direction.OUTPUT) for text in look.texts]
+        if look.images or look.unseen:
+            pairs.append(Pair("", look.images, Direction.OUTPUT, look.unseen))
+        began = time.perf_counter()
+        decision = await self.guard.check_all(pairs)
+        self.waited_s += time.perf_counter() - began
+        if self.worst is None or decision.intended.strictness > self.worst.intended.strictness:
+            self.worst = decision
+        return decision
+
+    def note(self, exchange: Exchange) -> None:
+        """Leave what was decided with the exchange, for the log: under the id that the client was told."""
+        self.guard.telemetry.stage("answer", self.waited_s)
+        worst, before = self.worst, exchange.decision
+        if worst is None or (before is not None and worst.intended.strictness <= before.intended.strictness):
+            return
+        exchange.decision = replace(worst, id=exchange.id)
+        if worst.action is Action.BLOCK:
+            exchange.action = worst.action.value
+            exchange.code = exchange.code or (CONTENT_FILTER if worst.basis is Basis.SCORE else worst.code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """An `UpstreamResponse` in other words."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: AsyncIterator[bytes]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body."""
+        return self.body
+
+    async def close(self) -> None:
+        """Leave the connection to whoever opened it."""
+
+
+class Answering:
+    """Judges the answers of allowed requests.
+
+    Args:
+        refusal: what answers a blocked request; it answers for a blocked answer, as long as nothing of it was sent.
+    """
+
+    def __init__(self, guard: Guard, settings: Settings, refusal: Callable[[Judged], Answer]) -> None:
+        self._guard = guard
+        self._settings = settings
+        self._refusal = refusal
+        self._windows = windows_of(settings.judge_output)
+
+    def relay_for(self, judged: Judged) -> Relay | None:
+        """Return what passes the answer to a request on; None where answers are not judged."""
+        form = FORMS.get(judged.api.name)
+        if form is None or not self._settings.judge_output.enabled:
+            return None
+        return partial(self._relay, form, judged)
+
+    async def _relay(self, form: Form, judged: Judged, exchange: Exchange, response: UpstreamResponse) -> None:
+        if not 200 <= response.status < 300:  # an error: the provider's words about the request
+            await stream_back(exchange, response)
+            return
+        answer = _Answer(self._guard, judged)
+        try:
+            if dict(response.headers).get("content-type", "").lower().startswith("text/event-stream"):
+                await self._pass_stream(form, answer, exchange, response)
+            else:
+                await self._pass_document(form, answer, exchange, response)
+        except _Dropped:
+            pass
+        finally:
+            answer.note(exchange)
+
+    async def _pass_document(self, form: Form, answer: _Answer, exchange: Exchange, response: UpstreamResponse) -> None:
+        headers, chunks = dict(response.headers), response.chunks()
+        came, is_whole = await _read(chunks, self._settings.judge_output.max_bytes)
+        look, body = _UNREADABLE, came
+        if is_whole:
+            try:
+                limits = self._settings.limits.model_copy(
+                    update={"max_body_bytes": self._settings.judge_output.max_bytes}
+                )
+                document, body = parse_answer(inflate(came, headers.get("content-encoding", ""), limits))
+                look = look_at(form.read(document), self._windows, _Known(answer.judged.document)) or Look(())
+            except RequestInvalid:
+                look = _UNREADABLE if came else Look(())
+        if look != Look(()):
+            decision = await answer.judge(look)
+            if decision.action is Action.BLOCK:
+                exchange.decide(replace(decision, id=exchange.id))
+                await exchange.answer(self._refusal(replace(answer.judged, decision=decision)))
+                return
+        if body is came:
+            await stream_back(exchange, _Passed(response.status, response.headers, _after(came, chunks)))
+            return
+        kept = [*_without_framing(response.headers), ("content-length", str(len(body)))]
+        await stream_back(exchange, _Passed(response.status, kept, _after(body, chunks)))
+
+    async def _pass_stream(self, form: Form, answer: _Answer, exchange: Exchange, response: UpstreamResponse) -> None:
+        encoding = dict(response.headers).get("content-encoding", "identity").lower()
+        if encoding != "identity":  # although nobody asked for it
+            decision = await answer.judge(_UNREADABLE)
+            if decision.action is Action.BLOCK:
+                exchange.decide(replace(decision, id=exchange.id))
+                await exchange.answer(self._refusal(replace(answer.judged, decision=decision)))
+                return
+            await stream_back(exchange, response)
+            return
+        shown = self._shown(form, answer, exchange, response.chunks())
+        await stream_back(exchange, _Passed(response.status, _without_framing(response.headers), shown))
+
+    async def _shown(
+        self, form: Form, answer: _Answer, exchange: Exchange, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Yield what the client may see of a stream, as soon as it may. Raises _Dropped."""
+        ending = form.start(answer.judged.wish)
+        held = HeldStream(form, ending, self._windows, _Known(answer.judged.document))
+        has_ended = False
+        while not has_ended:
+            chunk = await anext(chunks, None)
+            try:
+                if chunk is None:
+                    has_ended = True
+                    held.end()
+                else:
+                    held.feed(chunk)
+            except AnswerUnreadable:
+                decision = await answer.judge(_UNREADABLE)
+                if decision.action is Action.BLOCK:
+                    yield _failure(exchange, decision)
+                    raise _Dropped from None
+                yield held.unjudged()
+                async for rest in chunks:
+                    yield rest
+                return
+            while (look := held.look()) is not None:
+                if shown := held.shown():
+                    yield shown
+                decision = await answer.judge(look)
+                if decision.action is not Action.BLOCK:
+                    held.passed()
+                elif decision.basis is Basis.SCORE:
+                    yield self._refused(ending, answer, exchange, decision)
+                    return
+                else:
+                    yield _failure(exchange, decision)
+                    raise _Dropped
+            if shown := held.shown():
+                yield shown
+
+    def _refused(self, ending: Ending, answer: _Answer, exchange: Exchange, decision: Decision) -> bytes:
+        refuses = answer.judged.api.refuses
+        form = self._settings.refusal if refuses == "configured" else refuses
+        verdict = replace(decision, id=exchange.id).to_dict()
+        text = WITHHELD if form == "message" else None
+        return ending.refuse(verdict, id_=exchange.id, created=int(time.time()), text=text)
+
+
+@dataclass(slots=True)
+class _Known:
+    """Tells the request's own texts, which were judged there and which some APIs repeat in their answers."""
+
+    document: Mapping[str, Any]
+    texts: frozenset[str] | None = None
+
+    def __call__(self, text: str) -> bool:
+        if self.texts is None:
+            self.texts = frozenset(_strings(self.document))
+        return text in self.texts
+
+
+def windows_of(settings: OutputSettings) -> Windows:
+    """Return how streams are cut."""
+    return Windows(settings.window_chars, settings.context_chars, settings.hold_back_chars)
+
+
+def _failure(exchange: Exchange, decision: Decision) -> bytes:
+    code = unjudged_answer(decision).code or AnswerUnreadable.code
+    return exchange.api.error_event(code, "The rest of this answer could not be judged, and is withheld.")
+
+
+async def _read(chunks: AsyncIterator[bytes], most_bytes: int) -> tuple[bytes, bool]:
+    """Return a body, and whether it is whole: reading stops where it becomes too large. Raises UpstreamFailed."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > most_bytes:
+            return b"".join(parts), False
+    return b"".join(parts), True
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+def _without_framing(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name not in _FRAMING]
+
+
+def _strings(document: Mapping[str, Any]) -> Iterator[str]:
+    open_values: list[Any] = [document]
+    while open_values:
+        match open_values.pop():
+            case str(text):
+                yield text
+            case dict(below):
+                open_values.extend(below.values())
+            case list(below):
+                open_values.extend(below)
