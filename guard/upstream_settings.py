@@ -57,11 +57,13 @@ class OneUpstream(Section):
     """One LLM API, spoken to as it is, or through litellm."""
 
     url: BareUrl | None = None
-    """base URL, with or without /v1; no credentials, query or fragment; with litellm: in place of the provider's own"""
+    """base URL, with or without /v1; no credentials, query or fragment; with litellm: its api_base"""
     litellm: Mapping[ModelPattern, ProviderModel] = {}
     """model as callers name it -> provider/model in litellm's words; chat completions are then translated both ways"""
     litellm_options: Mapping[str, Option] = {}
     """what else litellm is told for these models, by its own names (api_version, aws_region_name)"""
+    litellm_environment: bool = False
+    """true: litellm takes its credentials from the environment (AWS, Google), and no key of the caller's"""
     key_env: VariableName | None = None
     """environment variable with the API key that is sent in place of the caller's; none sends the caller's own"""
     key_header: Literal["authorization", "x-api-key", "api-key"] | None = None
@@ -80,7 +82,7 @@ class OneUpstream(Section):
     total_timeout_s: Seconds = 600.0
     """until the last byte of the answer"""
     idle_timeout_s: Seconds = 4.0
-    """how long an idle connection is kept; keep it below the upstream's own limit, or requests meet closed connections"""
+    """how long an idle connection is kept; below the upstream's own limit, or requests meet closed connections"""
     max_connections: PositiveInt = 256
     """open at once"""
 
@@ -95,8 +97,10 @@ class OneUpstream(Section):
     def _is_of_one_kind(self) -> Self:
         if self.litellm and (self.tls != TlsSettings() or self.proxy or self.key_header):
             raise ValueError("tls, proxy and key_header are not for litellm, which reads SSL_CERT_FILE and HTTPS_PROXY")
-        if self.litellm_options and not self.litellm:
-            raise ValueError("litellm_options needs litellm")
+        if (self.litellm_options or self.litellm_environment) and not self.litellm:
+            raise ValueError("litellm_options and litellm_environment need litellm")
+        if self.litellm_environment and self.key_env is not None:
+            raise ValueError("litellm_environment or key_env: which of them pays?")
         if self.proxy_login_env is not None and self.proxy is None:
             raise ValueError("proxy_login_env needs proxy")
         if self.key_header is not None and self.key_env is None:

@@ -1,0 +1,190 @@
+"""Several upstreams: the model decides, and each is sent its own key and nobody else's."""
+
+import pytest
+from pydantic import ValidationError
+
+from guard.errors import ConfigInvalid, UnknownModel
+from guard.ports import UpstreamRequest
+from guard.upstream_settings import UpstreamSettings
+from guard.upstreams.by_model import ByModel, best_pattern
+from guard.upstreams.opening import open_upstreams
+from tests.fakes import FakeUpstream
+from tests.upstreams.raw_api import raw_api, remembering
+
+_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+_CALLER = {"authorization": "Bearer caller", "x-api-key": "caller", "cookie": "caller=1", "x-other": "1"}
+
+
+def _ask(model: str | None, *, path: str = "/v1/chat/completions", body: bytes = b"{}") -> UpstreamRequest:
+    return UpstreamRequest("POST", path, "", _CALLER, body, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("claude-3", "claude-*"),
+        ("claude-3-opus", "claude-3-*"),
+        ("claude-3-opus-latest", "claude-3-opus-latest"),
+        ("claude-", "claude-*"),
+        ("Claude-3", None),
+        ("my-claude-3", None),
+        ("", None),
+    ],
+)
+def test_very_name_wins_over_the_longest_beginning(model: str, expected: str | None) -> None:
+    assert best_pattern(model, ["claude-*", "claude-3-*", "claude-3-opus-latest"]) == expected
+
+
+async def test_request_goes_to_the_upstream_that_serves_its_model() -> None:
+    default, claude = FakeUpstream(), FakeUpstream()
+    upstream = ByModel(default, {"claude-*": claude})
+
+    for model in ("gpt-4o", "claude-3", None):
+        await upstream.send(_ask(model))
+
+    assert [request.model for request in default.sent] == ["gpt-4o", None]
+    assert [request.model for request in claude.sent] == ["claude-3"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        _ask(None, body=b'{"model":"claude-3"}'),
+        UpstreamRequest("GET", "/v1/models/claude-3", "", {}, b""),
+        UpstreamRequest("GET", "/v1/models/claude%2D3", "", {}, b""),
+    ],
+    ids=["in the body", "in the path", "percent-encoded"],
+)
+async def test_model_that_nobody_judged_is_read_from_the_request(request_: UpstreamRequest) -> None:
+    default, claude = FakeUpstream(), FakeUpstream()
+
+    await ByModel(default, {"claude-*": claude}).send(request_)
+
+    assert (len(default.sent), len(claude.sent)) == (0, 1)
+
+
+async def test_model_that_was_judged_wins_over_the_one_in_the_body() -> None:
+    default, claude = FakeUpstream(), FakeUpstream()
+
+    await ByModel(default, {"claude-*": claude}).send(_ask("gpt-4o", body=b'{"model":"claude-3"}'))
+
+    assert (len(default.sent), len(claude.sent)) == (1, 0)
+
+
+@pytest.mark.parametrize("body", [b"", b"not JSON", b"[]", b'{"model":7}', b"\x1f\x8b\x08"])
+async def test_request_without_a_model_goes_to_the_default(body: bytes) -> None:
+    default = FakeUpstream()
+
+    await ByModel(default, {"claude-*": FakeUpstream()}).send(_ask(None, body=body))
+
+    assert len(default.sent) == 1
+
+
+async def test_model_that_nobody_serves_is_unknown_where_there_is_no_default() -> None:
+    with pytest.raises(UnknownModel, match=r"upstream\.others"):
+        await ByModel(None, {"claude-*": FakeUpstream()}).send(_ask("gpt-4o"))
+
+
+async def test_closing_closes_every_upstream() -> None:
+    default, claude = FakeUpstream(), FakeUpstream()
+
+    await ByModel(default, {"claude-*": claude, "opus-*": claude}).close()
+
+    assert default.is_closed
+    assert claude.is_closed
+
+
+async def test_each_upstream_gets_its_own_key_and_nothing_of_the_callers() -> None:
+    heads: list[str] = []
+    environment = {"OPENAI": "key-of-openai", "CLAUDE": "key-of-claude", "AZURE": "key-of-azure"}
+
+    async with raw_api(remembering(heads, _OK)) as url:
+        upstream = open_upstreams(
+            UpstreamSettings.model_validate(
+                {
+                    "url": url,
+                    "key_env": "OPENAI",
+                    "others": {
+                        "claude": {"url": url, "models": ["claude-*"], "key_env": "CLAUDE"},
+                        "azure": {"url": url, "models": ["mine"], "key_env": "AZURE", "key_header": "api-key"},
+                    },
+                }
+            ),
+            environment,
+        )
+        await upstream.send(_ask("gpt-4o"))
+        await upstream.send(_ask("claude-3", path="/v1/messages"))
+        await upstream.send(_ask("mine"))
+        await upstream.close()
+
+    shown = [{line for line in head.splitlines() if "key-of" in line or "caller" in line} for head in heads]
+    assert shown == [{"authorization: Bearer key-of-openai"}, {"x-api-key: key-of-claude"}, {"api-key: key-of-azure"}]
+    assert all("x-other: 1" in head for head in heads)
+
+
+async def test_callers_own_key_passes_where_the_upstream_has_none() -> None:
+    heads: list[str] = []
+
+    async with raw_api(remembering(heads, _OK)) as url:
+        upstream = open_upstreams(UpstreamSettings.model_validate({"url": url}), {})
+        await upstream.send(_ask("gpt-4o"))
+        await upstream.close()
+
+    assert "authorization: Bearer caller" in heads[0]
+
+
+async def test_key_of_a_tenant_is_kept_beside_the_upstreams_own() -> None:
+    heads: list[str] = []
+
+    async with raw_api(remembering(heads, _OK)) as url:
+        upstream = open_upstreams(UpstreamSettings.model_validate({"url": url, "key_env": "K"}), {"K": "operator"})
+        await upstream.send(UpstreamRequest("POST", "/v1/x", "", {"authorization": "Bearer tenant"}, b"", None, True))
+        await upstream.close()
+
+    assert "authorization: Bearer tenant" in heads[0]
+    assert "operator" not in heads[0]
+
+
+@pytest.mark.parametrize("environment", [{}, {"K": ""}, {"K": "two\nlines"}])
+def test_key_that_is_missing_or_none_stops_the_start_and_names_its_variable(environment: dict[str, str]) -> None:
+    settings = UpstreamSettings.model_validate({"url": "http://llm.example", "key_env": "K"})
+
+    with pytest.raises(ConfigInvalid, match=r"upstream\.key_env: the environment variable K is not set"):
+        open_upstreams(settings, environment)
+
+
+def test_no_upstream_at_all_is_a_configuration_error() -> None:
+    assert not UpstreamSettings().is_set
+    with pytest.raises(ConfigInvalid, match="not set"):
+        open_upstreams(UpstreamSettings(), {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"others": {"a": {"url": "http://h", "models": ["x*"]}, "b": {"url": "http://h", "models": ["x*"]}}},
+            "a and by b",
+        ),
+        ({"others": {"a": {"url": "http://h"}}}, "which models it serves"),
+        ({"others": {"a": {"models": ["x"]}}}, "models needs url"),
+        ({"others": {"a": {"litellm": {"x": "p/x"}, "models": ["x"]}}}, "which models it serves"),
+        ({"others": {"a": {"url": "http://h", "models": ["a*b"]}}}, "pattern"),
+        ({"others": {"A b": {"url": "http://h", "models": ["a"]}}}, "pattern"),
+        ({"litellm": {"x": "no-provider"}}, "pattern"),
+        ({"litellm": {"x": "anthropic/*"}}, "has no star"),
+        ({"litellm": {"x": "anthropic/y"}, "proxy": "http://p:1"}, "SSL_CERT_FILE"),
+        ({"url": "http://h", "litellm_options": {"api_version": "1"}}, "need litellm"),
+        ({"litellm": {"x": "p/x"}, "litellm_environment": True, "key_env": "K"}, "which of them pays"),
+        ({"url": "http://h", "proxy_login_env": "P"}, "needs proxy"),
+        ({"url": "http://h", "proxy": "https://p:1"}, "must begin with http:"),
+        ({"url": "http://h", "proxy": "http://u:geheim@p:1"}, "credentials"),
+        ({"url": "http://h", "key_header": "api-key"}, "needs key_env"),
+        ({"url": "http://h", "tls": {"key_file": "k"}}, "needs certificate_file"),
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as error:
+        UpstreamSettings.model_validate(settings)
+
+    assert all("geheim" not in part["msg"] for part in error.value.errors())
