@@ -1,7 +1,7 @@
 """Which bundle may take the place of the one that judges."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from guard.trust import sign_bundle
 from tests.tiny_bundle import make_tiny_bundle
 
 OURS, THEIRS = make_private_key(), make_private_key()
+NOON = datetime(2025, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -36,16 +37,23 @@ def _signed(bundle: Bundle) -> Bundle:
     return bundle
 
 
-def _record(bundle: Bundle, baseline: Bundle, verdict: Outcome = "passed", key: PrivateKey | None = OURS) -> None:
-    point = bundle.manifest.operating_points["balanced"]
+def _record(
+    bundle: Bundle,
+    baseline: Bundle,
+    verdict: Outcome = "passed",
+    key: PrivateKey | None = OURS,
+    *,
+    point: str = "balanced",
+    minutes: int = 0,
+) -> None:
     record = Record(
         manifest_sha256=bundle.digest,
         baseline_sha256=baseline.digest,
         verdict=verdict,
-        created=datetime.now(UTC),
+        created=NOON + timedelta(minutes=minutes),
         document={},
-        operating_point="balanced",
-        threshold=point.threshold,
+        operating_point=point,
+        threshold=bundle.manifest.operating_points[point].threshold,
         providers=("cpu",),
     )
     write_record(bundle, record, key)
@@ -122,6 +130,32 @@ def test_way_back_to_the_bundle_that_was_passed_against_is_open(
     _record(candidate, live)
 
     check_swap(candidate, live, _settings(require_gate="passed"))
+
+
+@pytest.mark.parametrize(("verdict", "key"), [("failed", OURS), ("cannot_tell", OURS), ("failed", None)])
+def test_failure_against_the_bundle_that_judges_is_a_no_whatever_passed_against_another(
+    live: Bundle, candidate: Bundle, tmp_path: Path, verdict: Outcome, key: PrivateKey | None
+) -> None:
+    weak = make_tiny_bundle(tmp_path / "weak", seed=2)
+    _record(live, candidate)  # the way back would be open
+    _record(candidate, live, verdict, key, minutes=1)
+    _record(candidate, weak, minutes=2)
+
+    with pytest.raises(
+        SwapRefused, match=f"its release gate against tiny-0.0 .*judges now: {verdict.replace('_', ' ')}"
+    ):
+        check_swap(live, candidate, _settings(require_gate="passed"))
+    _record(candidate, live, minutes=3)
+    check_swap(live, candidate, _settings(require_gate="passed"))
+
+
+def test_pass_against_the_bundle_that_judges_is_one_for_its_threshold_alone(live: Bundle, candidate: Bundle) -> None:
+    weak = make_tiny_bundle(live.path.parent / "weak", seed=2)
+    _record(candidate, live, point="permissive")
+    _record(candidate, weak, minutes=1)
+
+    with pytest.raises(SwapRefused, match="at balanced: no signed pass of a release gate against tiny-0"):
+        check_swap(live, candidate, _settings(require_gate="passed"))
 
 
 def test_unsigned_pass_is_none_where_a_signed_one_is_asked_for(live: Bundle, candidate: Bundle) -> None:
