@@ -18,7 +18,7 @@ from guard.errors import SuiteInvalid, UsageError
 from guard.records import Outcome
 from guard.release.alterations import ALTERATIONS
 from guard.release.check import Check, outcome
-from guard.release.compare import Judged, compare, coverage, places
+from guard.release.compare import Judged, compare, coverage, missing_labels, places
 from guard.release.contender import Contender
 from guard.release.controls import WITHOUT, Variants, check_labels, check_use
 from guard.release.cost import check_latency, check_memory
@@ -96,6 +96,7 @@ async def run_gate(
         judged = [await sides.judge(suite) for suite in suites]
         for part in judged:
             checks += [*compare(part, candidate, baseline, margins), coverage(part, margins)]
+        checks += missing_labels(suites, margins)
         everything = _joined(suites, judged)
         checks += [check async for check in _controls(sides, everything, margins)]
         if margins.robustness is not None:

@@ -14,6 +14,7 @@ from guard.errors import ConfigInvalid
 
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Ratio: TypeAlias = Annotated[float, Field(ge=1)]
+Rate: TypeAlias = Literal["false_refusals", "recall"]
 Evidence: TypeAlias = Literal["pictures", "texts", "labels"]
 
 
@@ -67,14 +68,12 @@ class Margins(_Part):
     suites: Mapping[str, PlaceMargins] = {}
     """margins of single suites by name (mmsafeaware), and of their splits (mmsafeaware/attack)"""
 
-    def of(
-        self, kind: Literal["false_refusals", "recall", "missing_pictures"], suite: str, split: str = ""
-    ) -> float | None:
+    def of(self, kind: Rate | Literal["missing_pictures"], suite: str, split: str = "") -> float | None:
         """Return the margin of a suite, or of one of its splits: the nearest that is written."""
-        for place in (f"{suite}/{split}", suite):
-            if place in self.suites and kind in self.suites[place].model_fields_set:
-                return getattr(self.suites[place], kind)  # type: ignore[no-any-return]
-        return getattr(self, kind)  # type: ignore[no-any-return]
+        written = (self.suites[place] for place in (f"{suite}/{split}", suite) if place in self.suites)
+        nearest: PlaceMargins | Margins = next((own for own in written if kind in own.model_fields_set), self)
+        margin: float | None = getattr(nearest, kind)
+        return margin
 
     def check_places(self, places: Iterable[str]) -> None:
         """Raise ConfigInvalid where margins are given for a suite or split that is not among `places`."""

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from guard.release.check import Check
-from guard.release.compare import Judged, compare, coverage, groups_needed
+from guard.release.compare import Judged, compare, coverage, groups_needed, missing_labels
 from guard.release.margins import Margins, PlaceMargins
 from guard.stats.bounds import upper_bound
+from guard.suites import Suite
 from tests.release.judged import PASSED, REFUSED, contender, judged
 
 GUARD = contender()
@@ -105,6 +108,20 @@ def test_pictures_missing_beyond_the_margin_cannot_tell() -> None:
     assert coverage(part, Margins(missing_pictures=0.1)).verdict == "holds"
     assert coverage(part, Margins(suites={"made": PlaceMargins(missing_pictures=None)})).verdict is None
     assert coverage(part, Margins()).reason.startswith("2 of 21 rows have no picture")
+
+
+def test_suites_of_one_label_cannot_tell_about_the_other() -> None:
+    harmless, unsafe = judged([SAME_SAFE]).suite, replace(judged([], [SAME_UNSAFE]).suite, name="harm")
+
+    def found(*suites: Suite, **margins: object) -> dict[tuple[str, str], str | None]:
+        checks = missing_labels(suites, Margins.model_validate(margins))
+        return {(check.kind, check.reason): check.verdict for check in checks}
+
+    assert found(harmless, unsafe) == {}
+    assert found(harmless) == {("recall", "none of the pairs is unsafe"): "cannot_tell"}
+    assert found(unsafe) == {("false_refusals", "none of the pairs is harmless"): "cannot_tell"}
+    assert found(harmless, recall=None) == {}
+    assert len(found(harmless, recall=None, suites={"made": {"recall": 0.02}})) == 1
 
 
 def test_coverage_counts_codes_of_both_sides() -> None:

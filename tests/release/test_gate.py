@@ -100,6 +100,15 @@ async def test_too_little_data_cannot_tell_and_does_not_pass(works: Works, tmp_p
     assert "fails" not in verdicts(gate).values()
 
 
+async def test_harmless_texts_alone_do_not_pass_however_the_margins_are(works: Works, tmp_path: Path) -> None:
+    """Controls and labels are off, as for a gate of texts: only recall could still say that harm passes."""
+    margins = QUICK.model_copy(update={"evidence": (), "picture_use": None, "text_use": None, "robustness": None})
+
+    gate = await works.gate(moved_threshold(works.live, tmp_path / "b", 0.99), "everyday", margins=margins)
+
+    assert (gate.outcome, not_holding(gate)) == ("cannot_tell", {("recall", "all suites")})
+
+
 async def test_picture_that_vanished_counts_against_the_candidate_and_is_not_dropped(
     works: Works, tmp_path: Path
 ) -> None:
