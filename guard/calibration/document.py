@@ -39,6 +39,7 @@ def report_document(
         "declared": asdict(declared),
         "halves": {"a": _half(analysis.half_a), "b": _half(analysis.half_b)},
         "looks": {
+            "is_counted": looks.is_counted,
             "count": looks.count,
             "declarations": len(looks.distinct),
             "joint_confidence": looks.joint_confidence,

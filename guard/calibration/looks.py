@@ -39,10 +39,16 @@ class Looks:
 
     count: int
     distinct: tuple[Look, ...]
+    is_counted: bool  # False: this one could not be noted, or earlier ones not be read, so there may be others
 
     @property
-    def joint_confidence(self) -> float:
-        """With which confidence all certificates of all distinct looks hold together, by Bonferroni; at least 0."""
+    def joint_confidence(self) -> float | None:
+        """With which confidence all certificates of all distinct looks hold together, by Bonferroni; at least 0.
+
+        None where looks are not counted: nobody knows how many there were.
+        """
+        if not self.is_counted:
+            return None
         return max(0.0, round(1.0 - sum(1.0 - look.confidence for look in self.distinct), 9))
 
 
@@ -51,8 +57,11 @@ def take_look(file: Path | None, look: Look) -> Looks:
 
     Without a file, or where it cannot be written, only the looks that can be read are known. Damaged lines are none.
     """
-    looks = [*_read(file), look]
-    if file is not None:
+    if file is None:
+        return Looks(1, (look,), is_counted=False)
+    earlier = _read(file)
+    looks, is_counted = [*(earlier or ()), look], earlier is not None
+    if is_counted:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("ab") as opened:
@@ -60,17 +69,19 @@ def take_look(file: Path | None, look: Look) -> Looks:
                 opened.write(b"\n" + orjson.dumps([look.bundle, look.unit, look.confidence, look.limits]) + b"\n")
         except OSError as error:
             _log.warning("this calibration is not counted: %s: %s", file, error.strerror)
-    return Looks(len(looks), tuple(sorted(set(looks))))
+            is_counted = False
+    return Looks(len(looks), tuple(sorted(set(looks))), is_counted)
 
 
-def _read(file: Path | None) -> list[Look]:
-    if file is None or not file.is_file():
-        return []
+def _read(file: Path) -> list[Look] | None:
+    """Return the looks so far; None where nobody can tell."""
     try:
         lines = file.read_bytes().splitlines()
-    except OSError as error:
-        _log.warning("earlier calibrations are not counted: %s: %s", file, error.strerror)
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        _log.warning("calibrations on this data are not counted: %s: %s", file, error.strerror)
+        return None
     return [look for look in map(_look_in, lines) if look is not None]
 
 

@@ -244,7 +244,9 @@ def _data_section(analysis: Analysis, looks: Looks, before: Bundle, after: Bundl
         if isinstance(fit, Fitted)
         else "not fitted: the guard ranks backwards",
         "AUC on half B": _areas(analysis),
-        "calibrations on this data": f"{looks.count}, {len(looks.distinct)} different",
+        "calibrations on this data": f"{looks.count}, {len(looks.distinct)} different"
+        if looks.is_counted
+        else "unknown",
         "data": suite.digest,
         "bundle": before.digest,
         "new bundle": "none written" if after is None else after.digest,

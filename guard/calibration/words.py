@@ -135,10 +135,15 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
         )
     if analysis.auc.high is not None and analysis.auc.high < 0.5:
         found.append("On half B the guard orders pairs worse than chance.")
-    if len(looks.distinct) > 1:
+    if not looks.is_counted:
         found.append(
-            f"This data was looked at {looks.count} times, by calibrations and cross-fitted evaluations, "
-            f"with {len(looks.distinct)} different declarations. Taken together, their certificates hold with "
+            "Looks at this data are not counted here: nothing could be kept of them. The stated confidence is that of "
+            "data which no calibration, cross-fitted evaluation or release gate has read before."
+        )
+    elif len(looks.distinct) > 1:
+        found.append(
+            f"This data was looked at {looks.count} times, by calibrations, cross-fitted evaluations and release "
+            f"gates, with {len(looks.distinct)} different declarations. Taken together, their certificates hold with "
             f"{percent(looks.joint_confidence, 0)} confidence only."
         )
     if scored.suite.missing_pictures:

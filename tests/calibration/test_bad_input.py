@@ -229,7 +229,12 @@ def test_limits_changed_after_a_look_are_told_with_what_is_left_of_the_confidenc
         (tmp_path / name).mkdir()
         report = json.loads(calibrate(bundle, tmp_path / name, rows(), *more).stdout)
 
-    assert report["looks"] == {"count": 3, "declarations": 3, "joint_confidence": pytest.approx(0.85)}
+    assert report["looks"] == {
+        "is_counted": True,
+        "count": 3,
+        "declarations": 3,
+        "joint_confidence": pytest.approx(0.85),
+    }
     assert any(
         "looked at 3 times" in warning and "with 3 different declarations" in warning for warning in report["warnings"]
     )

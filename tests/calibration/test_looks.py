@@ -1,3 +1,4 @@
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -54,4 +55,28 @@ def test_look_that_cannot_be_counted_is_said(caplog: pytest.LogCaptureFixture) -
     looks = take_look(Path("/dev/null/looks.jsonl"), FIVE)
 
     assert looks.distinct == (FIVE,)
-    assert "this calibration is not counted: /dev/null/looks.jsonl: File exists" in caplog.text
+    assert not looks.is_counted
+    assert looks.joint_confidence is None
+    assert "calibrations on this data are not counted: /dev/null/looks.jsonl: Not a directory" in caplog.text
+
+
+def test_look_that_cannot_be_written_leaves_no_joint_confidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "looks.jsonl"
+    take_look(file, FIVE)
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"")
+    looks = take_look(file, TEN)
+
+    assert not looks.is_counted
+    assert looks.joint_confidence is None
+    assert "this calibration is not counted" in caplog.text
+
+
+def test_look_without_a_memory_is_not_counted() -> None:
+    assert not take_look(None, FIVE).is_counted

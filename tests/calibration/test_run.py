@@ -141,8 +141,23 @@ def test_report_counts_calibrations_and_says_what_they_cost(bundle: Bundle, tmp_
 
     report = json.loads((tmp_path / "b" / "report.json").read_text())
 
-    assert report["looks"] == {"count": 2, "declarations": 2, "joint_confidence": pytest.approx(0.9)}
+    assert report["looks"] == {
+        "is_counted": True,
+        "count": 2,
+        "declarations": 2,
+        "joint_confidence": pytest.approx(0.9),
+    }
     assert any("90\N{NO-BREAK SPACE}% confidence only" in warning for warning in report["warnings"])
+
+
+def test_report_without_a_memory_says_that_looks_are_not_counted(bundle: Bundle, tmp_path: Path) -> None:
+    run(scored_groups(300, 150), bundle, tmp_path / "a", 0.05)
+
+    report = json.loads((tmp_path / "a" / "report.json").read_text())
+
+    assert report["looks"]["is_counted"] is False
+    assert report["looks"]["joint_confidence"] is None
+    assert any(warning.startswith("Looks at this data are not counted") for warning in report["warnings"])
 
 
 def test_raw_scores_are_shared_by_a_bundle_and_its_calibrations_only(bundle: Bundle, tmp_path: Path) -> None:

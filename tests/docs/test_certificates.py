@@ -66,9 +66,9 @@ def test_the_data_gives_the_certifying_half_enough_groups_in_nineteen_of_twenty_
 def test_looks_leave_the_confidence_that_the_page_says() -> None:
     from guard.calibration.looks import Look, Looks
 
-    def left(count: int) -> float:
+    def left(count: int) -> float | None:
         looks = tuple(Look(str(place), "group", 0.95, (0.05,)) for place in range(count))
-        return Looks(count, looks).joint_confidence
+        return Looks(count, looks, is_counted=True).joint_confidence
 
     assert (left(2), left(3), left(20)) == (0.9, 0.85, 0.0)
     assert "two declarations hold with 90 % confidence, of three with 85 %, and of twenty with none at all" in PROSE
