@@ -27,10 +27,11 @@ _APIS = frozenset({"chat", "completions", "messages", "responses"})
 
 def may_overlap(api: str, document: Mapping[str, Any]) -> bool:
     """Return whether a request does nothing at the provider but to be answered."""
-    if api not in _APIS or any(document.get(name) for name in _ACTS):
+    if api not in _APIS or any(document.get(name) not in (None, False) for name in _ACTS):
         return False
     # The responses API keeps what it is not told to forget.
-    if document.get("store", api == "responses"):
+    keeps = document.get("store")
+    if keeps is not False and (keeps is not None or api == "responses"):
         return False
     tools = document.get("tools")
     if not tools:
