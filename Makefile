@@ -1,4 +1,4 @@
-# Guard's two commands: `make demo` and `make test`. Both create the environment they need.
+# Guard's two commands: `make demo` and `make test`. Both create the environment they need, and so do the others.
 #
 # torch is needed by `make test` alone (the recipe that trains the guard). constraints.txt pins its version; where the
 # network offers only the CUDA build under that version (several GB), pass PyTorch's own CPU index, named on its
@@ -9,12 +9,14 @@ VENV ?= .venv
 PIP_ARGS ?=
 UPSTREAM ?= https://api.openai.com/v1
 PORT ?= 8080
+# One environment for clients that get along: litellm holds openai below 3.
+CLIENTS ?= .venv-clients
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test fast format clean
+.PHONY: help demo serve test fast clients format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -32,11 +34,14 @@ test: $(VENV)/.test ## install everything and run every check
 fast: $(VENV)/.test ## the checks without simulations and training
 	@$(BIN)/python -m tests.check --fast
 
+clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made ## run the official clients against Guard
+	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients
+
 format: $(VENV)/.test ## put the code into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environments and what tools left behind
+	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -55,3 +60,9 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) torch
 	@$(INSTALL) -e '.[cpu,ocr,demo,train,test]'
 	@touch $@ $(VENV)/.demo
+
+$(CLIENTS)/%/.made: tests/clients/environments/%.txt
+	@echo "Installing clients into $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
