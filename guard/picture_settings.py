@@ -19,7 +19,7 @@ Network = Annotated[str, AfterValidator(_is_network)]
 
 
 class ImageSettings(Section):
-    """Limits on one picture, checked before it is decoded."""
+    """Limits on one picture, checked before it is decoded, and how it is sent on."""
 
     max_bytes: PositiveInt = 20_000_000
     """of the file"""
@@ -29,6 +29,9 @@ class ImageSettings(Section):
     """of an animated picture; one with more is not judged at all"""
     max_per_request: PositiveInt = 32
     """pictures; a request with more is refused"""
+    send: Literal["original", "normalised"] = "original"
+    """original: files are sent on as they came, and judged in every way a model may see them; normalised: written anew
+    before they are judged, upright, on white, without metadata, an animation as its first frame"""
 
 
 class FetchSettings(Section):

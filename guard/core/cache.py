@@ -36,6 +36,30 @@ class LruCache(Generic[Key, Value]):
         return len(self._values)
 
 
+class BytesCache:
+    """The byte strings that were used last, up to `most_bytes` of them together. Not safe across threads."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._size_bytes = 0
+        self._values: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value and count it as used, or None."""
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Remember a value, and forget those that were unused for longest."""
+        self._size_bytes += len(value) - len(self._values.pop(key, b""))
+        self._values[key] = value
+        while self._size_bytes > self._most_bytes:
+            _, forgotten = self._values.popitem(last=False)
+            self._size_bytes -= len(forgotten)
+
+
 def fingerprint(scope: bytes, pair: Pair, pictures: Sequence[bytes]) -> bytes:
     """Return a SHA-256 of everything in a pair that its scores depend on.
 

@@ -27,7 +27,7 @@ from PIL.ImageFile import ImageFile
 
 from guard.config import ImageSettings
 from guard.core.flatten import Look, looks_at, paint
-from guard.core.structure import check_structure
+from guard.core.structure import check_structure, webp_pixels
 from guard.errors import ImageRejected
 from guard.manifest import ImageSpec
 from guard.types import Frame
@@ -37,7 +37,7 @@ ACCEPTED = "JPEG, PNG, GIF, WebP, BMP or AVIF"
 # The shorter side that a reduced frame keeps at least: enough for any vision tower to squeeze from.
 VIEW_SIDE = 384
 
-# Pixels from which a picture takes noticeable time and memory; JPEGs are decoded reduced, unless they are progressive.
+# Pixels from which a picture takes noticeable time and memory.
 _LARGE_PIXELS = 4_000_000
 _PROGRESSIVE = b"\xff\xc2"  # begins the header of such a scan; pixels hold no 0xff but before a zero or a restart
 
@@ -150,17 +150,32 @@ def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def is_large(data: bytes, limits: ImageSettings) -> bool:
-    """Return whether decoding takes noticeable time and memory, by the header alone; False for what cannot be read."""
+def is_large(data: bytes, limits: ImageSettings, *, in_full: bool = False) -> bool:
+    """Return whether decoding takes noticeable time and memory, by the header alone; False for what cannot be read.
+
+    JPEGs are decoded reduced, unless they are progressive or `in_full` is asked for.
+    """
     try:
         if media_type(data) == "image/webp":
-            return _webp_pixels(data) > _LARGE_PIXELS
-        if data.startswith(b"\xff\xd8\xff") and _PROGRESSIVE not in data:
+            return webp_pixels(data) > _LARGE_PIXELS
+        if not in_full and data.startswith(b"\xff\xd8\xff") and _PROGRESSIVE not in data:
             return False
         with _damage_is_rejected(), _open(data, limits) as image:
             return image.width * image.height > _LARGE_PIXELS
     except ImageRejected:
         return False
+
+
+def upright(data: bytes, limits: ImageSettings) -> Image.Image:
+    """Return the first frame of a picture, every pixel of it as RGB: upright, on white, 16-bit grey scaled down.
+
+    Raises:
+        ImageRejected: as `decode_image`, of the first frame alone.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageRejected(f"{len(data):,} bytes, limit is {limits.max_bytes:,}")
+    with _damage_is_rejected():
+        return next(_views(data, limits, draft=False)).full()
 
 
 def full_pixels(frame: Frame) -> NDArray[np.uint8]:
@@ -233,23 +248,9 @@ def _open(data: bytes, limits: ImageSettings) -> ImageFile:
         raise ImageRejected(f"not a {ACCEPTED} picture")
     check_structure(data, kind)
     # libwebp allocates the canvas when the file is opened.
-    if kind == "image/webp" and _webp_pixels(data) > limits.max_pixels:
-        raise ImageRejected(f"{_webp_pixels(data):,} pixels, limit is {limits.max_pixels:,}")
+    if kind == "image/webp" and webp_pixels(data) > limits.max_pixels:
+        raise ImageRejected(f"{webp_pixels(data):,} pixels, limit is {limits.max_pixels:,}")
     return _PLUGINS[kind](BytesIO(data))
-
-
-def _webp_pixels(data: bytes) -> int:
-    """Return how many pixels the canvas of a WebP picture has; 0 where its first chunk does not say."""
-    width = height = 0
-    if data[12:16] == b"VP8X" and len(data) >= 30:
-        width = 1 + int.from_bytes(data[24:27], "little")
-        height = 1 + int.from_bytes(data[27:30], "little")
-    elif data[12:16] == b"VP8L" and len(data) >= 25:
-        bits = int.from_bytes(data[21:25], "little")
-        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    elif data[12:16] == b"VP8 " and len(data) >= 30:
-        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    return width * height
 
 
 def _has_frame(image: ImageFile, number: int) -> bool:

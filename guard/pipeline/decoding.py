@@ -4,11 +4,16 @@ So a few pictures of 25 million pixels, 100 kB each as files, neither hold up ev
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from guard.config import ImageSettings
 from guard.core.image import decode_base64, decode_image, is_large
+from guard.core.rewrite import rewritten
 from guard.types import Frame, ImageInput
+
+Result = TypeVar("Result")
 
 
 class Decoder:
@@ -25,18 +30,22 @@ class Decoder:
 
     async def decode(self, image: ImageInput) -> tuple[Frame, ...]:
         """Return the frames of a picture that has bytes. Raises ImageRejected, as `guard.core.image.decode_image`."""
-        loop = asyncio.get_running_loop()
-        done = await loop.run_in_executor(self.workers, self._decode_small, image)
-        if isinstance(done, bytes):
-            return await loop.run_in_executor(self._large, decode_image, done, self._limits)
-        return done
+        return await self._run(image, decode_image, in_full=False)
+
+    async def rewrite(self, image: ImageInput) -> bytes:
+        """Return a picture that has bytes, written anew. Raises ImageRejected, as `guard.core.rewrite.rewritten`."""
+        return await self._run(image, rewritten, in_full=True)
 
     def close(self) -> None:
         """Drop what waits, and end the threads; idempotent."""
         self.workers.shutdown(wait=False, cancel_futures=True)
         self._large.shutdown(wait=False, cancel_futures=True)
 
-    def _decode_small(self, image: ImageInput) -> tuple[Frame, ...] | bytes:
-        """Return the frames of a small picture, or the bytes of a large one."""
-        data = (image.data or b"") if image.encoded is None else decode_base64(image.encoded)
-        return data if is_large(data, self._limits) else decode_image(data, self._limits)
+    async def _run(self, image: ImageInput, work: Callable[[bytes, ImageSettings], Result], *, in_full: bool) -> Result:
+        def try_small() -> tuple[bytes, Result | None]:
+            data = (image.data or b"") if image.encoded is None else decode_base64(image.encoded)
+            return data, None if is_large(data, self._limits, in_full=in_full) else work(data, self._limits)
+
+        loop = asyncio.get_running_loop()
+        data, done = await loop.run_in_executor(self.workers, try_small)
+        return done if done is not None else await loop.run_in_executor(self._large, work, data, self._limits)

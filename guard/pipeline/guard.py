@@ -31,6 +31,7 @@ from guard.errors import (
     TextUnreadable,
 )
 from guard.pipeline.arrival import Arrival
+from guard.pipeline.decoding import Decoder
 from guard.pipeline.readings import readings_of
 from guard.pipeline.scoring import BoundedScorer
 from guard.pipeline.sight import Seen, Sight
@@ -77,10 +78,11 @@ class Guard:
         self.policies = MappingProxyType(dict(policies or {}) | {policy.name: policy})
         self.telemetry = telemetry
         self._adapters = (scorer, reader, fetcher)
-        self._arrival = Arrival(fetcher, settings.fetch, telemetry)
+        self._decoder = Decoder(settings.images, threads=threads)
+        self._arrival = Arrival(fetcher, self._decoder, settings, telemetry)
         self._scorer = BoundedScorer(scorer, threads=threads, timeout_s=settings.limits.score_timeout_s)
         gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
-        self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, threads=threads)
+        self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, decoder=self._decoder)
         self._pairs_at_once = _PAIRS_PER_THREAD * threads
         self._under_way: Flights[Assessment] = Flights()
         self._cache: LruCache[bytes, Assessment] = LruCache(settings.cache.verdicts)
@@ -156,9 +158,9 @@ class Guard:
     async def resolve(self, images: Sequence[ImageInput], *, hold: Spend = spend_freely) -> tuple[ImageInput, ...]:
         """Return the pictures of one request as they are judged and sent on; see `guard.pipeline.arrival`.
 
-        `hold` accounts for the bytes that are fetched, and may raise; the exception ends all of it.
+        `hold` accounts for the bytes that are fetched or written anew, and may raise; that ends all of it.
         """
-        return await self._arrival.fetched(images, hold)
+        return await self._arrival.as_sent(images, hold)
 
     async def ready(self) -> bool:
         """Return whether the scorer answers: it did lately, or does now, in time."""
@@ -168,6 +170,8 @@ class Guard:
         """Give up models, threads and connections; idempotent."""
         self._under_way.cancel()
         self._sight.close()
+        self._arrival.close()
+        self._decoder.close()
         for adapter in self._adapters:
             await adapter.close()
 

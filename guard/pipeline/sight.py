@@ -63,18 +63,17 @@ class Sight:
 
     Args:
         gate: likelihood of writing from which a frame is read in mode "auto"; of any view of it.
-        threads: pictures decoded side by side.
     """
 
     def __init__(
-        self, settings: Settings, *, gate: float, scorer: BoundedScorer, reader: TextReader, threads: int
+        self, settings: Settings, *, gate: float, scorer: BoundedScorer, reader: TextReader, decoder: Decoder
     ) -> None:
         self._settings = settings
         self._timeout_s = settings.limits.score_timeout_s
         self._gate = gate
         self._scorer = scorer
         self._reader = reader
-        self._decoder = Decoder(settings.images, threads=threads)
+        self._decoder = decoder
         self._under_way: Flights[Seen] = Flights()
 
     async def see(self, images: Sequence[tuple[ImageInput, bytes]], stages: Stages) -> list[Seen]:
@@ -86,6 +85,8 @@ class Sight:
         turns = _Turns(self._timeout_s)
 
         async def see(image: ImageInput, identity: bytes) -> Seen:
+            if image.failure == PreparationTimeout.code:
+                return Seen(ImageResult(judged=False, reason=image.failure), failed_in="decode")
             if image.failure is not None:
                 return Seen(ImageResult(judged=False, reason=image.failure))
             return await self._under_way.join(identity, lambda: self._see(image, turns, stages))
@@ -93,9 +94,8 @@ class Sight:
         return await together(see(image, identity) for image, identity in images)
 
     def close(self) -> None:
-        """Drop what is under way, and end the threads; idempotent."""
+        """Drop what is under way; idempotent."""
         self._under_way.cancel()
-        self._decoder.close()
 
     async def _see(self, image: ImageInput, turns: _Turns, stages: Stages) -> Seen:
         try:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.core.cache import LruCache, fingerprint, identity
+from guard.core.cache import BytesCache, LruCache, fingerprint, identity
 from guard.types import ImageInput, Pair
 
 _CODES = st.sampled_from(["image_rejected", "file_part"])
@@ -62,3 +62,24 @@ def test_picture_in_base64_is_not_mistaken_for_its_text() -> None:
 def test_picture_that_is_still_a_url_has_no_identity() -> None:
     with pytest.raises(ValueError, match="not fetched"):
         identity(ImageInput(url="https://x.test/a.png"))
+
+
+def test_bytes_used_last_are_remembered_up_to_their_sum() -> None:
+    cache = BytesCache(10)
+    cache.put(b"a", bytes(4))
+    cache.put(b"b", bytes(4))
+    cache.get(b"a")
+
+    cache.put(b"c", bytes(5))
+
+    assert [cache.get(key) is not None for key in (b"a", b"b", b"c")] == [True, False, True]
+
+
+def test_value_larger_than_all_room_is_not_remembered_and_leaves_room_as_it_was() -> None:
+    cache = BytesCache(10)
+    cache.put(b"a", bytes(11))
+    cache.put(b"b", bytes(10))
+    cache.put(b"b", bytes(9))
+    cache.put(b"c", bytes(1))
+
+    assert [cache.get(key) is not None for key in (b"a", b"b", b"c")] == [False, True, True]
