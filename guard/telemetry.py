@@ -36,6 +36,9 @@ CODES = _tree(errors.GuardError) | {
     "file_part",
     "file_id",
     "video_part",
+    "stored_content",
+    "server_tool",
+    "token_part",
     "cancelled",
     "internal_error",
 }
@@ -90,6 +93,11 @@ class Telemetry:
             "guard_requests_total",
             "Requests answered, by what was done with them.",
             *("route", "policy", "mode", "action"),
+        )
+        self._tenants = self._counter(
+            "guard_tenant_requests_total",
+            "Requests answered, by tenant; default for whoever is none.",
+            *("tenant", "action"),
         )
         self._decisions = self._counter(
             "guard_decisions_total",
@@ -161,6 +169,10 @@ class Telemetry:
     def request(self, *, route: str, policy: str, mode: str, action: str) -> None:
         """Count an answered request; `route` is a pattern of Guard's own table, never the caller's path."""
         self._requests(route, policy, mode, action).inc()
+
+    def tenant(self, name: str, action: str) -> None:
+        """Count an answered request of a tenant of the configuration."""
+        self._tenants(name, action).inc()
 
     def decision(self, decision: Decision) -> None:
         """Count a decision, its decisive category if it is unsafe, and its probability if it has one."""

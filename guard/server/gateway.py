@@ -4,6 +4,8 @@ from guard.config import Settings
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.server.admission import Admission, Hold
 from guard.server.answering import Answering
+from guard.server.apis import Api
+from guard.server.apis.messages import MESSAGES
 from guard.server.body import read_body
 from guard.server.client import until_client_leaves
 from guard.server.exchange import FORWARDED, Exchange
@@ -40,7 +42,7 @@ class Gateway:
         """Answer one request. Raises GuardError, ClientLeft."""
         target = resolve(exchange.method, exchange.path)
         exchange.route = target.label
-        exchange.api = target.api or exchange.api
+        exchange.api = target.api or _api_of(exchange)
         if self._forwarder is None:
             raise UnknownRoute("no LLM API is configured behind this Guard (upstream.url)")
         self._check_path(exchange.method, target)
@@ -58,12 +60,15 @@ class Gateway:
             return
         if target.handling is Handling.UNJUDGED:
             raise UnknownRoute("this path takes prompts that Guard does not judge: mode enforce never forwards it")
+        if target.handling is Handling.STORED and self._settings.judge_output.enabled:
+            raise UnknownRoute("answers that the LLM API kept are not judged: with judge_output they are not forwarded")
         if target.handling is Handling.UNKNOWN and self._settings.unknown_routes == "deny":
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
     async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder, hold: Hold) -> None:
         if target.api is None or self._settings.mode is Mode.OFF:
-            if body and target.handling is Handling.FORWARD and self._settings.mode is Mode.ENFORCE:
+            has_no_body = target.handling in (Handling.FORWARD, Handling.STORED)
+            if body and has_no_body and self._settings.mode is Mode.ENFORCE:
                 raise RequestInvalid("a request to this path has no body")
             exchange.action = FORWARDED
             await forwarder.forward(exchange, target.path, body, is_rewritten=False)
@@ -72,13 +77,20 @@ class Gateway:
         is_read = settings.judge_output.enabled
         encoding = exchange.header(b"content-encoding")
         async with EarlyCall(forwarder, exchange, target.path, is_on=settings.overlap, is_read=is_read) as call:
-            judged = await self._judge.judge(target.api, body, encoding=encoding, hold=hold, on_prepared=call.begin)
+            judged = await self._judge.judge(
+                target.api, body, encoding=encoding, hold=hold, model=target.model, on_prepared=call.begin
+            )
             exchange.decide(judged.decision)
             if judged.decision.action is Action.BLOCK:
                 await call.cancel()
                 await exchange.answer(self._judge.refusal(judged))
                 return
             await call.finish(judged, self._answering.relay_for(judged))
+
+
+def _api_of(exchange: Exchange) -> Api:
+    """Return the API in whose shape a client is answered whose request is to none that is judged."""
+    return MESSAGES if exchange.header(b"anthropic-version") else exchange.api
 
 
 async def read_request_body(exchange: Exchange, settings: Settings, hold: Hold) -> bytes:

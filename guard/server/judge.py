@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guard.config import Settings
@@ -57,6 +57,7 @@ class Judge:
         *,
         encoding: str,
         hold: Hold,
+        model: str = "",
         on_prepared: Callable[[Prepared], None] | None = None,
     ) -> Judged:
         """Return the decision about a body as the client sent it.
@@ -66,6 +67,7 @@ class Judge:
             body: already accounted for.
             encoding: the head's `content-encoding`.
             hold: accounts for what the body grows by when it is inflated and pictures are fetched into it.
+            model: that the path names, whatever the body says.
             on_prepared: called as soon as it is known what would be sent on, before it is judged.
 
         Raises:
@@ -76,21 +78,25 @@ class Judge:
             async with self._admission.permit():
                 plain = inflate(body, encoding, self._settings.limits)
                 hold(max(len(plain) - len(body), 0))
-                return await self._judge(api, plain, hold, on_prepared)
+                return await self._judge(api, plain, hold, model, on_prepared)
         except (RequestInvalid, Overloaded) as error:
             if self._settings.mode is not Mode.SHADOW:
                 raise
-            return Judged(api, self._passed_unjudged(error), body, is_rewritten=False, wish=Wish())
+            return Judged(api, self._passed_unjudged(error), body, is_rewritten=False, wish=Wish(model=model))
 
-    async def _judge(self, api: Api, body: bytes, hold: Hold, on_prepared: Callable[[Prepared], None] | None) -> Judged:
+    async def _judge(
+        self, api: Api, body: bytes, hold: Hold, model: str, on_prepared: Callable[[Prepared], None] | None
+    ) -> Judged:
         began = time.perf_counter()
         conversation = api.parse(body, max_images=self._settings.images.max_per_request)
         self._guard.telemetry.stage("parse", time.perf_counter() - began)
         if conversation.images:
-            conversation = substitute(conversation, await self._guard.resolve(conversation.images))
+            conversation = substitute(conversation, await self._guard.resolve(conversation.images, hold=hold))
             hold(max(len(conversation.body) - len(body), 0))
         sent, document = conversation.body, conversation.document
         wish = api.wish(document)
+        if model:
+            wish = replace(wish, model=model)
         if on_prepared is not None:
             on_prepared(Prepared(api, sent, wish, document))
         pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)

@@ -47,7 +47,7 @@ async def test_body_in_a_request_without_body_is_refused(build: Builder) -> None
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/v1/responses"), ("POST", "/v1/embeddings"), ("GET", "/v1/files"), ("DELETE", "/v1/models/x")],
+    [("PUT", "/v1/responses"), ("POST", "/v1/embeddings"), ("GET", "/v1/files"), ("DELETE", "/v1/models/x")],
 )
 async def test_unknown_routes_are_denied_in_enforce(build: Builder, method: str, path: str) -> None:
     house = build()
@@ -74,7 +74,7 @@ async def test_unknown_routes_are_forwarded_and_counted_elsewhere(build: Builder
     assert house.metric("guard_requests_total", route="other", policy="balanced", mode=mode, action="forward") == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/engines/m/chat/completions", "/v1/completions", "/V1/Messages/"])
+@pytest.mark.parametrize("path", ["/x/responses", "/engines/m/chat/completions", "/x/completions", "/x/Messages/"])
 async def test_unjudged_prompts_are_denied_in_enforce_whatever_the_setting(build: Builder, path: str) -> None:
     house = build(unknown_routes="forward")
 
@@ -90,10 +90,10 @@ async def test_unjudged_prompts_are_forwarded_where_nothing_is_enforced(build: B
     house = build(mode=mode)
 
     async with house.client() as client:
-        answer = await client.post("/v1/responses", content=b'{"input":"hello"}')
+        answer = await client.post("/x/responses", content=b'{"input":"hello"}')
 
     assert answer.status_code == 200
-    assert [sent.path for sent in house.upstream.sent] == ["/v1/responses"]
+    assert [sent.path for sent in house.upstream.sent] == ["/x/responses"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 import pytest
 
-from guard.server.routes import AZURE_CHAT, CHAT, MODEL, MODELS, Handling, normalise, resolve
+from guard.server.apis.chat import CHAT as CHAT_API
+from guard.server.routes import MODEL, MODELS, Handling, normalise, resolve
+
+CHAT = "/v1/chat/completions"
+AZURE = "/openai/deployments/{name}"
 
 
 @pytest.mark.parametrize(
@@ -22,11 +26,60 @@ def test_every_spelling_of_the_chat_path_is_judged_and_sent_as_one(path: str) ->
     assert (target.handling, target.label, target.path) == (Handling.JUDGED, CHAT, CHAT)
 
 
-def test_azure_deployment_is_judged_like_its_twin() -> None:
+@pytest.mark.parametrize(
+    ("path", "label", "sent", "api"),
+    [
+        ("/v1/responses", "/v1/responses", "/v1/responses", "responses"),
+        ("/RESPONSES/", "/v1/responses", "/v1/responses", "responses"),
+        ("/v1/responses/input_tokens", "/v1/responses/input_tokens", "/v1/responses/input_tokens", "responses_beside"),
+        ("/v1/responses/compact", "/v1/responses/compact", "/v1/responses/compact", "responses_beside"),
+        ("/v1/completions", "/v1/completions", "/v1/completions", "completions"),
+        ("/completions", "/v1/completions", "/v1/completions", "completions"),
+        ("/v1/messages", "/v1/messages", "/v1/messages", "messages"),
+        ("/V1//Messages/", "/v1/messages", "/v1/messages", "messages"),
+        ("/v1/messages/count_tokens", "/v1/messages/count_tokens", "/v1/messages/count_tokens", "messages_tokens"),
+        ("/v1/messages/batches", "/v1/messages/batches", "/v1/messages/batches", "messages_batch"),
+        (f"{AZURE.format(name='my gpt')}/chat/completions", f"{AZURE}/chat/completions", None, "chat"),
+        (f"{AZURE.format(name='my gpt')}/completions", f"{AZURE}/completions", None, "completions"),
+        ("/OpenAI/v1/chat/completions", "/openai/v1/chat/completions", "/openai/v1/chat/completions", "chat"),
+        ("/openai/v1/responses", "/openai/v1/responses", "/openai/v1/responses", "responses"),
+        ("/openai/responses", "/openai/responses", "/openai/responses", "responses"),
+        ("/anthropic/v1/messages", "/anthropic/v1/messages", "/anthropic/v1/messages", "messages"),
+    ],
+)
+def test_every_api_is_judged_by_its_own_reading(path: str, label: str, sent: str | None, api: str) -> None:
+    target = resolve("POST", path)
+
+    assert target.api is not None
+    assert (target.handling, target.label, target.api.name) == (Handling.JUDGED, label, api)
+    assert target.path == (label.replace("{name}", "my%20gpt") if sent is None else sent)
+
+
+def test_azure_deployment_names_the_model() -> None:
     target = resolve("POST", "/openai/deployments/my gpt/chat/completions")
 
-    assert (target.handling, target.label) == (Handling.JUDGED, AZURE_CHAT)
-    assert target.path == "/openai/deployments/my%20gpt/chat/completions"
+    assert (target.model, target.api) == ("my gpt", CHAT_API)
+    assert resolve("POST", CHAT).model == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "label"),
+    [
+        ("GET", "/v1/responses/resp_1", "/v1/responses/{id}"),
+        ("DELETE", "/v1/responses/resp_1", "/v1/responses/{id}"),
+        ("GET", "/v1/responses/resp_1/input_items", "/v1/responses/{id}/input_items"),
+        ("POST", "/v1/responses/resp_1/cancel", "/v1/responses/{id}/cancel"),
+        ("GET", "/openai/v1/responses/resp_1", "/openai/v1/responses/{id}"),
+        ("GET", "/v1/messages/batches", "/v1/messages/batches"),
+        ("GET", "/v1/messages/batches/b_1", "/v1/messages/batches/{id}"),
+        ("GET", "/v1/messages/batches/b_1/results", "/v1/messages/batches/{id}/results"),
+        ("POST", "/v1/messages/batches/b_1/cancel", "/v1/messages/batches/{id}/cancel"),
+    ],
+)
+def test_answers_that_an_api_kept_are_listed_requests_without_a_body(method: str, path: str, label: str) -> None:
+    target = resolve(method, path)
+
+    assert (target.handling, target.label, target.path) == (Handling.STORED, label, path)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +99,8 @@ def test_models_are_listed_requests_without_a_body(path: str, label: str) -> Non
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/chat/completionsx"),
         ("GET", "/v1/responses"),
-        ("GET", "/v1/responses/resp_1"),
+        ("GET", "/v1/responses/resp_1/x"),
+        ("PATCH", "/v1/responses/resp_1"),
         ("DELETE", "/v1/chat/completions"),
     ],
 )
@@ -61,10 +115,15 @@ def test_everything_else_is_unknown(method: str, path: str) -> None:
         "/x/v1/chat/completions",
         "/engines/m/chat/completions",
         "/openai/deployments/a/b/chat/completions",
-        "/v1/completions",
-        "/v1/Responses/",
-        "/v1/messages",
-        "/v1/messages/batches",
+        "/x/v1/completions",
+        "/x/v1/Responses/",
+        "/x/v1/messages",
+        "/x/v1/messages/batches",
+        "/x/v1/messages/count_tokens",
+        "/openai/messages",
+        "/anthropic/v1/chat/completions",
+        "/v1/threads",
+        "/v1/conversations/c/items",
         "/v1/threads/t/messages",
         "/v1/threads/t/runs",
         "/v1/threads/t/runs/r/submit_tool_outputs",
