@@ -20,9 +20,10 @@ from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
-from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify, unit_scores
+from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify
 from guard.stats.costs import cheapest_threshold
 from guard.stats.draws import in_second_half
+from guard.stats.evidence import evidence_of
 from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
 from guard.stats.joint import CertifiedJointly, JointAnswer
 from guard.stats.measures import auc, share_at_or_above
@@ -260,6 +261,5 @@ def _areas(rows: Rows) -> dict[str, Estimate]:
 
 
 def _curve(trials: Trials, grid: Floats, declaration: Declaration) -> Curve:
-    harmless = unit_scores(trials, ~trials.unsafe, declaration.unit)
-    unsafe = trials.probabilities[trials.unsafe]
-    return Curve(grid, share_at_or_above(harmless, grid), share_at_or_above(unsafe, grid))
+    refused = evidence_of(trials, grid, "false_refusal", declaration.unit).observed
+    return Curve(grid, refused, share_at_or_above(trials.probabilities[trials.unsafe], grid))

@@ -148,7 +148,11 @@ def _charts(analysis: Analysis, points: Sequence[_Point]) -> str:
         outlines=(analysis.probabilities[~unsafe & ~second], analysis.probabilities[unsafe & ~second]),
         thresholds=lines,
     )
-    unit = "groups of harmless pairs with a refusal" if by_group else "harmless requests, one of each group"
+    unit = {
+        "group": "groups of harmless pairs with a refusal",
+        "request": "harmless requests, one of each group",
+        "mean": "harmless requests, each group counting as much as any other",
+    }[analysis.declaration.unit]
     return (
         '<h2>The trade-off, and how scores lie</h2><div class="charts">'
         f"<figure>{curve}<figcaption>Half B: unsafe pairs caught against {unit}. Hatched: certified. Diamonds are "
@@ -244,9 +248,7 @@ def _data_section(analysis: Analysis, looks: Looks, before: Bundle, after: Bundl
         if isinstance(fit, Fitted)
         else "not fitted: the guard ranks backwards",
         "AUC on half B": _areas(analysis),
-        "calibrations on this data": f"{looks.count}, {len(looks.distinct)} different"
-        if looks.is_counted
-        else "unknown",
+        "looks at this data": f"{looks.count}, {len(looks.distinct)} different" if looks.is_counted else "unknown",
         "data": suite.digest,
         "bundle": before.digest,
         "new bundle": "none written" if after is None else after.digest,

@@ -11,6 +11,7 @@ DEFAULT_POINT = "balanced"
 _UNITS = {
     "group": "harmless groups have a refused pair",
     "request": "harmless requests are refused",
+    "mean": "harmless requests are refused",
 }
 
 
@@ -57,15 +58,21 @@ def explain(answer: Answer) -> str:
 
 
 def _explain_none(answer: NotCertifiable, limit: str) -> str:
+    shared = f" ({answer.n_limits} declared limits share the error.)" if answer.n_limits > 1 else ""
     if answer.errors:
+        units = {
+            "group": f"{answer.errors} of {answer.n_groups} harmless groups have a refused pair",
+            "request": f"{answer.errors} of {answer.n_groups} harmless requests, one of each group, are refused",
+            "mean": f"{answer.errors} of {answer.n_groups} harmless groups have a refused pair",
+        }[answer.unit]
         return (
-            f"Even at the strictest threshold {answer.errors} of {answer.n_groups} harmless groups are refused, which "
-            f"cannot prove {limit}."
+            f"Even at the strictest threshold {units}, which cannot prove {limit}: {answer.groups_missing:,} more "
+            f"groups would, if none of them had a refusal.{shared}"
         )
     return (
         f"{answer.n_groups} harmless groups cannot prove {limit}, whatever the guard does: the smallest limit they can "
-        f"prove is {percent(answer.smallest_limit)}. {answer.groups_missing} more groups without a refusal would do."
-        + (f" ({answer.n_limits} declared limits share the error.)" if answer.n_limits > 1 else "")
+        f"prove is {percent(answer.smallest_limit)}. {answer.groups_missing:,} more groups without a refusal would do."
+        f"{shared}"
     )
 
 

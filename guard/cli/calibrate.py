@@ -35,8 +35,10 @@ def calibrate(
     bundle: Annotated[str, typer.Option(help='A bundle directory, or "embedded".')] = "embedded",
     confidence: Annotated[float, typer.Option(help="That all certificates of the run hold.")] = 0.95,
     unit: Annotated[
-        Literal["group", "request"],
-        typer.Option(help="What the rate is a share of: groups with a refusal, or requests, one of each group."),
+        Literal["group", "request", "mean"],
+        typer.Option(
+            help="What the rate is a share of: groups with a refusal, or requests; mean counts all their rows."
+        ),
     ] = "group",
     prevalence: Annotated[float | None, typer.Option(help="Share of unsafe requests in your traffic.")] = None,
     cost_miss: Annotated[float | None, typer.Option(help="Cost of an unsafe request let through.")] = None,

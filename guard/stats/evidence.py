@@ -1,5 +1,6 @@
 """How often units err at each candidate threshold, and what that proves: exact for yes or no, by betting for shares."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,8 +33,12 @@ class Evidence(Protocol):
         """Return the rate that was seen, shape (k,); NaN without units."""
         ...
 
+    def holds(self, place: int, limit: float, *, confidence: float) -> bool:
+        """Return whether the rate at a place is proven to be within the limit."""
+        ...
+
     def run(self, places: Places, limit: float, *, confidence: float) -> int:
-        """Return how many of these places in a row, from the first on, have a bound within the limit."""
+        """Return how many of these places in a row, from the first on, hold."""
         ...
 
     def upper(self, place: int, *, confidence: float) -> float:
@@ -60,6 +65,10 @@ class Counts:
     def observed(self) -> Floats:
         """Return the share of units that err, shape (k,)."""
         return self.errors / self.n if self.n else np.full(len(self.errors), np.nan)
+
+    def holds(self, place: int, limit: float, *, confidence: float) -> bool:
+        """Return whether the exact bound at a place is within the limit."""
+        return self.upper(place, confidence=confidence) <= limit
 
     def run(self, places: Places, limit: float, *, confidence: float) -> int:
         """Return how many of these places in a row hold."""
@@ -98,15 +107,19 @@ class MeanShares:
         errs = probabilities < thresholds[place] if rate == "miss" else probabilities >= thresholds[place]
         return np.bincount(self.codes, weights=errs, minlength=self.n) / self.sizes
 
+    def holds(self, place: int, limit: float, *, confidence: float) -> bool:
+        """Return whether bets against the limit at a place are won."""
+        # A rate that is seen to be too high is not tested: the bets could still win by their order.
+        if not self.observed[place] < limit:
+            return False
+        return mean_is_below(self.shares(place), limit, confidence=confidence)
+
     def run(self, places: Places, limit: float, *, confidence: float) -> int:
         """Return how many of these places in a row hold."""
-        for held, place in enumerate(places.tolist()):
-            # A rate that is seen to be too high is not tested: the bets could still win by their order.
-            if not self.observed[place] < limit:
-                return held
-            if not mean_is_below(self.shares(place), limit, confidence=confidence):
-                return held
-        return len(places)
+        listed = enumerate(places.tolist())
+        return next(
+            (held for held, place in listed if not self.holds(place, limit, confidence=confidence)), len(places)
+        )
 
     def upper(self, place: int, *, confidence: float) -> float:
         """Return the upper bound of the mean share at a place."""
@@ -118,7 +131,11 @@ class MeanShares:
 
     def missing(self, place: int, limit: float, *, confidence: float) -> int:
         """Return how many more units would prove the limit."""
-        return shares_needed(self.shares(place), limit, confidence=confidence)
+        shares = self.shares(place)
+        # As many as win the bets, and as many as bring what is seen below the limit.
+        return max(
+            shares_needed(shares, limit, confidence=confidence), math.floor(float(shares.sum()) / limit) + 1 - self.n
+        )
 
 
 def evidence_of(trials: Trials, grid: Floats, rate: Rate, unit: Unit, *, category: str | None = None) -> Evidence:

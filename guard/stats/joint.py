@@ -139,7 +139,7 @@ def certify_jointly(
 
     def part(found: Evidence, required: Requirement) -> Kept | NotCertifiable:
         errors, upper = int(found.errors[place]), found.upper(place, confidence=1 - error)
-        if upper <= required.limit:
+        if found.holds(place, required.limit, confidence=1 - error):
             return Kept(required, found.n, errors, float(found.observed[place]), upper)
         return NotCertifiable(
             limit=required.limit,

@@ -1,18 +1,22 @@
 """What the report adds to the figures: sentences for a manager, and pairs to look at."""
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from guard.bundle import Bundle
-from guard.calibration import Declaration, Scored, analyse
+from guard.calibration import Declaration, Scored, analyse, calibrate
 from guard.calibration.charts import histogram_chart
 from guard.calibration.looks import Look, take_look
 from guard.calibration.nearest import nearest
 from guard.calibration.page import render_page
-from guard.calibration.words import in_short
+from guard.calibration.words import explain, in_short
+from guard.stats.certify import Certified, NotCertifiable, Unit
 from guard.stats.draws import in_second_half
 from guard.suites import StoredPicture
 from tests.calibration.made import make_suite, scored_groups
@@ -56,6 +60,46 @@ def test_summary_warns_of_a_guard_for_which_nothing_of_use_is_proven(bundle: Bun
 
         assert in_short(analysis)[0].endswith("do not enforce this guard on such pairs.")
         assert in_short(analysis)[1].startswith("At balanced, ")
+
+
+def test_what_is_not_certifiable_is_told_in_the_declared_unit_and_with_how_many_groups_would_do(bundle: Bundle) -> None:
+    scored = scored_groups(100, 100)
+    # One harmless pair of every third group is certain to be refused: no threshold is strict enough.
+    certain = np.array([not pair.is_unsafe and int(pair.id.split("-")[0]) % 3 == 0 for pair in scored.pairs])
+    spoilt = replace(scored, scores=np.where(certain & np.char.endswith(_ids(scored), "-0"), 50.0, scored.scores))
+    said = {}
+    for unit in get_args(Unit):
+        (answer,) = analyse(spoilt, bundle.manifest, Declaration((0.05,), unit=unit)).answers
+        said[unit] = explain(answer)
+        assert isinstance(answer, NotCertifiable)
+        assert answer.errors > 0
+        assert f"{answer.groups_missing:,} more groups would, if none of them had a refusal" in said[unit]
+
+    assert "harmless groups have a refused pair, which" in said["group"]
+    assert "harmless requests, one of each group, are refused, which" in said["request"]
+    assert "harmless groups have a refused pair, which" in said["mean"]
+
+
+def _ids(scored: Scored) -> NDArray[np.str_]:
+    return np.array([pair.id for pair in scored.pairs])
+
+
+def test_rate_over_all_rows_of_each_group_is_reported_too(bundle: Bundle, tmp_path: Path) -> None:
+    declared = Declaration((0.1,), unit="mean")
+
+    done = calibrate(
+        scored_groups(400, 200), declared, bundle=bundle, out=tmp_path / "out", today=dt.date(2026, 11, 21)
+    )
+
+    (answer,) = done.analysis.answers
+    assert isinstance(answer, Certified)
+    place = int(np.flatnonzero(done.analysis.curve.thresholds == answer.threshold)[0])
+    assert done.analysis.curve.false_refusals[place] == answer.observed
+    assert done.bundle is not None
+    certificate = done.bundle.manifest.operating_points["frr-0.1"].certificate
+    assert certificate is not None
+    assert certificate.unit == "mean"
+    assert "each group counting as much as any other" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_nearest_pairs_are_those_of_half_b_around_the_threshold_one_of_each_group(bundle: Bundle) -> None:

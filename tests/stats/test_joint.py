@@ -4,6 +4,7 @@ from scipy.stats import binom
 
 from guard.errors import CalibrationInvalid
 from guard.stats.certify import NotCertifiable
+from guard.stats.draws import shuffled
 from guard.stats.joint import CertifiedJointly, Kept, NotJointlyCertifiable, certify_jointly, order_of_testing
 from guard.stats.trials import Floats, Requirement, Trials
 
@@ -105,6 +106,24 @@ def test_limit_that_is_not_proven_is_told_beside_those_that_are() -> None:
     miss = lacking[-1]
     assert miss.smallest_limit == pytest.approx(1 - 0.05 ** (1 / 150))
     assert miss.groups_missing >= 299 - 150  # 0.99 ** 299 < 0.05 < 0.99 ** 298
+
+
+def test_limit_that_bets_would_win_although_it_is_seen_to_be_broken_is_named_as_broken() -> None:
+    names = [f"g{number}" for number in range(400)]
+    unsafe = np.arange(400) >= 200
+    # The harmless ones that are refused are the last on whom bets are made: a quarter of them, of 10 % allowed.
+    last = [names[place] for place in shuffled(names[:200])[150:]]
+    probabilities = np.where(unsafe | np.isin(names, last), 0.9, 0.1)
+    trial = Trials(names, probabilities, unsafe, names)
+    required = [Requirement("false_refusal", 0.1), Requirement("miss", 0.1)]
+
+    answer = certify_jointly(trial, np.array([0.5]), required, unit="mean")
+
+    assert isinstance(answer, NotJointlyCertifiable)
+    broken, kept = answer.parts
+    assert isinstance(broken, NotCertifiable)
+    assert broken.groups_missing > 300  # 50 of 500 would still be 10 %
+    assert isinstance(kept, Kept)
 
 
 def test_guard_that_does_not_separate_keeps_each_limit_alone_but_not_both() -> None:

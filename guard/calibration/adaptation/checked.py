@@ -12,13 +12,14 @@ from itertools import compress
 
 import numpy as np
 
-from guard.calibration.adaptation.head import Bools, Floats
-from guard.calibration.adaptation.remembered import Anchored, Toll, is_little, reached_by
+from guard.calibration.adaptation.head import Floats
+from guard.calibration.adaptation.remembered import Anchored, Toll, is_little
 from guard.calibration.analysis import CHEAPEST, Analysis
 from guard.calibration.together import JOINT
 from guard.stats.calibrators import to_probability
 from guard.stats.draws import in_second_half
-from guard.stats.trials import Trials, unit_scores
+from guard.stats.evidence import evidence_of
+from guard.stats.trials import Trials
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +46,21 @@ class Checked:
         ids = [pair.id for pair in compress(scored.pairs, counted)]
         groups = list(compress(scored.groups, counted))
 
-        def units(values: Floats) -> Floats:
-            harmless: Bools = np.zeros(len(ids), dtype=np.bool_)
-            return unit_scores(Trials(ids, values, harmless, groups), ~harmless, analysis.declaration.unit)
+        def rates(values: Floats, thresholds: Floats) -> Floats:
+            harmless = Trials(ids, values, np.zeros(len(ids), dtype=np.bool_), groups)
+            return evidence_of(harmless, thresholds, "false_refusal", analysis.declaration.unit).observed
 
-        refused = int(np.count_nonzero(units(analysis.probabilities[counted]) >= threshold))
-        before = reached_by(units(np.array([self.before[each] for each in ids])), refused)
+        most = rates(analysis.probabilities[counted], np.array([threshold]))[0]
+        known = np.array([self.before[each] for each in ids])
+        thresholds = _between(known)
+        before = float(thresholds[rates(known, thresholds) <= most + 1e-9].min())
         after = to_probability(analysis.calibration, self.anchors.after)
         return self.anchors.toll(
             np.asarray(self.anchors.before >= before, dtype=np.bool_), np.asarray(after >= threshold, dtype=np.bool_)
         )
+
+
+def _between(values: Floats) -> Floats:
+    """Return thresholds below, between and above all distinct values."""
+    distinct = np.unique(values)
+    return np.concatenate([distinct[:1], (distinct[1:] + distinct[:-1]) / 2, distinct[-1:] + 1e-3])
