@@ -55,9 +55,15 @@ class TenantSettings(Section):
     """key of the LLM API that is sent on in place of what the tenant shows: env:NAME or file:PATH; none sends on what
     it shows"""
     max_inflight: PositiveInt | None = None
-    """of its requests judged at once, in each worker; more are refused with 429"""
+    """of its requests under way at once in each worker, to the end of their answers; more are refused with 429"""
     requests_per_minute: PositiveInt | None = None
-    """in each worker; more are refused with 429"""
+    """in each worker; as many may come at once, more are refused with 429"""
 
 
-TenantName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,39}$")]
+def _tenant_name(name: str) -> str:
+    if name == "default":
+        raise ValueError("default is what callers are called who are no tenant; choose another name")
+    return name
+
+
+TenantName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,39}$"), AfterValidator(_tenant_name)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
-from guard.access_settings import AdminSettings
+from guard.access_settings import MOST_TENANTS, AdminSettings, TenantName, TenantSettings, TlsSettings
 from guard.errors import ConfigInvalid
 from guard.output_settings import BoolOrSection
 from guard.output_settings import OutputSettings as OutputSettings
@@ -136,7 +136,12 @@ class Settings(Section):
         Mapping[PolicyName, OwnPolicy], Field(max_length=MOST_POLICIES), AfterValidator(each_resolves)
     ] = {}
     """policies of your own, by name"""
+    tenants: Annotated[Mapping[TenantName, TenantSettings], Field(max_length=MOST_TENANTS)] = {}
+    """who is judged by a policy and under limits of their own, by name"""
+    unknown_tenants: Literal["default", "refuse"] = "default"
+    """requests that show no key of any tenant: judged by the default policy, or refused with 401"""
     admin: AdminSettings = AdminSettings()
+    tls: TlsSettings = TlsSettings()
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()
     ocr: OcrSettings = OcrSettings()
@@ -148,6 +153,12 @@ class Settings(Section):
     def _passed_can_be_checked(self) -> Self:
         if self.require_gate == "passed" and not self.bundle_keys:
             raise ValueError("require_gate: passed needs bundle_keys: only a record that one of them signed counts")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_served(self) -> Self:
+        if self.unknown_tenants == "refuse" and not self.tenants:
+            raise ValueError("unknown_tenants: refuse needs tenants: nobody would be served")
         return self
 
     @model_validator(mode="after")

@@ -44,14 +44,15 @@ class Opened:
             raise ConfigInvalid("a guard whose metrics show no bundle cannot be served")
         return cls(guard, shown.info, shown.gate, shown.points)
 
-    def announce(self, telemetry: Telemetry) -> None:
-        """Have the guard count there, and show its bundle and its thresholds in place of those before."""
-        self.guard.telemetry = telemetry
-        telemetry.bundle(self.info, gate=self.gate)
-        telemetry.operating_points(self.points)
+    def announce(self) -> None:
+        """Show the guard's bundle and its thresholds in its metrics, in place of those before."""
+        self.guard.telemetry.bundle(self.info, gate=self.gate)
+        self.guard.telemetry.operating_points(self.points)
 
     def under(self, policy: str) -> Guard:
         """Return the guard with another of its policies as the one that judges; all the rest is shared."""
+        if policy == self.guard.policy.name:
+            return self.guard
         guard = copy.copy(self.guard)
         guard.policy = guard.policy_of(policy)
         return guard
@@ -88,13 +89,15 @@ def open_guard(
         BundleInvalid: the bundle cannot be used, no configured key signed it, or it may not enforce (`guard.trust`).
         ConfigInvalid: the policy is not in the bundle, onnxruntime or the provider is missing, or a setting is wrong.
     """
-    opened = open_unannounced(Settings() if settings is None else settings, scorer=scorer)
-    opened.announce(Telemetry() if telemetry is None else telemetry)
+    opened = open_unannounced(
+        Settings() if settings is None else settings, Telemetry() if telemetry is None else telemetry, scorer=scorer
+    )
+    opened.announce()
     return opened.guard
 
 
-def open_unannounced(settings: Settings, *, scorer: type[OnnxScorer] = OnnxScorer) -> Opened:
-    """Return what `open_guard` opens, counting nowhere until it is announced. Raises as `open_guard`."""
+def open_unannounced(settings: Settings, telemetry: Telemetry, *, scorer: type[OnnxScorer] = OnnxScorer) -> Opened:
+    """Return what `open_guard` opens; the metrics do not show it until it is announced. Raises as `open_guard`."""
     trusted = open_trusted(settings)
     bundle = trusted.bundle
     policies = _fit(trusted, settings)
@@ -118,6 +121,7 @@ def open_unannounced(settings: Settings, *, scorer: type[OnnxScorer] = OnnxScore
         telemetry=Telemetry(CollectorRegistry()),
         threads=threads,
     )
+    guard.telemetry = telemetry  # only now: making a guard shows its bundle
     return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies))
 
 
@@ -146,8 +150,24 @@ def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, Operating
 
 
 def choose_policies(settings: Settings, bundle: Bundle) -> Policies:
-    """Return every policy of the settings on a bundle's operating points. Raises ConfigInvalid: one does not fit it."""
-    return make_policies(settings, bundle.manifest, digest=bundle.digest)
+    """Return every policy of the settings on a bundle's operating points. Raises ConfigInvalid: one does not fit it.
+
+    Those are the one that judges by default, one's own, and operating points that a tenant is judged by.
+    """
+    chosen = make_policies(settings, bundle.manifest, digest=bundle.digest)
+    by_name = dict(chosen.by_name)
+    for tenant, said in settings.tenants.items():
+        if said.policy is None or said.policy in by_name:
+            continue
+        section = settings.policy.model_copy(update={"name": said.policy, "threshold": None})
+        try:
+            made = make_policies(
+                settings.model_copy(update={"policy": section}), bundle.manifest, digest=bundle.digest
+            ).chosen
+        except ConfigInvalid as error:
+            raise ConfigInvalid(f"tenants.{tenant}.policy: {error}") from error
+        by_name[made.policy.name] = made
+    return Policies(chosen.default, MappingProxyType(by_name))
 
 
 def _fetcher(settings: Settings) -> Fetcher:

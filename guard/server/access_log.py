@@ -11,7 +11,7 @@ from guard.server.exchange import Exchange
 logger = logging.getLogger("guard.access")
 
 
-def log_exchange(exchange: Exchange, *, mode: str) -> None:
+def log_exchange(exchange: Exchange, *, mode: str, tenant: str) -> None:
     """Write the line of a finished exchange."""
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -20,6 +20,7 @@ def log_exchange(exchange: Exchange, *, mode: str) -> None:
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "id": exchange.id,
         "route": exchange.route,
+        "tenant": tenant,
         "mode": mode,
         "status": exchange.status,
         "action": exchange.action,

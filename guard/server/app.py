@@ -7,21 +7,24 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from guard.access_settings import TenantSettings
 from guard.config import Settings
 from guard.pipeline import Guard
 from guard.ports import Upstream
 from guard.server import admin
 from guard.server.admin import BundleDoor
 from guard.server.admission import Admission
+from guard.server.allowance import Allowance
 from guard.server.boundary import Boundary
 from guard.server.changes import Changes, Open
 from guard.server.control import Alone, Control
 from guard.server.doors import ELSEWHERE, OWN, make_doors
 from guard.server.exchange import Exchange
-from guard.server.forward import Forwarder
+from guard.server.forward import KEEPS_KEY, Forwarder
 from guard.server.health import Readiness, health_page, metrics_page
 from guard.server.keys import digest_of_key
 from guard.server.live import Entrance, Generation, Live, Model
+from guard.server.tenants import NOBODY, open_tenants, with_upstream_key
 from guard.telemetry import Telemetry
 from guard.wiring import Opened, open_unannounced, open_upstream
 
@@ -49,8 +52,8 @@ def create_app(
     """
     if guard is None:
         telemetry = Telemetry()
-        opened = open_(settings)
-        opened.announce(telemetry)
+        opened = open_(settings, telemetry)
+        opened.announce()
     else:
         telemetry = guard.telemetry
         opened = Opened.of(guard)
@@ -93,22 +96,43 @@ def create_app(
 
 
 def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Settings, Opened, Model], Generation]:
+    allowances: dict[str, Allowance] = {}
+
     def build(settings: Settings, opened: Opened, model: Model) -> Generation:
-        doors = make_doors(settings, opened.guard, admission, forwarder)
+        def entrance(policy: str, said: TenantSettings | None = None, tenant: str = NOBODY) -> Entrance:
+            answering = settings
+            allowance = None
+            if said is not None:
+                answering = settings.model_copy(update={"refusal": said.refusal or settings.refusal})
+                allowance = allowances.setdefault(tenant, Allowance())
+                allowance.limit(said)
+            doors = make_doors(answering, opened.under(policy), admission, forwarder)
+            return Entrance(doors, policy, settings.mode.value, tenant, allowance)
+
+        default = opened.guard.policy.name
         token = settings.admin.token
         return Generation(
             settings=settings,
             model=model,
             opened=opened,
-            entrance=Entrance(doors, policy=opened.guard.policy.name, mode=settings.mode.value),
+            tenants=open_tenants(settings, os.environ),
             admin_token=None if token is None else digest_of_key(token, os.environ, place="admin.token"),
+            entrance=entrance(default),
+            of_tenant={name: entrance(said.policy or default, said, name) for name, said in settings.tenants.items()},
         )
 
     return build
 
 
 def _entrance(generation: Generation, exchange: Exchange) -> Entrance:
-    return generation.entrance
+    """Return the entrance of the tenant whose request it is; its key of the LLM API takes the place of its token."""
+    tenant = generation.tenants.find(exchange.scope["headers"])
+    if tenant is None:
+        return generation.entrance
+    if tenant.upstream_key is not None:
+        headers = with_upstream_key(exchange.scope["headers"], exchange.path, tenant.upstream_key)
+        exchange.scope = {**exchange.scope, "headers": headers, KEEPS_KEY: True}
+    return generation.of_tenant[tenant.name]
 
 
 def _for_admins(door: BundleDoor) -> Callable[[Generation, Exchange], Entrance]:

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from guard.errors import GuardError, Overloaded, RequestInvalid
+from guard.errors import GuardError, Overloaded, RateLimited, RequestInvalid, Unauthorized
 from guard.server.access_log import log_exchange
 from guard.server.body import ClientLeft
 from guard.server.exchange import LEFT, REJECTED, Exchange
 from guard.server.live import Entrance, Generation, Live
+from guard.server.routes import OTHER, resolve
 from guard.server.wire import CLIENT_LEFT, GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS
 from guard.telemetry import Telemetry
 
@@ -47,7 +48,7 @@ class Boundary:
             entrance = generation.entrance
             try:
                 entrance = self._choose(generation, exchange)
-                await entrance.doors[self._path](exchange)
+                await self._enter(entrance, exchange)
             except ClientLeft:
                 self._note_leaving(exchange)
             except GuardError as error:
@@ -61,6 +62,14 @@ class Boundary:
                 self._telemetry.ended()
                 self._record(exchange, entrance)
 
+    async def _enter(self, entrance: Entrance, exchange: Exchange) -> None:
+        door = entrance.doors[self._path]
+        if entrance.allowance is None:
+            await door(exchange)
+            return
+        with entrance.allowance.taken():
+            await door(exchange)
+
     def _note_leaving(self, exchange: Exchange) -> None:
         # Clients close a stream at its [DONE], just before its end: nothing is amiss once the answer has begun.
         if exchange.status is None:
@@ -70,6 +79,10 @@ class Boundary:
 
     async def _refuse(self, exchange: Exchange, error: GuardError) -> None:
         exchange.code = error.code
+        if isinstance(error, Unauthorized | RateLimited) and exchange.route == OTHER:
+            # Before any door: nobody has looked yet whose API it is.
+            target = resolve(exchange.method, exchange.path)
+            exchange.route, exchange.api = target.label, target.api or exchange.api
         if isinstance(error, RequestInvalid | Overloaded):
             exchange.action = REJECTED
             self._telemetry.rejected(error.code)
@@ -101,4 +114,5 @@ class Boundary:
             self._telemetry.added_latency(exchange.route, exchange.added_s)
         policy, mode = entrance.policy, entrance.mode
         self._telemetry.request(route=exchange.route, policy=policy, mode=mode, action=exchange.action)
-        log_exchange(exchange, mode=mode)
+        self._telemetry.tenant(entrance.tenant, exchange.action)
+        log_exchange(exchange, mode=mode, tenant=entrance.tenant)

@@ -17,9 +17,9 @@ _MOST_RETIRED = 3
 
 
 class Open(Protocol):
-    """Opens the guard of settings, counting nowhere until it is announced (`guard.wiring.open_unannounced`)."""
+    """Opens the guard of settings, not shown in the metrics until announced (`guard.wiring.open_unannounced`)."""
 
-    def __call__(self, settings: Settings) -> Opened:
+    def __call__(self, settings: Settings, telemetry: Telemetry) -> Opened:
         """Return the opened guard. Raises BundleInvalid, ConfigInvalid."""
         ...
 
@@ -97,7 +97,7 @@ class Changes:
 
     def _install(self, generation: Generation) -> None:
         self._live.current = generation
-        generation.opened.announce(self._telemetry)
+        generation.opened.announce()
 
     async def _opened_anew(self, current: Generation, settings: Settings, digest: str | None) -> Generation:
         if self._live.retired >= _MOST_RETIRED:
@@ -116,7 +116,7 @@ class Changes:
         if digest not in (None, candidate.digest):
             raise BundleInvalid(f"{candidate.path}: its digest is {candidate.digest}, not the one that was asked for")
         check_swap(current, candidate, settings)
-        opened = self._open(settings)
+        opened = self._open(settings, self._telemetry)
         if opened.guard.bundle.digest != candidate.digest:
             raise SwapRefused(f"{candidate.path}: changed while it was opened")
         return opened

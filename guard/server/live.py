@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from guard.config import Settings
 from guard.pipeline import Guard
+from guard.server.allowance import Allowance
 from guard.server.exchange import Door
+from guard.server.tenants import NOBODY, Tenants
 from guard.wiring import Opened
 
 _log = logging.getLogger("guard.server")
@@ -21,6 +23,8 @@ class Entrance:
     doors: Mapping[str, Door]
     policy: str
     mode: str
+    tenant: str = NOBODY
+    allowance: Allowance | None = None
 
 
 class Model:
@@ -44,7 +48,9 @@ class Generation:
     settings: Settings
     model: Model
     opened: Opened
-    entrance: Entrance
+    tenants: Tenants
+    entrance: Entrance  # of those who are no tenant
+    of_tenant: Mapping[str, Entrance]  # by name
     admin_token: bytes | None = None  # its SHA-256
 
     @property

@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 
 from guard.bundle import Bundle
 from guard.config import Settings
-from guard.core.policies import make_policies
 from guard.pipeline import Guard
 from guard.server.app import create_app
 from guard.server.live import Live
 from guard.server.run import address_of, bind, make_server
 from guard.telemetry import Telemetry
+from guard.wiring import choose_policies
 from tests.fakes import FakeUpstream, FixedFetcher, FixedReader, FixedScorer
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -73,7 +73,7 @@ class Builder:
         chosen = Settings.model_validate(settings)
         judge = FixedScorer() if scorer is None else scorer
         fetcher = FixedFetcher(dict(pictures or {}))
-        made = make_policies(chosen, self._bundle.manifest, digest=self._bundle.digest).policies
+        made = choose_policies(chosen, self._bundle).policies
         policies = {
             name: replace(policy, to_probability=lambda score: float(expit(score))) for name, policy in made.items()
         }

@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from guard.config import Settings, UpstreamSettings
 from guard.server import app as app_module
 from guard.server.app import create_app
+from guard.telemetry import Telemetry
 from guard.wiring import Opened
 from tests.fakes import FakeUpstream
 from tests.server.house import SAFE, Builder, chat
@@ -59,7 +60,7 @@ async def test_what_was_given_stays_open(build: Builder) -> None:
 async def test_what_was_opened_here_is_closed_here(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     house = build()
 
-    def opened_guard(settings: Settings) -> Opened:
+    def opened_guard(settings: Settings, telemetry: Telemetry) -> Opened:
         return Opened.of(house.guard)
 
     def opened_upstream(settings: UpstreamSettings) -> FakeUpstream:

@@ -1,0 +1,336 @@
+"""Tenants: who is known by which key, what judges them, what they may ask, and what the LLM API sees of it."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from guard.access_settings import TenantSettings
+from guard.bundle import Bundle
+from guard.config import Settings, parse_settings
+from guard.errors import ConfigInvalid, RateLimited, Unauthorized
+from guard.server.allowance import Allowance
+from guard.server.tenants import open_tenants, with_upstream_key
+from guard.wiring import choose_policies
+from tests.fakes import FakeUpstream
+from tests.server.house import SAFE, UNSAFE, Builder, chat, live, until
+
+CHAT = "/v1/chat/completions"
+SHOP, BANK = "the-key-of-the-shop-1", "the-key-of-the-bank-1"
+ENVIRONMENT = {"SHOP": SHOP, "BANK": BANK, "UPSTREAM": "sk-upstream"}
+
+
+def _sha256(key: str) -> str:
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def _tenants(**more: Any) -> dict[str, Any]:
+    return {"shop": {"keys": [_sha256(SHOP)], **more}, "bank": {"keys": [_sha256(BANK)], "policy": "strict"}}
+
+
+def _find(headers: Mapping[str, str], **settings: Any) -> str | None:
+    tenants = open_tenants(Settings.model_validate({"tenants": _tenants(), **settings}), ENVIRONMENT)
+    found = tenants.find([(name.encode(), value.encode("latin-1")) for name, value in headers.items()])
+    return None if found is None else found.name
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"Bearer {SHOP}"},
+        {"authorization": f"bearer  {SHOP} "},
+        {"authorization": SHOP},
+        {"x-api-key": SHOP},
+        {"api-key": SHOP},
+        {"x-goog-api-key": SHOP},
+        {"x-guard-token": SHOP},
+        {"x-guard-token": SHOP, "authorization": "Bearer sk-anything-at-all"},
+        {"x-api-key": SHOP, "authorization": f"Bearer {SHOP}"},
+    ],
+)
+def test_tenant_is_known_by_its_key_wherever_clients_put_it(headers: dict[str, str]) -> None:
+    assert _find(headers) == "shop"
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-other"}, {"x-api-key": "caf\xe9"}])
+def test_others_are_nobody_in_particular_or_refused(headers: dict[str, str]) -> None:
+    assert _find(headers) is None
+    with pytest.raises(Unauthorized):
+        _find(headers, unknown_tenants="refuse")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"Bearer {SHOP}", "x-api-key": BANK},
+        {"authorization": f"Bearer {SHOP}", "x-api-key": "sk-other"},
+        {"authorization": "Bearer sk-other", "api-key": BANK},
+        {"x-guard-token": "of-nobody"},
+        {"x-guard-token": "", "authorization": f"Bearer {SHOP}"},
+    ],
+)
+def test_request_with_keys_of_several_or_a_wrong_token_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized):
+        _find(headers)
+
+
+def test_header_that_comes_twice_counts_twice() -> None:
+    tenants = open_tenants(Settings.model_validate({"tenants": _tenants()}), ENVIRONMENT)
+
+    with pytest.raises(Unauthorized, match="several"):
+        tenants.find([(b"x-api-key", SHOP.encode()), (b"x-api-key", BANK.encode())])
+
+
+def test_keys_lie_in_the_environment_or_in_files(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{BANK}\n")
+    said = {"shop": {"keys": ["env:SHOP"]}, "bank": {"keys": [f"file:{file}"]}}
+
+    tenants = open_tenants(Settings.model_validate({"tenants": said}), ENVIRONMENT)
+
+    assert [tenants.find([(b"api-key", key.encode())]).name for key in (SHOP, BANK)] == ["shop", "bank"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("env:NOT_THERE", "the environment has no NOT_THERE"),
+        ("file:/no/such/file", "No such file"),
+        ("env:SHORT", "8 characters, a key needs 16"),
+        ("env:EMPTY", "is empty or not one line"),
+        ("env:LINES", "is empty or not one line"),
+        ("env:BANK", "the same key as one of tenants.bank"),
+    ],
+)
+def test_key_that_cannot_be_used_is_named_and_never_shown(reference: str, said: str) -> None:
+    odd = {"SHORT": "secret99", "EMPTY": "", "LINES": "one-secret99-line\nanother"}
+    settings = Settings.model_validate({"tenants": {"bank": {"keys": ["env:BANK"]}, "shop": {"keys": [reference]}}})
+
+    with pytest.raises(ConfigInvalid) as raised:
+        open_tenants(settings, ENVIRONMENT | odd)
+
+    assert str(raised.value).startswith("tenants.shop.keys.0: ")
+    assert said in str(raised.value)
+    assert not {"secret99", BANK} & set(str(raised.value).split())
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "expected"),
+    [
+        ({"authorization": f"Bearer {SHOP}"}, CHAT, {"authorization": "Bearer sk-up"}),
+        ({"x-api-key": SHOP}, "/v1/messages", {"x-api-key": "sk-up"}),
+        ({"api-key": SHOP}, "/openai/deployments/x/chat/completions", {"api-key": "sk-up"}),
+        ({"x-guard-token": SHOP}, CHAT, {"authorization": "Bearer sk-up"}),
+        ({"x-guard-token": SHOP}, "/v1/messages", {"x-api-key": "sk-up"}),
+        ({"x-guard-token": SHOP}, "/openai/deployments/x/chat/completions", {"api-key": "sk-up"}),
+        (
+            {"x-guard-token": SHOP, "authorization": "Bearer sk-old", "cookie": "a=b", "openai-project": "p", "x": "y"},
+            CHAT,
+            {"x": "y", "authorization": "Bearer sk-up"},
+        ),
+    ],
+)
+def test_own_key_of_the_llm_api_takes_the_place_of_all_that_was_shown(
+    headers: dict[str, str], path: str, expected: dict[str, str]
+) -> None:
+    sent = with_upstream_key([(name.encode(), value.encode()) for name, value in headers.items()], path, b"sk-up")
+
+    assert {name.decode(): value.decode() for name, value in sent} == expected
+
+
+async def test_tenant_is_judged_by_its_own_policy_and_counted_by_its_name(build: Builder) -> None:
+    house = build(tenants=_tenants())
+
+    async with house.client() as client:
+        verdicts = [
+            (await client.post("/guard/classify", json={"text": SAFE}, headers=headers)).json()
+            for headers in ({"x-api-key": BANK}, {"x-api-key": SHOP}, {})
+        ]
+
+    assert [verdict["policy"] for verdict in verdicts] == ["strict", "balanced", "balanced"]
+    assert [house.metric("guard_tenant_requests_total", tenant=t, action="allow") for t in ("bank", "shop", "default")]
+    assert house.metric("guard_decisions_total", **_decision("strict")) == 1
+    labels = {"route": "/guard/classify", "mode": "enforce", "action": "allow"}
+    assert house.metric("guard_requests_total", policy="strict", **labels) == 1
+
+
+def _decision(policy: str) -> dict[str, str]:
+    return {
+        "direction": "input",
+        "verdict": "safe",
+        "intended": "allow",
+        "action": "allow",
+        "basis": "score",
+        "cause": "none",
+        "policy": policy,
+    }
+
+
+async def test_tenant_may_have_refusals_of_its_own_form(build: Builder) -> None:
+    house = build(tenants=_tenants(refusal="message"))
+
+    async with house.client() as client:
+        shop = await client.post(CHAT, json=chat(UNSAFE), headers={"x-api-key": SHOP})
+        other = await client.post(CHAT, json=chat(UNSAFE))
+
+    assert (shop.status_code, other.status_code) == (200, 400)
+    assert shop.json()["choices"][0]["finish_reason"] == "content_filter"
+
+
+async def test_key_of_the_llm_api_is_sent_on_and_the_tenants_is_not(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUARD_TEST_KEY", "sk-upstream")
+    house = build(tenants=_tenants(upstream_key="env:GUARD_TEST_KEY"))
+
+    async with house.client() as client:
+        await client.post(CHAT, json=chat(SAFE), headers={"authorization": f"Bearer {SHOP}", "x-guard-token": SHOP})
+        await client.post(CHAT, json=chat(SAFE), headers={"authorization": f"Bearer {BANK}"})
+        await client.post(CHAT, json=chat(SAFE), headers={"authorization": "Bearer own", "x-guard-token": BANK})
+
+    assert [sent.headers["authorization"] for sent in house.upstream.sent] == [
+        "Bearer sk-upstream",
+        f"Bearer {BANK}",
+        "Bearer own",
+    ]
+    assert not any("x-guard-token" in sent.headers for sent in house.upstream.sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "route"), [(CHAT, CHAT), ("/guard/classify", "/guard/classify"), ("/v1/models", "/v1/models")]
+)
+async def test_unknown_caller_is_refused_before_anything_is_read(build: Builder, path: str, route: str) -> None:
+    house = build(tenants=_tenants(), unknown_tenants="refuse")
+
+    async with house.client() as client:
+        answer = await client.post(path, json=chat(SAFE), headers={"authorization": "Bearer sk-other"})
+        known = await client.post("/guard/classify", json={"text": SAFE}, headers={"x-api-key": SHOP})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert known.status_code == 200
+    assert house.upstream.sent == []
+    assert len(house.scorer.asked) == 1
+    assert house.metric("guard_rejected_total", reason="unauthorized") == 1
+
+
+async def test_health_and_metrics_need_no_key(build: Builder) -> None:
+    house = build(tenants=_tenants(), unknown_tenants="refuse")
+
+    async with house.client() as client:
+        statuses = [(await client.get(path)).status_code for path in ("/healthz", "/readyz", "/metrics")]
+
+    assert statuses == [200, 200, 200]
+
+
+async def test_tenant_with_too_many_requests_under_way_gets_429_and_others_pass(build: Builder) -> None:
+    house = build(
+        tenants=_tenants(max_inflight=1),
+        upstream=FakeUpstream(body=(b"{", b"}"), delay_s=0.3),
+        limits={"max_inflight": 9},
+    )
+
+    async with live(house.app) as url, house.client() as client:
+        import httpx
+
+        async with httpx.AsyncClient(base_url=url) as shop:
+            first = asyncio.create_task(shop.post(CHAT, json=chat(SAFE), headers={"x-api-key": SHOP}))
+            await until(lambda: bool(house.upstream.sent))
+            second = await shop.post(CHAT, json=chat(SAFE), headers={"x-api-key": SHOP})
+            other = await client.post(CHAT, json=chat(SAFE), headers={"x-api-key": BANK})
+            done = await first
+            third = await shop.post(CHAT, json=chat(SAFE), headers={"x-api-key": SHOP})
+
+    assert (second.status_code, second.json()["error"]["code"]) == (429, "rate_limited")
+    assert second.headers["retry-after"]
+    assert [answer.status_code for answer in (done, other, third)] == [200, 200, 200]
+
+
+def test_requests_a_minute_come_free_as_the_minute_passes() -> None:
+    now = 0.0
+    allowance = Allowance(clock=lambda: now)
+    allowance.limit(TenantSettings(keys=("env:X",), requests_per_minute=3))
+
+    def passed() -> int:
+        count = 0
+        for _ in range(10):
+            try:
+                with allowance.taken():
+                    count += 1
+            except RateLimited:
+                break
+        return count
+
+    at_once = passed()
+    now = 20.0
+    after_a_third = passed()
+    now = 1000.0
+    after_long = passed()
+    assert (at_once, after_a_third, after_long) == (3, 1, 3)
+
+
+def test_reload_with_the_same_limits_gives_no_new_minute() -> None:
+    allowance = Allowance(clock=lambda: 0.0)
+    settings = TenantSettings(keys=("env:X",), requests_per_minute=1)
+    allowance.limit(settings)
+    with allowance.taken():
+        pass
+
+    allowance.limit(settings)
+
+    with pytest.raises(RateLimited), allowance.taken():
+        pass
+
+
+async def test_tenants_policy_that_there_is_not_stops_the_start() -> None:
+    settings = Settings.model_validate({"tenants": {"shop": {"keys": ["env:X"], "policy": "lax"}}})
+
+    with pytest.raises(ConfigInvalid, match=r"^tenants\.shop\.policy: .*not 'lax'$"):
+        choose_policies(settings, Bundle.load("embedded"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"tenants": {"shop": {"keys": []}}},
+        {"tenants": {"shop": {}}},
+        {"tenants": {"default": {"keys": ["env:X"]}}},
+        {"tenants": {"two words": {"keys": ["env:X"]}}},
+        {"tenants": {"shop": {"keys": ["env:X", "env:X"]}}},
+        {"tenants": {"shop": {"keys": ["env:X"], "max_inflight": 0}}},
+        {"unknown_tenants": "refuse"},
+    ],
+)
+def test_tenants_that_make_no_sense_are_refused(written: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Settings.model_validate(written)
+
+
+def test_secret_in_the_configuration_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigInvalid) as raised:
+        parse_settings({"tenants": {"shop": {"keys": ["sk-secret99"]}}}, source="test")
+
+    assert "tenants.shop.keys.0" in str(raised.value)
+    assert "secret99" not in str(raised.value)
+
+
+async def test_no_key_stands_in_the_log_but_the_tenants_name_does(
+    build: Builder, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = build(tenants=_tenants())
+    caplog.set_level(logging.DEBUG)
+
+    async with house.client() as client:
+        await client.post(CHAT, json=chat(SAFE), headers={"authorization": f"Bearer {SHOP}"})
+        await client.post(CHAT, json=chat(SAFE), headers={"authorization": f"Bearer {SHOP}", "x-api-key": BANK})
+
+    lines = [orjson.loads(record.getMessage()) for record in caplog.records if record.name == "guard.access"]
+    said = "\n".join(record.getMessage() for record in caplog.records if record.name != "httpx")
+    assert [line["tenant"] for line in lines] == ["shop", "default"]
+    assert SHOP not in said
+    assert BANK not in said
