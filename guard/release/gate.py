@@ -16,7 +16,7 @@ import numpy as np
 from guard.calibration import Memory
 from guard.errors import SuiteInvalid, UsageError
 from guard.records import Outcome
-from guard.release.alterations import ALTERATIONS
+from guard.release.alterations import ALTERATIONS, has_part
 from guard.release.check import Check, outcome
 from guard.release.compare import Judged, compare, coverage, missing_labels, places
 from guard.release.contender import Contender
@@ -186,16 +186,20 @@ async def _controls(sides: _Sides, everything: Judged, margins: Margins) -> Asyn
 async def _alterations(
     sides: _Sides, everything: Judged, candidate: Contender, baseline: Contender, margins: Margins
 ) -> AsyncIterator[Check]:
+    mine, theirs = everything.scores
+    judged = np.isfinite(mine) | np.isfinite(theirs)  # what neither judges, such as half a picture, tells nothing
+    pairs = [pair for pair, is_judged in zip(everything.suite.pairs, judged, strict=True) if is_judged]
     for name, alter in ALTERATIONS.items():
         changed: Mapping[str, LabelledPair] = {
-            pair.id: altered for pair in everything.suite.pairs if (altered := alter(pair)) is not None
+            pair.id: altered for pair in pairs if (altered := alter(pair)) is not None
         }
+        left_out = sum(has_part(name, pair) for pair in pairs) - len(changed)
         if not changed:
-            yield nothing_to_alter(name)
+            yield nothing_to_alter(name, margins, left_out=left_out)
             continue
-        able = [pair for pair in everything.suite.pairs if pair.id in changed]
+        able = [pair for pair in pairs if pair.id in changed]
         chosen = narrowed(everything.suite, able, limit=margins.altered_pairs)
-        pairs = tuple(changed[pair.id] for pair in chosen.pairs)
-        altered_suite = replace(chosen, name=f"all suites, {name}", pairs=pairs, digest=digest_pairs(pairs))
-        plain = replace(everything, suite=chosen)
-        yield check_flips(name, plain, await sides.judge(altered_suite), candidate, baseline, margins)
+        others = tuple(changed[pair.id] for pair in chosen.pairs)
+        altered_suite = replace(chosen, name=f"all suites, {name}", pairs=others, digest=digest_pairs(others))
+        plain, after = replace(everything, suite=chosen), await sides.judge(altered_suite)
+        yield check_flips(name, plain, after, candidate, baseline, margins, left_out=left_out)

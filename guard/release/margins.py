@@ -52,7 +52,8 @@ class Margins(_Part):
     flipped: Share | None = 0.0
     """largest share of decisions that differ between graphs that should agree: on other providers, or of one model"""
     robustness: Share | None = 0.03
-    """by how much the share of decisions that an alteration flips may grow, for each alteration; null: none is tried"""
+    """by how much the share of decisions that an alteration flips may grow, for each alteration that counts; null: none
+    is tried"""
     latency: Ratio | None = 1.25
     """largest median ratio of times to judge a pair, one at a time, nothing remembered; null: not measured"""
     memory: Ratio | None = 1.25
