@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from guard.core.lifting import lift, put_back
 from guard.errors import RequestInvalid
 
 # Decimal digits that fit a 64-bit integer whatever they are; longer ones travel as written.
@@ -47,16 +48,36 @@ def read_json(body: bytes) -> Any:
     # Commas and brackets in texts count as well: a million characters of prose have some 30,000.
     if sum(_occurrences(body, mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES:
         raise RequestInvalid(f"the body holds more than {_MOST_VALUES:,} values")
+    lifted = lift(body)
+    if lifted is not None:
+        try:
+            value = _parse(lifted.body)
+        except _NotJson:
+            pass  # the body's own parse says where
+        else:
+            if put_back(value, lifted.strings):
+                return value
+    try:
+        return _parse(body)
+    except _NotJson as error:
+        raise RequestInvalid(str(error)) from error
+
+
+class _NotJson(Exception):
+    """What does not parse, and where."""
+
+
+def _parse(body: bytes) -> Any:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise RequestInvalid(f"the body is not UTF-8 at byte {error.start}") from error
+        raise _NotJson(f"the body is not UTF-8 at byte {error.start}") from error
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}") from error
+        raise _NotJson(f"the body is not JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
-        raise RequestInvalid("the body is nested too deeply") from error
+        raise _NotJson("the body is nested too deeply") from error
 
 
 def _occurrences(body: bytes, mark: bytes) -> int:
