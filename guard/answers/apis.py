@@ -1,4 +1,4 @@
-"""The forms of answers, by the name of the API (`guard.server.apis`)."""
+"""Which form the answers of an API have, by its name (`guard.server.apis`)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,11 +9,19 @@ from guard.answers.forms import Form
 from guard.answers.messages import MessagesForm
 from guard.answers.responses import ResponsesForm
 
-FORMS: Final[Mapping[str, Form]] = MappingProxyType(
+_BY_NAME: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "chat": ChatForm(),
         "completions": ChatForm(is_text=True),
         "responses": ResponsesForm(),
+        "responses_beside": ResponsesForm(),
         "messages": MessagesForm(),
+        "messages_tokens": MessagesForm(),
+        "messages_batch": MessagesForm(),
     }
 )
+
+
+def form_of(api: str) -> Form:
+    """Return how the answers of an API are read; those of others are read as JSON in which every string counts."""
+    return _BY_NAME.get(api, _BY_NAME["chat"])

@@ -60,7 +60,8 @@ class MessagesEnding:
 
     asked: Asked
     has_started: bool = False
-    open_blocks: list[int] = field(default_factory=list)
+    says_something: bool = False
+    open_blocks: dict[int, Any] = field(default_factory=dict)  # index -> type
     blocks: int = 0
 
     def shown(self, document: Any) -> None:
@@ -68,26 +69,33 @@ class MessagesEnding:
         match document:
             case {"type": "message_start"}:
                 self.has_started = True
-            case {"type": "content_block_start", "index": int(index)}:
-                self.open_blocks.append(index)
+            case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
+                self.open_blocks[index] = block.get("type")
                 self.blocks = max(self.blocks, index + 1)
-            case {"type": "content_block_stop", "index": int(index)} if index in self.open_blocks:
-                self.open_blocks.remove(index)
+            case {"type": "content_block_delta"}:
+                self.says_something = True
+            case {"type": "content_block_stop", "index": int(index)}:
+                self.open_blocks.pop(index, None)
 
     def refuse(self, verdict: Verdict, *, id_: str, created: int, text: str | None) -> bytes:
-        """Return the stop of an open block, a block with `text` where there was none, and the stop of the message."""
+        """Return the stop of an open block, and that of the message; with `text`, a block of it where none spoke."""
         events: list[dict[str, object]] = []
         if not self.has_started:
             events.append({"type": "message_start", "message": self._message(id_)})
-        events += [{"type": "content_block_stop", "index": index} for index in self.open_blocks]
-        if text is not None and not self.blocks:
-            delta = {"type": "text_delta", "text": text}
-            events += [
-                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-                {"type": "content_block_delta", "index": 0, "delta": delta},
-                {"type": "content_block_stop", "index": 0},
-            ]
-        stop = {"stop_reason": REFUSAL, "stop_sequence": None}
+        has_to_say = text is not None and not self.says_something
+        for index, kind in self.open_blocks.items():
+            if has_to_say and kind == "text":
+                events.append(_delta(index, text))
+                has_to_say = False
+            events.append({"type": "content_block_stop", "index": index})
+        if has_to_say:
+            block = {"type": "text", "text": ""}
+            events.append({"type": "content_block_start", "index": self.blocks, "content_block": block})
+            events.append(_delta(self.blocks, text))
+            events.append({"type": "content_block_stop", "index": self.blocks})
+        # None of Anthropic's own categories of refusals is meant; Guard's stand in the verdict.
+        details = {"type": REFUSAL, "category": None, "explanation": text}
+        stop = {"stop_reason": REFUSAL, "stop_sequence": None, "stop_details": details}
         events += [
             {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 0}, "guard": verdict},
             {"type": "message_stop"},
@@ -105,3 +113,7 @@ class MessagesEnding:
             "stop_sequence": None,
             "usage": {"input_tokens": 0, "output_tokens": 0},
         }
+
+
+def _delta(index: int, text: str | None) -> dict[str, object]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}

@@ -111,6 +111,7 @@ class ResponsesEnding:
     response: dict[str, Any] = field(default_factory=dict)
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     number: int = -1  # of the last event that was shown
+    says_something: bool = False
 
     def shown(self, document: Any) -> None:
         """Take note of an event that the client got."""
@@ -119,6 +120,7 @@ class ResponsesEnding:
         number = document.get("sequence_number")
         self.number = number if type(number) is int else self.number
         place = _place(document, "output_index")
+        self.says_something = self.says_something or isinstance(document.get("delta"), str)
         match document:
             case {"type": "response.created", "response": dict(response)}:
                 self.response = response
@@ -132,25 +134,19 @@ class ResponsesEnding:
                 self._add(place, _place(document, "content_index"), "refusal", delta)
 
     def refuse(self, verdict: Verdict, *, id_: str, created: int, text: str | None) -> bytes:
-        """Return `response.incomplete`; with `text`, a message that says it, where nothing was shown."""
+        """Return `response.incomplete`; with `text`, before it a message that says it, where nothing was said."""
         made = {"id": f"resp_{id_}", "object": "response", "created_at": created, "model": self.asked.model}
+        started = {**made, **self.response}
         output = [self._item(place) for place in sorted(self.items)]
-        if text is not None and not output:
-            part = {"type": "refusal", "refusal": text}
-            message = {"id": f"msg_{id_}", "type": "message", "role": "assistant", "status": "incomplete"}
-            output = [{**message, "content": [part]}]
-        response = {
-            **made,
-            **self.response,
-            "status": "incomplete",
-            "incomplete_details": {"reason": CONTENT_FILTER},
-            "error": None,
-            "output": output,
-        }
         events: list[dict[str, Any]] = []
         if not self.response:
-            started = {**response, "status": "in_progress", "incomplete_details": None, "output": []}
-            events.append({"type": "response.created", "response": started})
+            events.append({"type": "response.created", "response": {**started, "status": "in_progress", "output": []}})
+        if text is not None and not self.says_something:
+            message, said = _message(f"msg_{id_}", text, max(self.items, default=-1) + 1)
+            output.append(message)
+            events += said
+        ended = {"status": "incomplete", "incomplete_details": {"reason": CONTENT_FILTER}, "error": None}
+        response = {**started, **ended, "output": output}
         events.append({"type": "response.incomplete", "response": response, "guard": verdict})
         for number, event in enumerate(events, self.number + 1):
             event["sequence_number"] = number
@@ -169,6 +165,23 @@ class ResponsesEnding:
         if part < len(parts) and isinstance(parts[part], dict):
             before = parts[part].get(key)
             parts[part][key] = (before if isinstance(before, str) else "") + delta
+
+
+def _message(id_: str, text: str, place: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a message that says `text`, and the events that bring it."""
+    empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    part = {**empty, "text": text}
+    message = {"id": id_, "type": "message", "role": "assistant", "status": "incomplete", "content": [part]}
+    opened = {**message, "status": "in_progress", "content": []}
+    where = {"item_id": id_, "output_index": place, "content_index": 0}
+    return message, [
+        {"type": "response.output_item.added", "output_index": place, "item": opened},
+        {"type": "response.content_part.added", **where, "part": empty},
+        {"type": "response.output_text.delta", **where, "delta": text, "logprobs": []},
+        {"type": "response.output_text.done", **where, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **where, "part": part},
+        {"type": "response.output_item.done", "output_index": place, "item": message},
+    ]
 
 
 def _listed(value: Any) -> list[Any]:

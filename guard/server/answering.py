@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from guard.answers.apis import FORMS
+from guard.answers.apis import form_of
 from guard.answers.exact import parse_answer
 from guard.answers.forms import Ending, Form
 from guard.answers.held import HeldStream, Look, look_at
@@ -99,11 +99,10 @@ class Answering:
         self._windows = windows_of(settings.judge_output)
 
     def relay_for(self, judged: Judged) -> Relay | None:
-        """Return what passes the answer to a request on; None where answers are not judged."""
-        form = FORMS.get(judged.api.name)
-        if form is None or not self._settings.judge_output.enabled:
+        """Return what judges the answer to a request and passes it on; None where answers are not judged."""
+        if not self._settings.judge_output.enabled:
             return None
-        return partial(self._relay, form, judged)
+        return partial(self._relay, form_of(judged.api.name), judged)
 
     async def _relay(self, form: Form, judged: Judged, exchange: Exchange, response: UpstreamResponse) -> None:
         if not 200 <= response.status < 300:  # an error: the provider's words about the request

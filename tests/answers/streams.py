@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from guard.answers.apis import FORMS
+from guard.answers.apis import form_of
 from guard.answers.held import HeldStream, Look
 from guard.answers.strands import Windows
 from guard.server.apis import Wish
@@ -136,8 +136,8 @@ class Reader:
         is_known: Callable[[str], bool] = lambda text: False,
         wish: Wish | None = None,
     ) -> None:
-        self.ending = FORMS[api].start(wish or Wish(model="m"))
-        self.held = HeldStream(FORMS[api], self.ending, windows, is_known)
+        self.ending = form_of(api).start(wish or Wish(model="m"))
+        self.held = HeldStream(form_of(api), self.ending, windows, is_known)
         self.allows = allows
         self.looks: list[Look] = []
         self.shown: list[bytes] = []
