@@ -1,16 +1,17 @@
 """How much of what was learned is kept: as much as the anchors to choose by let pass."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from guard.calibration.adaptation.collect import Collected
-from guard.calibration.adaptation.head import Bools, Head
+from guard.calibration.adaptation.head import Bools, Floats, Head
 from guard.calibration.adaptation.learn import Learned
 from guard.calibration.adaptation.remembered import Anchored, Remembered, moved, remembered
 from guard.manifest import Calibration, Manifest
-from guard.stats.measures import auc
+from guard.stats.bootstrap import Estimate, estimate
+from guard.stats.measures import Difference, auc
 
 STRENGTHS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05)
 
@@ -71,6 +72,20 @@ def best_of(choices: Iterable[Choice], unsafe: Bools, among: Bools) -> Choice:
         return float(ranked(np.ones((1, np.count_nonzero(among))))[0])
 
     return max(choices, key=lambda each: (each.kept.is_enough, area(each)))
+
+
+def gain_of(before: Floats, after: Floats, unsafe: Bools, groups: Sequence[str], *, n_tried: int) -> Estimate:
+    """Return by how much the area under the ROC curve grew, with an interval that holds for the best of several.
+
+    Args:
+        before: scores by the old head, shape (pairs,).
+        after: by heads that never saw the pair's group; of `n_tried` ways to fit them, these ranked best here.
+        unsafe: labels, shape (pairs,).
+        groups: group of each pair.
+        n_tried: the error of 5 % is divided among so many (Bonferroni).
+    """
+    difference = Difference(auc(after, unsafe), auc(before, unsafe))
+    return estimate({"gain": difference}, groups, confidence=1 - 0.05 / n_tried)["gain"]
 
 
 def anchored(anchors: Collected, head: Head) -> Anchored:

@@ -6,6 +6,7 @@ data was made rather than what text and picture mean together.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from guard.calibration.adaptation.head import Bools, Floats
 from guard.stats.bootstrap import Estimate, Measure, estimate
@@ -34,7 +35,7 @@ class Compared:
 
     n_pairs: int
     n_groups: int
-    has_pictures: bool
+    n_both: int  # pairs with a text and a picture; with too few of them there are no controls
     rows: Mapping[str, Control]
 
     @property
@@ -44,27 +45,35 @@ class Compared:
 
     @property
     def best_blind(self) -> str | None:
-        """The control that ranks best after adaptation; None without pictures."""
+        """The control that ranks best after adaptation; None where there are none."""
         blind = {name: row.after.value for name, row in self.rows.items() if name != WHOLE}
-        return max(blind, key=lambda name: blind[name] or 0.0) if blind and self.has_pictures else None
+        return max(blind, key=lambda name: blind[name] or 0.0) if blind else None
 
     @property
-    def is_blind_gain(self) -> bool:
-        """Whether a blind model gets the same gain, as far as these pairs can tell."""
-        if self.best_blind is None:
-            return False
-        ahead = self.rows[self.best_blind].ahead
-        return ahead is not None and (ahead.low is None or ahead.low <= 0)
+    def blind_gain(self) -> Literal["same", "less", "unknown"]:
+        """What the best blind model gets of the gain.
+
+        Less, where whole pairs are proven to be ahead; the same, where they are proven to be ahead by no more than half
+        of the gain; unknown between the two, as with few pairs.
+        """
+        row = None if self.best_blind is None else self.rows[self.best_blind]
+        gain = self.whole.gain.value
+        if row is None or row.ahead is None or row.ahead.low is None or row.ahead.high is None or gain is None:
+            return "unknown"
+        if row.ahead.low > 0:
+            return "less"
+        return "same" if row.ahead.high <= gain / 2 else "unknown"
 
 
-def compare(scores: Mapping[str, tuple[Floats, Floats]], unsafe: Bools, groups: list[str]) -> Compared:
+def compare(scores: Mapping[str, tuple[Floats, Floats]], unsafe: Bools, groups: list[str], *, n_both: int) -> Compared:
     """Return the adaptation beside its controls.
 
     Args:
         scores: by view of the pairs, `WHOLE` among them: before and after adaptation, each shape (pairs,), by heads
-            that never saw the pair's group. `WHOLE` alone where no pair has both a text and a picture.
+            that never saw the pair's group. `WHOLE` alone where too few pairs have both a text and a picture.
         unsafe: labels, shape (pairs,), both among them.
         groups: group of each pair.
+        n_both: how many pairs have a text and a picture.
     """
     measures: dict[str, Measure] = {}
     shipped, whole = (auc(values, unsafe) for values in scores[WHOLE])
@@ -80,7 +89,7 @@ def compare(scores: Mapping[str, tuple[Floats, Floats]], unsafe: Bools, groups: 
     return Compared(
         n_pairs=len(groups),
         n_groups=len(set(groups)),
-        has_pictures=len(scores) > 1,
+        n_both=n_both,
         rows={
             name: Control(
                 before=found[f"before {name}"],

@@ -17,7 +17,7 @@ from guard.scorers.embedding import Rows
 from guard.stats.draws import fold_of, in_second_half
 
 _OUTER, _INNER = 5, 4
-_MIN_GROUPS = 20  # with each label, in half A
+MIN_GROUPS = 20  # with each label, in half A
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +74,8 @@ def lacks_groups(unsafe: Bools, groups: Sequence[str]) -> str | None:
     first = ~in_second_half(groups)
     for rows, kind in ((first & unsafe, "unsafe"), (first & ~unsafe, "harmless")):
         n_groups = len(set(compress(groups, rows)))
-        if n_groups < _MIN_GROUPS:
-            return f"half A holds {n_groups} groups with {kind} pairs; --adapt needs at least {_MIN_GROUPS}"
+        if n_groups < MIN_GROUPS:
+            return f"half A holds {n_groups} groups with {kind} pairs; --adapt needs at least {MIN_GROUPS}"
     return None
 
 

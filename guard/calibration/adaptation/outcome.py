@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from guard.calibration.adaptation.checked import Checked
 from guard.calibration.adaptation.controls import IMAGE_ONLY, SHUFFLED, TEXT_ONLY, Compared
+from guard.calibration.adaptation.learn import MIN_GROUPS
 from guard.calibration.adaptation.remembered import MOST_LOST, Remembered, Toll
 from guard.calibration.analysis import Analysis
 from guard.stats.bootstrap import Estimate
@@ -29,7 +30,8 @@ class Adaptation:
     replay: float  # how much the anchors weighed beside the pairs
     strength: float  # share of the fitted change that was kept
     penalty: float  # L2, chosen inside half A
-    gain: Estimate  # of the area under the ROC curve on half A, by heads that never saw the group
+    gain: Estimate  # of the area under the ROC curve on half A, by heads that never saw the group: see `gain_of`
+    n_tried: int  # weights of the anchors, of which half A chose one
     area: tuple[float, float]  # the same area over all pairs, before and after
     compared: Compared
     remembered: Remembered  # of the anchors to check by
@@ -82,7 +84,7 @@ class Adaptation:
             "controls": {
                 "n": self.compared.n_pairs,
                 "n_groups": self.compared.n_groups,
-                "blind_gets_the_same_gain": self.compared.is_blind_gain,
+                "blind_gets_the_same_gain": {"same": True, "less": False, "unknown": None}[self.compared.blind_gain],
                 "rows": {name: asdict(row) for name, row in self.compared.rows.items()},
             },
             "anchors": asdict(self.remembered),
@@ -97,14 +99,24 @@ def blind_sentence(compared: Compared) -> str:
     """Return whether a model that misses a part of the pairs gets the same gain, in a sentence or two."""
     blind = compared.best_blind
     whole = compared.whole
-    if blind is None:
+    if blind is None and compared.n_both == 0:
         return "No pairs hold both a text and a picture: there is no picture that a model could be blind to."
+    if blind is None:
+        return (
+            f"Only {compared.n_both} pairs hold both a text and a picture, in half A fewer than {MIN_GROUPS} groups of "
+            "a label: too few to tell whether a blind model gets the same gain."
+        )
     row = compared.rows[blind]
     ahead = "an unknown amount" if row.ahead is None else between(row.ahead)
-    if not compared.is_blind_gain:
+    if compared.blind_gain == "less":
         return (
             f"A blind model does not get the same gain: the best of them ({blind}) reaches AUC {plain(row.after)}, "
             f"whole pairs {plain(whole.after)}, ahead by {ahead}."
+        )
+    if compared.blind_gain == "unknown":
+        return (
+            f"These pairs cannot tell whether a blind model gets the same gain: the best of them ({blind}) reaches AUC "
+            f"{plain(row.after)}, whole pairs {plain(whole.after)}, ahead by {ahead}."
         )
     return (
         f"A blind model gets the same gain: adapted in the same way on {blind}, it reaches AUC {plain(row.after)}, "
@@ -150,7 +162,7 @@ def _done(adaptation: Adaptation) -> str:
         f"The last layer was fitted to half A, {adaptation.n_pairs} pairs in {adaptation.n_groups} groups (penalty "
         f"{adaptation.penalty:g}, chosen inside it); {kept}. By heads that never saw the group, the area under the ROC "
         f"curve went from {adaptation.area[0]:.3f} to {adaptation.area[1]:.3f}{free}; on half A by "
-        f"{between(adaptation.gain)}."
+        f"{between(adaptation.gain)}, which allows for the best of {adaptation.n_tried} weights having been taken."
     )
 
 

@@ -1,7 +1,8 @@
 """Adapt: a bundle and a deployment's own labelled pairs in; a bundle with another last layer out, or why not.
 
 1. Every pair, every anchor, and the pairs with shuffled pictures, go through the guard once.
-2. On half A: the head is fitted, its penalty chosen and its gain measured, by folds. Anchors decide how much stays.
+2. On half A: the head is fitted, its penalty and the weight of the anchors chosen, and its gain measured, by folds.
+   Other anchors decide how much stays, and the last ones tell what it cost.
 3. The new graph is written, and half B scored by it as when serving: the certificates rest on these scores.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 from guard.bundle import Bundle
 from guard.calibration.adaptation.anchors import Anchors, load_anchors
 from guard.calibration.adaptation.checked import Checked
-from guard.calibration.adaptation.choice import Points, anchored, best_of, strongest
+from guard.calibration.adaptation.choice import Points, anchored, best_of, gain_of, strongest
 from guard.calibration.adaptation.collect import Collected, collect, open_embedder, settings_to_measure
 from guard.calibration.adaptation.controls import WHOLE
 from guard.calibration.adaptation.graph import require_onnx
@@ -25,15 +26,14 @@ from guard.calibration.adaptation.head import Bools, Floats, Lesson, Trust
 from guard.calibration.adaptation.learn import require_enough
 from guard.calibration.adaptation.outcome import Adaptation
 from guard.calibration.adaptation.remembered import remembered
-from guard.calibration.adaptation.views import compared, views_of
+from guard.calibration.adaptation.views import compared, holds_both, views_of
 from guard.calibration.adaptation.write import write_adapted
 from guard.calibration.scoring import Scored, ScoreFile, evenly_sampled, score_suite
 from guard.errors import BundleInvalid, SuiteInvalid
 from guard.scorers.embedding import MOST_ROWS
-from guard.stats.bootstrap import Estimate, estimate
 from guard.stats.draws import in_second_half
 from guard.stats.fit import fit_platt
-from guard.stats.measures import Difference, auc
+from guard.stats.measures import auc
 from guard.suites import CONTROLS, Suite
 from guard.wiring import open_guard
 
@@ -118,9 +118,12 @@ async def adapt(
         replay=best.replay,
         strength=best.strength,
         penalty=best.learned.penalty,
-        gain=_gain(before[first], after[first], own, first),
+        gain=gain_of(
+            before[first], after[first], own.unsafe[first], list(compress(own.groups, first)), n_tried=len(tried)
+        ),
+        n_tried=len(tried),
         area=(_area(before, own.unsafe), _area(after, own.unsafe)),
-        compared=compared(views, free),
+        compared=compared(views, free, n_both=sum(holds_both(own))),
         remembered=remembered(checked, points.calibration, points.thresholds, best.scores),
         scores=best.scores,
         checked=Checked(checked, dict(zip((pair.id for pair in own.pairs), before.tolist(), strict=True))),
@@ -150,12 +153,6 @@ def _slope(anchors: Lesson) -> float:
 
 def _area(scores: Floats, unsafe: Bools) -> float:
     return float(auc(scores, unsafe)(np.ones((1, len(scores))))[0])
-
-
-def _gain(before: Floats, after: Floats, own: Collected, among: Bools) -> Estimate:
-    unsafe = own.unsafe[among]
-    difference = Difference(auc(after, unsafe), auc(before, unsafe))
-    return estimate({"gain": difference}, list(compress(own.groups, among)))["gain"]
 
 
 async def _rescored(bundle: Bundle, suite: Suite, own: Collected, foreseen: Floats, on_progress: OnProgress) -> Scored:

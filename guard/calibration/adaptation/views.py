@@ -35,7 +35,7 @@ class View:
 def views_of(own: Collected, shuffled: Collected | None) -> dict[str, View]:
     """Return the views; those beside `WHOLE` hold the pairs with a text and a picture, where there are enough."""
     found = {WHOLE: _view(own, [each.whole for each in own.embedded])}
-    both = [len(each.text) > 0 and len(each.image) > 0 for each in own.embedded]
+    both = holds_both(own)
     seen = Collected(tuple(compress(own.pairs, both)), tuple(compress(own.embedded, both)), {})
     if lacks_groups(seen.unsafe, seen.groups) is not None:
         return found
@@ -46,8 +46,13 @@ def views_of(own: Collected, shuffled: Collected | None) -> dict[str, View]:
     return found
 
 
-def compared(views: Mapping[str, View], learned: Mapping[str, Learned]) -> Compared:
-    """Return the views beside each other, over the pairs that all of them hold."""
+def holds_both(own: Collected) -> list[bool]:
+    """Return which pairs have a text and a picture."""
+    return [len(each.text) > 0 and len(each.image) > 0 for each in own.embedded]
+
+
+def compared(views: Mapping[str, View], learned: Mapping[str, Learned], *, n_both: int) -> Compared:
+    """Return the views beside each other, over the pairs that all of them hold; `n_both` as for `compare`."""
     shared = set.intersection(*(set(view.ids) for view in views.values()))
     scores = {}
     for name, view in views.items():
@@ -56,7 +61,7 @@ def compared(views: Mapping[str, View], learned: Mapping[str, Learned]) -> Compa
         scores[name] = (view.before[held], learned[name].scores()[held])
     whole = views[WHOLE]
     held = np.array([each in shared for each in whole.ids], dtype=np.bool_)
-    return compare(scores, whole.unsafe[held], list(compress(whole.groups, held)))
+    return compare(scores, whole.unsafe[held], list(compress(whole.groups, held)), n_both=n_both)
 
 
 def _view(collected: Collected, rows: list[Rows]) -> View:

@@ -91,7 +91,7 @@ def test_labels_that_follow_the_wording_are_learned_and_said_to_be(worded: Adapt
     adaptation = worded.adaptation
 
     assert adaptation.refusal is None
-    assert adaptation.compared.is_blind_gain
+    assert adaptation.compared.blind_gain == "same"
     assert adaptation.compared.best_blind == TEXT_ONLY
     area = adaptation.compared.rows[WHOLE].after.value
     assert area is not None
@@ -104,7 +104,7 @@ def test_labels_that_need_both_halves_are_no_blind_gain(bundle: Bundle, pictures
     adaptation = run(bundle, suite_of(pictures, lambda cat, green: cat and green), tmp_path).adaptation
 
     assert adaptation.refusal is None
-    assert not adaptation.compared.is_blind_gain
+    assert adaptation.compared.blind_gain == "less"
 
 
 def test_new_bundle_has_other_digests_and_says_what_it_was_adapted_on(bundle: Bundle, worded: Adapted) -> None:
