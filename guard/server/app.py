@@ -11,7 +11,7 @@ from guard.access_settings import TenantSettings
 from guard.config import Settings
 from guard.pipeline import Guard
 from guard.ports import Upstream
-from guard.server import admin
+from guard.server import admin, openapi
 from guard.server.admin import BundleDoor
 from guard.server.admission import Admission
 from guard.server.allowance import Allowance
@@ -21,7 +21,7 @@ from guard.server.control import Alone, Control
 from guard.server.doors import ELSEWHERE, OWN, make_doors
 from guard.server.exchange import Exchange
 from guard.server.forward import KEEPS_KEY, Forwarder
-from guard.server.health import Readiness, health_page, metrics_page
+from guard.server.health import Readiness, health_page, metrics_page, openapi_page
 from guard.server.keys import digest_of_key
 from guard.server.live import Entrance, Generation, Live, Model
 from guard.server.tenants import NOBODY, open_tenants, with_upstream_key
@@ -82,6 +82,7 @@ def create_app(
         routes=[
             *(Route(path, judged(path)) for path in OWN),
             Route(admin.ROUTE, Boundary(live, admin.ROUTE, choose=_for_admins(bundle_door), telemetry=telemetry)),
+            Route(openapi.ROUTE, openapi_page()),
             Route("/healthz", health_page()),
             Route("/readyz", Readiness(live).page),
             Route("/metrics", metrics_page(controlling)),

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from guard.errors import SupervisorLost
 from guard.pipeline import Guard
+from guard.server import openapi
 from guard.server.control import Control
 from guard.server.live import Live
 from guard.server.wire import GUARD_UNAVAILABLE, Answer, error_answer, json_answer
@@ -39,6 +42,19 @@ def metrics_page(control: Control) -> Page:
         return Response(page, media_type=None, headers={"content-type": content_type})
 
     return metrics
+
+
+def openapi_page() -> Page:
+    """Return `/guard/openapi.json`, made when somebody first asks for it."""
+
+    @cache
+    def page() -> Answer:
+        return json_answer(openapi.document(version("mllm-guard")))
+
+    async def described(request: Request) -> Response:
+        return _response(page())
+
+    return described
 
 
 class Readiness:

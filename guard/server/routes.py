@@ -87,17 +87,18 @@ def _pattern(label: str) -> re.Pattern[str]:
     return re.compile(re.sub("^/v1/", "(?:/v1)?/", written), re.IGNORECASE)
 
 
-def _labels() -> Iterator[tuple[str, str, Handling, Api | None]]:
+def listed() -> Iterator[tuple[str, str, Handling, Api | None]]:
+    """Yield method, label, handling and API of every path that is judged, or whose answers the LLM API kept."""
     for prefix, apis in _JUDGED.items():
         yield from (("POST", f"{prefix}/{name}", Handling.JUDGED, api) for name, api in apis.items())
     for prefix, kept in _STORED.items():
         yield from ((method, f"{prefix}/{name}", Handling.STORED, None) for method, name in kept)
 
 
-_LISTED = [(method, _pattern(label), label, handling, api) for method, label, handling, api in _labels()]
+_LISTED = [(method, _pattern(label), label, handling, api) for method, label, handling, api in listed()]
 _FREQUENT = {
     (method, label): Target(handling, label, label, api)
-    for method, label, handling, api in _labels()
+    for method, label, handling, api in listed()
     if "{" not in label
 } | {("GET", MODELS): Target(Handling.FORWARD, MODELS, MODELS)}
 # Upstreams differ in how they read these: path parameters, Windows separators, what was encoded twice, controls.
