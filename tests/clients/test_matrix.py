@@ -21,11 +21,10 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ENVIRONMENTS = Path(os.environ.get("GUARD_CLIENTS_ENVIRONMENTS", ROOT / ".venv-clients"))
 
+_OPENAI = ("with_openai_chat.py", "with_openai_responses.py", "with_openai_completions.py")
 MATRIX = [
-    ("openai2", "with_openai_chat.py"),
-    ("openai2", "with_litellm.py"),
-    ("openai3", "with_openai_chat.py"),
-    ("openai3", "with_langchain.py"),
+    *(("openai2", file) for file in (*_OPENAI, "with_litellm.py")),
+    *(("openai3", file) for file in (*_OPENAI, "with_anthropic.py", "with_langchain.py")),
 ]
 GUARDS = {
     "error": "refusal: error",

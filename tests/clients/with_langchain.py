@@ -147,3 +147,17 @@ def test_batch_answers_each_and_refuses_the_unsafe_one(house: House) -> None:
 
     assert [isinstance(answer, openai.BadRequestError) for answer in answers] == [False, True, False]
     assert len(house.seen()) == 2
+
+
+@STREAM
+async def test_responses_are_judged_too(house: House, stream: bool) -> None:
+    answers = [
+        await _ainvoke(_model(url, use_responses_api=True), TURNS["pictures"], stream=stream)
+        for url in (house.api, house.error)
+    ]
+    with pytest.raises(openai.BadRequestError) as raised:
+        await _ainvoke(_model(house.error, use_responses_api=True), BLOCKED["a picture"], stream=stream)
+
+    assert answers[0] == answers[1]
+    assert [request["path"] for request in house.seen()] == ["/v1/responses"] * 2
+    assert raised.value.code == ERROR_CODE

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from tests.clients.chat_calls import BLOCKED, CALLS, UNSEEN, USER, user
-from tests.clients.house import ERROR_CODE, House
+from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, House
 
 # LiteLLM keeps some calls to itself: it makes an id and a time of its own where an API gives none.
 _OWN = {"created", "id", "_hidden_params"}
@@ -118,3 +118,32 @@ def test_refusal_of_a_deployment_of_azures_is_an_error_of_a_content_policy(house
         litellm.completion(model="azure/plain", stream=stream, **own, **BLOCKED["text"])
 
     assert house.seen() == []
+
+
+@STREAM
+def test_anthropics_models_are_judged_on_their_own_api(house: House, stream: bool) -> None:
+    own = {"model": "anthropic/plain", "api_key": "k", "num_retries": 0, "max_retries": 0, "stream": stream}
+
+    answers = []
+    for url in (house.api, house.error):
+        answer: Any = litellm.completion(messages=USER, api_base=url, **own)
+        answers.append([_plain(chunk) for chunk in answer] if stream else _plain(answer))
+    refused: Any = litellm.completion(api_base=house.error, **own, **BLOCKED["text"])
+    last = list(refused)[-1] if stream else refused
+
+    assert answers[0] == answers[1]
+    assert [request["path"] for request in house.seen()] == ["/v1/messages"] * 2
+    assert last.choices[0].finish_reason == ERROR_CODE
+
+
+@STREAM
+async def test_responses_are_judged(house: House, stream: bool) -> None:
+    own = {"model": "openai/plain", "api_base": f"{house.error}/v1", "api_key": "k", "stream": stream}
+
+    answer: Any = await litellm.aresponses(input=SAFE, **own)
+    events = [event async for event in answer] if stream else [answer]
+    with pytest.raises(litellm.BadRequestError):
+        await litellm.aresponses(input=UNSAFE, **own)
+
+    assert events
+    assert [request["path"] for request in house.seen()] == ["/v1/responses"]
