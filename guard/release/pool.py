@@ -21,15 +21,17 @@ def pool(suites: Sequence[Suite]) -> Suite:
 def narrowed(suite: Suite, pairs: Sequence[LabelledPair], *, limit: int) -> Suite:
     """Return the suite with some of its pairs, at most `limit`: whole groups, in the order of a keyed digest.
 
-    A group that would go beyond the limit is passed over, unless it is the first.
+    The first group that would go beyond the limit ends it, unless it is the very first: were such groups passed over,
+    small ones would fill the room, and the sample would hold fewer large groups than the suite.
     """
     members: dict[str, list[str]] = {}
     for pair in pairs:
         members.setdefault(pair.group, []).append(pair.id)
     taken: set[str] = set()
     for group in sorted(members, key=_draw):
-        if not taken or len(taken) + len(members[group]) <= limit:
-            taken.update(members[group])
+        if taken and len(taken) + len(members[group]) > limit:
+            break
+        taken.update(members[group])
     kept = tuple(pair for pair in pairs if pair.id in taken)
     return replace(suite, pairs=kept, digest=digest_pairs(kept))
 

@@ -164,6 +164,19 @@ async def test_known_scores_are_not_computed_again(works: Works) -> None:
     assert told == [48]
 
 
+def test_limit_takes_large_groups_as_often_as_small_ones(works: Works) -> None:
+    suite = load_suite(works.folder / "texts")
+    sizes = [1, 9] * 24
+    shares = []
+    for draw in range(100):
+        groups = [f"{size} {number} {draw}" for number, size in enumerate(sizes) for _ in range(size)]
+        pairs = [replace(pair, group=group) for pair, group in zip(suite.pairs, groups, strict=True)]
+        taken = {pair.group for pair in narrowed(suite, pairs, limit=100).pairs}
+        shares.append(np.mean([group.startswith("9") for group in taken]))
+
+    assert 0.45 < np.mean(shares) < 0.55
+
+
 def test_limit_takes_whole_groups_and_the_same_ones_always(works: Works) -> None:
     suite = load_suite(works.folder / "few")
     in_threes = [replace(pair, group=f"g{number // 3}") for number, pair in enumerate(suite.pairs)]
