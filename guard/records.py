@@ -129,7 +129,10 @@ def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) 
     folder = bundle.path / RECORDS
     if folder.is_symlink():
         raise BundleInvalid(f"{folder}: is a link; a bundle holds its own records")
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BundleInvalid(f"{folder}: {error.strerror}") from error
     stem = f"{record.created.astimezone(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:12]}"
     path = folder / f"{stem}.json"
     if key is not None:  # first: no reader meets the record without it

@@ -328,6 +328,13 @@ def test_folder_of_records_that_may_not_be_read_is_not_one_without_records(mode:
     assert state_of(found) is GateState.UNREADABLE
 
 
+def test_file_in_the_place_of_the_folder_is_said_in_one_line(bundle: Bundle) -> None:
+    (bundle.path / "records").write_text("no folder")
+
+    with pytest.raises(BundleInvalid, match=r"records: File exists$"):
+        write_record(bundle, _record(bundle))
+
+
 def test_folder_that_is_a_pipe_is_not_one_without_records(bundle: Bundle) -> None:
     os.mkfifo(bundle.path / "records")
 
