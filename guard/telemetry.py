@@ -17,7 +17,7 @@ from guard.manifest import OperatingPoint
 from guard.ports import ScorerInfo
 from guard.types import SCENARIOS, Decision, ImageResult
 
-STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream")
+STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream", "answer")
 OTHER = "other"  # stands for every value outside a closed set
 NONE = "none"
 
@@ -107,7 +107,7 @@ class Telemetry:
         self._categories = self._counter(
             "guard_categories_total",
             "Unsafe decisions, by the category that was decisive; other where an attack was.",
-            *("category", "intended"),
+            *("direction", "category", "intended"),
         )
         self._images = self._counter("guard_images_total", "Pictures, judged or why not.", "result", "reason")
         self._parts = self._counter(
@@ -143,7 +143,7 @@ class Telemetry:
             Histogram(
                 "guard_probability",
                 "Calibrated probability of decisions that rest on a score.",
-                ("policy",),
+                ("direction", "policy"),
                 registry=self.registry,
                 buckets=_PROBABILITIES,
             ).labels
@@ -159,7 +159,11 @@ class Telemetry:
             "The bundle that judges; always 1.",
             *("bundle", "digest", "backend", "provider", "precision", "gate"),
         )
-        self._threshold = gauge("guard_threshold_ratio", "Probability from which a pair is unsafe.", "policy", "kind")
+        self._threshold = gauge(
+            "guard_threshold_ratio",
+            "Probability from which a pair is unsafe: of kind block, or of kind output where answers are judged.",
+            *("policy", "kind"),
+        )
         self._certified = gauge(
             "guard_certified_false_refusal_ratio",
             "Certified limit of false refusals at the threshold, and the estimate beside it.",
@@ -186,10 +190,10 @@ class Telemetry:
             decision.policy,
         ).inc()
         if decision.probability is not None:
-            self._probability(decision.policy).observe(decision.probability)
+            self._probability(decision.direction.value, decision.policy).observe(decision.probability)
         if decision.rule is not None:
             category = decision.rule.name if decision.rule.name in SCENARIOS else OTHER
-            self._categories(category, decision.intended.value).inc()
+            self._categories(decision.direction.value, category, decision.intended.value).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         """Observe the time spent in one of `STAGES`."""
@@ -247,6 +251,11 @@ class Telemetry:
         self._certified.clear()
         for policy, point in points.items():
             self._operating_point(policy, point)
+
+    def output_thresholds(self, thresholds: Mapping[str, float]) -> None:
+        """Show from which probability on answers are unsafe, by policy, beside what `operating_points` showed."""
+        for policy, threshold in thresholds.items():
+            self._threshold.labels(policy, "output").set(threshold)
 
     def _operating_point(self, policy: str, point: OperatingPoint) -> None:
         self._threshold.labels(policy, "block").set(point.threshold)

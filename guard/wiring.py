@@ -22,6 +22,7 @@ from guard.ports import Fetcher, ScorerInfo, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
 from guard.telemetry import Telemetry
 from guard.trust import Trusted, gate_in_use, open_trusted, require_fit, trust
+from guard.types import Direction
 from guard.upstreams.opening import open_upstreams
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class Opened:
         """Show the guard's bundle and its thresholds in its metrics, in place of those before."""
         self.guard.telemetry.bundle(self.info, gate=self.gate)
         self.guard.telemetry.operating_points(self.points)
+        if self.guard.settings.judge_output.enabled:
+            policies = self.guard.policies.items()
+            thresholds = {name: policy.threshold_of(Direction.OUTPUT) for name, policy in policies}
+            self.guard.telemetry.output_thresholds(thresholds)
 
     def under(self, policy: str) -> Guard:
         """Return the guard with another of its policies as the one that judges; all the rest is shared."""
@@ -131,6 +136,10 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
     require_fit(trusted, policies.points, settings)
     for warning in warnings(policies, settings.mode):
         _log.warning("%s", warning)
+    if settings.judge_output.enabled:
+        _log.warning(
+            "judge_output: answers are judged by thresholds that are not certified for them, chosen on prompts"
+        )
     return policies
 
 

@@ -47,7 +47,7 @@ def test_unsafe_decision_counts_its_decisive_category_once() -> None:
     telemetry.decision(_unsafe_decision())
 
     page = _page(telemetry)
-    assert 'guard_categories_total{category="violence",intended="block"} 1.0' in page
+    assert 'guard_categories_total{category="violence",direction="input",intended="block"} 1.0' in page
     assert 'category="crime"' not in page
 
 
@@ -57,7 +57,7 @@ def test_decision_that_an_attack_decided_counts_no_category() -> None:
     attack = Hit(RuleKind.ATTACK, "injection", 0.9, 0.5, Action.BLOCK)
     telemetry.decision(replace(_unsafe_decision(), rule=attack))
 
-    assert 'guard_categories_total{category="other",intended="block"} 1.0' in _page(telemetry)
+    assert 'guard_categories_total{category="other",direction="input",intended="block"} 1.0' in _page(telemetry)
 
 
 def test_values_outside_a_closed_label_set_become_other() -> None:

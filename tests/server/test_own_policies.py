@@ -66,7 +66,7 @@ async def test_refusal_names_the_category_whose_own_threshold_was_reached(build:
     assert answer.status_code == 400
     assert filtered == {"economic_harm": {"filtered": True, "severity": "high"}}
     assert answer.json()["guard"]["rule"]["kind"] == "category"
-    assert house.metric("guard_categories_total", category="economic_harm", intended="block") >= 1
+    assert house.metric("guard_categories_total", direction="input", category="economic_harm", intended="block") >= 1
 
 
 async def test_refusal_names_the_attack_that_decided(build: Builder) -> None:
