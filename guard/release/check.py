@@ -10,6 +10,7 @@ from guard.stats.paired import Verdict
 
 Kind: TypeAlias = Literal["false_refusals", "recall", "coverage", "controls", "parity", "robustness", "cost"]
 Unit: TypeAlias = Literal["share", "auc", "ratio", "count"]
+Bounds: TypeAlias = Literal["one-sided 95 %", "range"]
 Scalar: TypeAlias = str | int | float | bool | None
 
 UNDEFINED = Estimate(None, None, None)
@@ -19,8 +20,9 @@ UNDEFINED = Estimate(None, None, None)
 class Check:
     """A figure of the candidate, most often beside the baseline's.
 
-    `difference` is what the margin is held against: candidate less baseline with one-sided 95 % bounds, or a figure
-    that stands for itself. `verdict` is None where the figure is shown and held against nobody.
+    `difference` is what the margin is held against: candidate less baseline with one-sided 95 % bounds, or with the
+    range of a few runs, or a figure that stands for itself. `verdict` is None where the figure is shown and held
+    against nobody.
     """
 
     kind: Kind
@@ -33,6 +35,7 @@ class Check:
     difference: Estimate = UNDEFINED
     margin: float | None = None
     figures: Mapping[str, Scalar] = field(default_factory=dict)
+    bounds: Bounds = "one-sided 95 %"  # what `difference` lies between
 
 
 def outcome(checks: Sequence[Check]) -> Outcome:

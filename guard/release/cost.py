@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,10 @@ async def check_latency(
 
 
 def check_memory(candidate: Bundle, baseline: Bundle, margins: Margins, on_progress: Progress) -> Check:
-    """Return the ratio of median peaks of resident memory, each measured in a process of its own, in turns."""
+    """Return the ratio of median peaks of resident memory, each measured in a process of its own, in turns.
+
+    Beside it stands the range of the ratios that any two of these processes have, which is no confidence interval.
+    """
     peaks: NDArray[np.float64] = np.empty((2, _ROUNDS))
     for turn in range(2 * _ROUNDS):
         on_progress("memory", turn, 2 * _ROUNDS)
@@ -72,7 +76,8 @@ def check_memory(candidate: Bundle, baseline: Bundle, margins: Margins, on_progr
     low, high = peaks[0].min() / peaks[1].max(), peaks[0].max() / peaks[1].min()
     ratio = Estimate(float(mine / theirs), float(low), float(high))
     reason = f"peak {mine:.0f} MB, baseline {theirs:.0f} MB, median of {_ROUNDS} processes each"
-    return _check("memory", ratio, margins.memory, reason, (float(mine), float(theirs)), n=_ROUNDS)
+    check = _check("memory", ratio, margins.memory, reason, (float(mine), float(theirs)), n=_ROUNDS)
+    return replace(check, bounds="range")
 
 
 async def _interleaved(

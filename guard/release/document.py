@@ -93,6 +93,7 @@ def _check(check: Check) -> Document:
         "candidate": check.candidate,
         "baseline": check.baseline,
         "difference": asdict(check.difference),
+        "bounds": check.bounds,
         "margin": check.margin,
         "figures": dict(check.figures),
     }

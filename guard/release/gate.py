@@ -23,7 +23,7 @@ from guard.release.contender import Contender
 from guard.release.controls import WITHOUT, Variants, check_labels, check_use
 from guard.release.cost import check_latency, check_memory
 from guard.release.margins import Margins
-from guard.release.parity import check_same_model, check_tokenizer
+from guard.release.parity import check_bindings, check_same_model, check_tokenizer
 from guard.release.pool import narrowed, pool
 from guard.release.providers import check_providers, nearest
 from guard.release.robustness import check_flips, nothing_to_alter
@@ -101,6 +101,7 @@ async def run_gate(
         checks += [check async for check in _controls(sides, everything, margins)]
         if margins.robustness is not None:
             checks += [check async for check in _alterations(sides, everything, candidate, baseline, margins)]
+    checks.append(check_bindings(candidate))
     checks.append(check_tokenizer(candidate.bundle, margins))
     checks.append(check_same_model(judged, candidate, baseline, margins))
     pairs, scores = everything.suite.pairs, everything.scores[0]

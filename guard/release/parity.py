@@ -17,6 +17,7 @@ from guard.release.margins import Margins
 from guard.release.tokens import count_graph_tokens, count_tokenizer_tokens
 from guard.stats.bootstrap import Estimate
 from guard.stats.paired import Verdict
+from guard.trust import misfits
 
 # An embedding table may be padded to a round size; more rows than this are another tokenizer's.
 _MOST_PADDING = 127
@@ -48,9 +49,25 @@ def check_same_model(judged: Sequence[Judged], candidate: Contender, baseline: C
     return flips_check(place, mine, theirs, candidate, margins, about=about)
 
 
+def check_bindings(candidate: Contender) -> Check:
+    """Return whether threshold and calibration were chosen for the candidate's files, where they say for which."""
+    place, manifest = "chosen for these files", candidate.bundle.manifest
+    point = manifest.operating_points[candidate.point]
+    if point.binding is None and manifest.calibration.binding is None:
+        return Check("parity", place, None, "neither threshold nor calibration say for which files they were chosen")
+    changed = misfits(manifest, {candidate.point: point}, "cpu")
+    if not changed:
+        return Check("parity", place, "holds", "so say their digests", unit="count", candidate=0)
+    said = "; ".join(f"{what} was chosen for another {', '.join(files)}" for what, files in changed.items())
+    return Check("parity", place, "fails", said, unit="count", candidate=len(changed))
+
+
 def check_tokenizer(bundle: Bundle, margins: Margins) -> Check:
-    """Return whether the text graph knows as many tokens as the tokenizer: else they are not of one model."""
-    place = "tokenizer"
+    """Return whether the text graph knows as many tokens as the tokenizer: else they are not of one model.
+
+    They are counted: the same words at other places are found by `check_bindings`, or by what the suites come to.
+    """
+    place = "number of tokens"
     known, there = count_tokenizer_tokens(bundle), count_graph_tokens(bundle)
     if there is None:
         return Check("parity", place, None, "the text graph takes any token, so it cannot be held to a vocabulary")

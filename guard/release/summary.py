@@ -65,7 +65,8 @@ def to_markdown(gate: Gate) -> str:
         table = "\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows)
         parts.append(f"<details><summary>{TITLES[kind]}</summary>\n\n{table}\n\n</details>")
     parts.append(
-        "Bounds hold with 95 % each. A pair that the candidate could not judge counts against it. "
+        "Bounds hold with 95 % each; a range is that of the runs. "
+        "A pair that the candidate could not judge counts against it. "
         "Passing takes every check that has a margin; too little data is not a pass."
     )
     return "\n\n".join(parts) + "\n"

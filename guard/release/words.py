@@ -53,7 +53,8 @@ def difference(check: Check) -> str:
     if value is None:
         return ""
     if check.unit == "ratio":
-        return f"× {value:.2f}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
+        between = "" if check.bounds == "one-sided 95 %" else "range "
+        return f"× {value:.2f}" + ("" if low is None or high is None else f" ({between}{low:.2f} to {high:.2f})")
     if low is None or high is None:
         return f"{100 * value:.1f} %" if check.unit == "share" else _signed(value, check)
     return f"{_signed(value, check)} ({_signed(low, check)} to {_signed(high, check)})"

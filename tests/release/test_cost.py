@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from guard.release.cost import check_latency, check_memory
 from guard.release.margins import Margins
 from guard.release.resident import peak_mb
+from guard.release.words import difference
 from guard.suites import load_suite
 from tests.release.conftest import Works
 
@@ -62,6 +64,8 @@ def test_memory_is_that_of_processes_of_their_own(works: Works) -> None:
     assert check.verdict == "holds"
     assert check.candidate is not None
     assert 30 < check.candidate < 1000
+    assert check.bounds == "range"
+    assert re.fullmatch(r"× \d\.\d\d \(range \d\.\d\d to \d\.\d\d\)", difference(check))
 
 
 def test_bundle_that_cannot_be_opened_in_a_process_of_its_own_cannot_tell(works: Works, tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from guard.binding import bind
+from guard.bundle import write_manifest
+from guard.release.contender import Contender
 from guard.release.margins import Margins
-from guard.release.parity import check_same_model, check_tokenizer, claimed_same, flips_check
+from guard.release.parity import check_bindings, check_same_model, check_tokenizer, claimed_same, flips_check
 from guard.release.providers import nearest
 from guard.release.tokens import count_graph_tokens, count_tokenizer_tokens
 from tests.release.judged import contender, floats, judged
@@ -52,6 +55,26 @@ def test_moved_threshold_is_no_flip_between_graphs() -> None:
     check = check_same_model([part], contender(threshold=0.9), contender(threshold=0.1), Margins())
 
     assert (check.verdict, check.candidate) == ("holds", 0.0)
+
+
+def test_words_at_other_places_of_the_tokenizer_are_found_by_the_bindings(tmp_path: Path) -> None:
+    """There are as many as the graph takes, and other graphs in the baseline: nothing else would see it."""
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    points = {
+        name: point.model_copy(update={"binding": bind(bundle.manifest)})
+        for name, point in bundle.manifest.operating_points.items()
+    }
+    bound = write_manifest(bundle.path, bundle.manifest.model_copy(update={"operating_points": points}))
+    as_chosen = check_bindings(Contender.of("candidate", bound, "balanced"))
+    swap = {"bomb": "hello", "hello": "bomb"}
+
+    swapped = with_tokens(bound, lambda tokens: {swap.get(word, word): at for word, at in tokens.items()})
+
+    check = check_bindings(Contender.of("candidate", swapped, "balanced"))
+    assert as_chosen.verdict == "holds"
+    assert (check.verdict, check.reason) == ("fails", "threshold 'balanced' was chosen for another tokenizer.json")
+    assert check_tokenizer(swapped, Margins()).verdict == "holds"
+    assert check_bindings(Contender.of("candidate", bundle, "balanced")).verdict is None
 
 
 def test_tokens_of_tokenizer_and_graph_are_counted_alike(tmp_path: Path) -> None:
