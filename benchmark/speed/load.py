@@ -24,13 +24,17 @@ from guard.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a closed loop saw: `errors` counts answers other than 200 and broken connections."""
+    """What a closed loop saw: `errors` counts answers other than 200 and broken connections.
+
+    Latencies run to the end of an answer, `first_p50_ms` to the first byte of its body.
+    """
 
     requests: int
     errors: int
     seconds: float
     p50_ms: float
     p99_ms: float
+    first_p50_ms: float
 
 
 def run_load(url: str, body: Path, *, connections: int, seconds: float, api_key: str) -> LoadResult:
@@ -56,12 +60,14 @@ def run_load(url: str, body: Path, *, connections: int, seconds: float, api_key:
 class _Connection(asyncio.Protocol):
     """One closed loop: the next request leaves when the answer to the last one is complete."""
 
-    def __init__(self, request: bytes, until: float, latencies: list[float]) -> None:
+    def __init__(self, request: bytes, until: float, latencies: list[float], firsts: list[float]) -> None:
         self.errors = 0
         self.ended = asyncio.get_running_loop().create_future()
         self._request = request
         self._until = until
         self._latencies = latencies
+        self._firsts = firsts
+        self._has_begun = False
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -72,6 +78,12 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._firsts.append(time.perf_counter() - self._sent)
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
@@ -89,6 +101,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._transport is not None:
+            self._has_begun = False
             self._sent = time.perf_counter()
             self._transport.write(self._request)
 
@@ -100,11 +113,12 @@ async def _loop(url: str, body: bytes, connections: int, seconds: float, api_key
         f"authorization: Bearer {api_key}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     latencies: list[float] = []
+    firsts: list[float] = []
     started = time.perf_counter()
     loop = asyncio.get_running_loop()
     open_ones = [
         await loop.create_connection(
-            lambda: _Connection(head.encode() + body, started + seconds, latencies),
+            lambda: _Connection(head.encode() + body, started + seconds, latencies, firsts),
             parts.hostname or "127.0.0.1",
             parts.port or 80,
         )
@@ -113,7 +127,8 @@ async def _loop(url: str, body: bytes, connections: int, seconds: float, api_key
     await asyncio.gather(*(connection.ended for _, connection in open_ones))
     p50_ms, p99_ms = np.percentile(latencies, [50, 99]) * 1000 if latencies else (0.0, 0.0)
     errors = sum(connection.errors for _, connection in open_ones)
-    return LoadResult(len(latencies), errors, time.perf_counter() - started, float(p50_ms), float(p99_ms))
+    first_ms = float(np.median(firsts)) * 1000 if firsts else 0.0
+    return LoadResult(len(latencies), errors, time.perf_counter() - started, float(p50_ms), float(p99_ms), first_ms)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ def _load_sheet(report: SpeedReport) -> Sheet:
     rows = tuple(
         (
             _WORDS[name],
+            load.kind,
             str(load.connections),
             f"{load.rps:,.0f}",
+            f"{load.first_p50_ms:.2f}",
             f"{load.p50_ms:.2f}",
             f"{load.p99_ms:.1f}",
             f"{load.cpu_ms_per_request:.3f}",
@@ -36,11 +38,13 @@ def _load_sheet(report: SpeedReport) -> Sheet:
     )
     return Sheet(
         "Load",
-        ("server", "conn.", "requests/s", "p50 ms", "p99 ms", "CPU ms", "MB", "start s"),
+        ("server", "request", "conn.", "requests/s", "first byte ms", "p50 ms", "p99 ms", "CPU ms", "MB", "start s"),
         rows,
         (
-            f"Guard's requests/s at the most connections: {_times(report.rps_ratios)}.",
+            f"Guard's requests/s, prompt at the most connections: {_times(report.rps_ratios)}.",
             f"Guard's requests for the same processor time: {_times(report.cpu_ratios)}.",
+            f"A stream's first byte comes {report.first_byte_ms:.2f} ms later than through the aiohttp forwarder; "
+            f"{report.picture_rps:,.0f} requests/s with a picture of 2 MB.",
             f"Closed loop, {report.rounds} rounds of {report.seconds:g} s in turn, medians. CPU: processor time "
             "a request of the proxy process alone; MB: resident after the load; start: process start to ready.",
             *(f"Left out: {name}: {why}." for name, why in report.left_out.items()),

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import orjson
-
 from benchmark.speed.eager import Beside, compare_with_eager
 from benchmark.speed.eager_guard import NEEDS
 from benchmark.speed.extras import missing
+from benchmark.speed.kinds import PICTURE, PROMPT, STREAM, Kind, make_kinds
 from benchmark.speed.latency import Timing, can_read, measure_latency
 from benchmark.speed.lineup import (
+    FORWARDER,
     GUARD,
     find_litellm,
     forwarder_recipe,
@@ -23,17 +23,16 @@ from benchmark.speed.lineup import (
     litellm_recipe,
     upstream_recipe,
 )
-from benchmark.speed.load import run_load
+from benchmark.speed.load import LoadResult, run_load
 from benchmark.speed.processes import Server
-from benchmark.speed.stand_in import MODEL
 from guard.errors import UsageError
 
-CONNECTIONS = (1, 32)
+_WARM_UP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. The default stays under three minutes on two cores."""
+    """How much is measured. The default stays under four minutes on two cores."""
 
     rounds: int = 3
     seconds: float = 3.0
@@ -46,12 +45,14 @@ QUICK = Plan(rounds=1, seconds=1.0, repeats=30, beside=20)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One server at one number of connections: medians over the rounds; `rounds_rps` shows their spread."""
+    """One server under one kind of request: medians over the rounds; `rounds_rps` shows their spread."""
 
+    kind: str
     connections: int
     rps: float
     p50_ms: float
     p99_ms: float
+    first_p50_ms: float  # until the first byte of an answer's body
     cpu_ms_per_request: float
     rounds_rps: tuple[float, ...]
 
@@ -75,8 +76,10 @@ class SpeedReport:
     servers: dict[str, Contestant]
     latency: dict[str, Timing]
     eager: dict[str, Beside]  # empty where PyTorch is not installed
-    rps_ratios: dict[str, float]  # Guard's requests/s over another's, at the most connections
-    cpu_ratios: dict[str, float]  # another's processor time a request over Guard's, at the most connections
+    rps_ratios: dict[str, float]  # Guard's requests/s over another's, for the prompt at the most connections
+    cpu_ratios: dict[str, float]  # another's processor time a request over Guard's, for the same
+    first_byte_ms: float  # how much later than through the bare forwarder the first byte of a stream comes
+    picture_rps: float  # Guard's requests/s with a picture of 2 MB
     left_out: dict[str, str]  # name -> why
     took_s: float
 
@@ -114,8 +117,9 @@ def run_speed(
         left_out["eager PyTorch"] = why
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        body = folder / "body.json"
-        body.write_bytes(_body())
+        kinds = make_kinds()
+        for kind in kinds:
+            (folder / kind.file_name).write_bytes(kind.body)
 
         def start(server: Server) -> Server:
             say(f"starting {server.recipe.name}")
@@ -127,7 +131,7 @@ def run_speed(
         if python:
             recipes.append(litellm_recipe(origin, python, folder))
         servers = [first, *(start(Server(recipe, folder / f"{recipe.name}.log")) for recipe in recipes)]
-        contestants = _rounds(plan, servers, body, say)
+        contestants = _rounds(plan, servers, kinds, folder, say)
     return SpeedReport(
         bundle=bundle,
         rounds=plan.rounds,
@@ -137,65 +141,72 @@ def run_speed(
         eager=eager,
         rps_ratios={name: 1 / ratio for name, ratio in _against_guard(contestants, lambda load: load.rps).items()},
         cpu_ratios=_against_guard(contestants, lambda load: load.cpu_ms_per_request),
+        first_byte_ms=_of(contestants, GUARD, STREAM).first_p50_ms - _of(contestants, FORWARDER, STREAM).first_p50_ms,
+        picture_rps=_of(contestants, GUARD, PICTURE).rps,
         left_out=left_out,
         took_s=time.perf_counter() - started,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Round:
-    rps: float
-    p50_ms: float
-    p99_ms: float
-    cpu_ms: float
-
-
-def _rounds(plan: Plan, servers: list[Server], body: Path, say: Callable[[str], None]) -> dict[str, Contestant]:
+def _rounds(
+    plan: Plan, servers: list[Server], kinds: tuple[Kind, ...], folder: Path, say: Callable[[str], None]
+) -> dict[str, Contestant]:
     """Alternate between the servers in every round, so that a busy moment of the machine falls on all of them."""
     seen: dict[tuple[str, int], list[_Round]] = {}
     for server in servers:
-        _load(server, body, connections=4, seconds=1.0)
+        for kind in kinds:
+            _load(server, folder / kind.file_name, connections=min(kind.connections, 4), seconds=_WARM_UP_S)
     for number in range(1, plan.rounds + 1):
-        for connections in CONNECTIONS:
+        for place, kind in enumerate(kinds):
             for server in servers:
-                say(f"round {number} of {plan.rounds}: {server.recipe.name}, {connections} connections")
-                found = _load(server, body, connections=connections, seconds=plan.seconds)
-                seen.setdefault((server.recipe.name, connections), []).append(found)
+                asked = f"{kind.name}, {kind.connections} connections"
+                say(f"round {number} of {plan.rounds}: {server.recipe.name}, {asked}")
+                found = _load(server, folder / kind.file_name, connections=kind.connections, seconds=plan.seconds)
+                seen.setdefault((server.recipe.name, place), []).append(found)
     return {
         server.recipe.name: Contestant(
             start_s=server.start_s,
             resident_mb=server.resident_mb(),
-            loads=tuple(_median(connections, seen[server.recipe.name, connections]) for connections in CONNECTIONS),
+            loads=tuple(_median(kind, seen[server.recipe.name, place]) for place, kind in enumerate(kinds)),
         )
         for server in servers
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    load: LoadResult
+    cpu_ms: float
 
 
 def _load(server: Server, body: Path, *, connections: int, seconds: float) -> _Round:
     recipe = server.recipe
     before = server.cpu_ms()
     load = run_load(recipe.origin + recipe.path, body, connections=connections, seconds=seconds, api_key=recipe.api_key)
-    spent = server.cpu_ms() - before
-    return _Round(load.requests / load.seconds, load.p50_ms, load.p99_ms, spent / load.requests)
+    return _Round(load, (server.cpu_ms() - before) / load.requests)
 
 
-def _median(connections: int, rounds: list[_Round]) -> Load:
+def _median(kind: Kind, rounds: list[_Round]) -> Load:
+    loads = [one.load for one in rounds]
+    rates = [load.requests / load.seconds for load in loads]
     return Load(
-        connections=connections,
-        rps=statistics.median(one.rps for one in rounds),
-        p50_ms=statistics.median(one.p50_ms for one in rounds),
-        p99_ms=statistics.median(one.p99_ms for one in rounds),
+        kind=kind.name,
+        connections=kind.connections,
+        rps=statistics.median(rates),
+        p50_ms=statistics.median(load.p50_ms for load in loads),
+        p99_ms=statistics.median(load.p99_ms for load in loads),
+        first_p50_ms=statistics.median(load.first_p50_ms for load in loads),
         cpu_ms_per_request=statistics.median(one.cpu_ms for one in rounds),
-        rounds_rps=tuple(round(one.rps, 1) for one in rounds),
+        rounds_rps=tuple(round(rate, 1) for rate in rates),
     )
 
 
+def _of(servers: dict[str, Contestant], name: str, kind: str) -> Load:
+    """Return what was seen of a server and a kind, at the most connections."""
+    return max((load for load in servers[name].loads if load.kind == kind), key=lambda load: load.connections)
+
+
 def _against_guard(servers: dict[str, Contestant], read: Callable[[Load], float]) -> dict[str, float]:
-    """Return each other server's figure over Guard's, at the most connections."""
-    own = read(servers[GUARD].loads[-1])
-    return {name: read(other.loads[-1]) / own for name, other in servers.items() if name != GUARD}
-
-
-def _body() -> bytes:
-    content = "Please suggest three simple dinners with vegetables, and a shopping list for the week."
-    return orjson.dumps({"model": MODEL, "messages": [{"role": "user", "content": content}]})
+    """Return each other server's figure over Guard's, for the prompt at the most connections."""
+    own = read(_of(servers, GUARD, PROMPT))
+    return {name: read(_of(servers, name, PROMPT)) / own for name in servers if name != GUARD}

@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmark.sheets import to_markdown
 from benchmark.speed.eager import Beside
+from benchmark.speed.kinds import Kind, make_kinds
 from benchmark.speed.latency import Timing
 from benchmark.speed.lineup import find_litellm, forwarder_recipe, litellm_recipe, upstream_recipe
 from benchmark.speed.load import run_load
@@ -52,6 +53,25 @@ def test_load_through_a_forwarder_is_counted_with_its_processor_time(tmp_path: P
             assert 0 < spent < 5000
             assert 5 < forwarder.resident_mb() < 500
             assert forwarder.start_s > 0
+
+
+@pytest.mark.parametrize("kind", make_kinds()[2:], ids=lambda kind: kind.name)
+def test_forwarder_passes_streams_as_they_come_and_large_bodies(tmp_path: Path, kind: Kind) -> None:
+    body = tmp_path / kind.file_name
+    body.write_bytes(kind.body)
+    with Server(upstream_recipe(), tmp_path / "upstream.log") as upstream:
+        recipe = forwarder_recipe(upstream.recipe.origin)
+        with Server(recipe, tmp_path / "forwarder.log"):
+            load = run_load(recipe.origin + recipe.path, body, connections=1, seconds=0.5, api_key="sk-test")
+
+    assert load.errors == 0
+    assert load.first_p50_ms <= load.p50_ms
+    # Twenty chunks, a millisecond apart.
+    assert (load.p50_ms - load.first_p50_ms > 10) == (kind.name == "stream")
+
+
+def test_picture_of_2_mb_has_2_mb() -> None:
+    assert 2_000_000 < len(make_kinds()[-1].body) < 2_200_000
 
 
 def test_load_on_a_server_that_answers_with_errors_is_refused(tmp_path: Path) -> None:
@@ -135,6 +155,8 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
     assert {"upstream", "forwarder", "guard"} <= report.servers.keys()
     assert all(load.rps > 0 for server in report.servers.values() for load in server.loads)
     assert report.rps_ratios["forwarder"] > 0
+    assert {load.kind for load in report.servers["guard"].loads} == {"prompt", "stream", "picture of 2 MB"}
+    assert report.picture_rps > 0
     assert report.cpu_ratios["forwarder"] > 0
     assert {"text", "picture"} <= report.latency.keys()
     assert ("eager PyTorch" in report.left_out) == (report.eager == {})
@@ -143,7 +165,7 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
 
 
 def test_report_names_every_server_and_who_was_left_out() -> None:
-    loads = tuple(Load(connections, 1000.0, 1.0, 2.0, 0.5, (990.0, 1000.0)) for connections in (1, 32))
+    loads = tuple(Load("prompt", count, 1000.0, 1.0, 2.0, 0.9, 0.5, (990.0, 1000.0)) for count in (1, 32))
     report = SpeedReport(
         bundle="embedded",
         rounds=3,
@@ -153,6 +175,8 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
         eager={"text": Beside(200, 2.5, 3.0, 12.5, 14.0, 5.0)},
         rps_ratios={"upstream": 0.2, "forwarder": 0.8},
         cpu_ratios={"upstream": 0.1, "forwarder": 0.4},
+        first_byte_ms=0.31,
+        picture_rps=160.0,
         left_out={"litellm": "not installed"},
         took_s=60.0,
     )
@@ -160,6 +184,7 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
     assert text.count("Guard, cached verdict") >= 2
     assert "0.80 × aiohttp forwarder" in text
     assert "0.40 × aiohttp forwarder" in text
+    assert "0.31 ms later than through the aiohttp forwarder; 160 requests/s with a picture of 2 MB" in text
     assert "Left out: litellm: not installed." in text
     assert "| text | 150 | 2.50 | 3.00 | score 2.1 |" in text
     assert "| text | 200 | 2.50 | 3.00 | 12.50 | 14.00 | 5.0 |" in text
