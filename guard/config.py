@@ -212,14 +212,23 @@ def read_yaml(path: Path) -> object:
         ConfigInvalid: the file cannot be read, is not YAML, or has a key that occurs twice.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigInvalid(f"{path}: not YAML: not UTF-8") from error
+    return parse_yaml(text, source=str(path))
+
+
+def parse_yaml(text: str, *, source: str) -> object:
+    """Return what a YAML text says; `source` is named in the message. Raises ConfigInvalid, as `read_yaml`."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except RecursionError as error:
-        raise ConfigInvalid(f"{path}: not YAML: nested too deeply") from error
+        raise ConfigInvalid(f"{source}: not YAML: nested too deeply") from error
     # PyYAML lets errors of its own converters through: a number of 5,000 digits, a tag that does not fit its value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
-        raise ConfigInvalid(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigInvalid(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def parse_settings(document: object, *, source: str) -> Settings:

@@ -1,5 +1,6 @@
 """`guard config`: is a configuration valid, and what may stand in one."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,15 +21,16 @@ def check(
 ) -> None:
     """Say whether a configuration is valid; exit with 2 and one line if it is not.
 
-    The bundle is opened too: only it knows the operating points that policies may name, and whether it may judge.
+    Variables such as GUARD__PORT count as they do when serving. The bundle is opened too: only it knows the operating
+    points that policies may name, and whether it may judge.
     """
     from guard.cli.policies import lines
-    from guard.config import read_settings
     from guard.core.policies import warnings
+    from guard.settings_sources import load_settings
     from guard.trust import open_trusted, require_fit
     from guard.wiring import choose_policies
 
-    settings = read_settings(file)
+    settings = load_settings(file, os.environ)
     trusted = open_trusted(settings)
     bundle = trusted.bundle
     policies = choose_policies(settings, bundle)

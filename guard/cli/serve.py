@@ -30,6 +30,7 @@ def serve(
 ) -> None:
     """Stand in front of an LLM API: judge, forward, refuse, count.
 
+    Settings come from the file, then from variables such as GUARD__LIMITS__MAX_INFLIGHT, then from the options.
     SIGTERM finishes what is in flight and ends; SIGHUP reads the configuration anew.
     """
     options = {"upstream": upstream, "host": host, "port": port, "mode": mode, "bundle": bundle, "workers": workers}
@@ -66,7 +67,7 @@ def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload")
             }
         )
 
-    serve(app, settings, bound, begin)
+    serve(app, settings, bound, begin, tls=app.state.tls)
 
 
 def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:
@@ -86,10 +87,11 @@ def _announcer(settings: "Settings", bound: "socket.socket") -> Callable[[Mappin
     from guard.server.run import address_of
 
     def announce(said: Mapping[str, Any]) -> None:
+        address = address_of(bound, is_secure=settings.tls.certificate is not None)
         behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
         together = "" if settings.workers == 1 else f", {settings.workers} workers"
         typer.echo(
-            f"guard serves {address_of(bound)} in front of {behind}: mode {settings.mode.value}, "
+            f"guard serves {address} in front of {behind}: mode {settings.mode.value}, "
             f"policy {said['policy']}, threshold {said['threshold']:.4g}, "
             f"bundle {said['bundle']} ({said['digest'][:12]}){together}"
         )
@@ -98,14 +100,8 @@ def _announcer(settings: "Settings", bound: "socket.socket") -> Callable[[Mappin
 
 
 def _settings(config: Path | None, **options: str | int | None) -> "Settings":
-    from guard.config import Settings, parse_settings, read_settings
+    import os
 
-    settings = Settings() if config is None else read_settings(config)
-    given = {key: value for key, value in options.items() if value is not None}
-    if not given:
-        return settings
-    document = settings.model_dump(mode="json")
-    url = given.pop("upstream", None)
-    if url is not None:
-        document["upstream"]["url"] = url
-    return parse_settings(document | given, source="command line")
+    from guard.settings_sources import load_settings
+
+    return load_settings(config, os.environ, {key: value for key, value in options.items() if value is not None})

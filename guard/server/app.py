@@ -25,6 +25,7 @@ from guard.server.health import Readiness, health_page, metrics_page, openapi_pa
 from guard.server.keys import digest_of_key
 from guard.server.live import Entrance, Generation, Live, Model
 from guard.server.tenants import NOBODY, open_tenants, with_upstream_key
+from guard.server.tls import open_tls, serving
 from guard.telemetry import Telemetry
 from guard.wiring import Opened, open_unannounced, open_upstream
 
@@ -37,7 +38,9 @@ def create_app(
     open_: Open = open_unannounced,
     control: Callable[[Changes, Live], Control] | None = None,
 ) -> Starlette:
-    """Return the application that `guard serve` serves; `app.state.live` says what judges in it.
+    """Return the application that `guard serve` serves.
+
+    `app.state.live` says what judges in it, `app.state.control` changes that, and `app.state.tls` is for its socket.
 
     Args:
         settings: everything that can be told to Guard.
@@ -93,6 +96,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.live = live
     app.state.control = controlling
+    app.state.tls = serving(lambda: live.current.tls)
     return app
 
 
@@ -118,6 +122,7 @@ def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Set
             opened=opened,
             tenants=open_tenants(settings, os.environ),
             admin_token=None if token is None else digest_of_key(token, os.environ, place="admin.token"),
+            tls=open_tls(settings.tls),
             entrance=entrance(default),
             of_tenant={name: entrance(said.policy or default, said, name) for name, said in settings.tenants.items()},
         )

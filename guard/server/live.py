@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Generation:
     entrance: Entrance  # of those who are no tenant
     of_tenant: Mapping[str, Entrance]  # by name
     admin_token: bytes | None = None  # its SHA-256
+    tls: ssl.SSLContext | None = None
 
     @property
     def guard(self) -> Guard:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
@@ -39,10 +40,11 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def address_of(bound: socket.socket) -> str:
+def address_of(bound: socket.socket, *, is_secure: bool = False) -> str:
     """Return the base URL of a bound socket."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class AnnouncedServer(uvicorn.Server):
@@ -59,29 +61,38 @@ class AnnouncedServer(uvicorn.Server):
             self._on_ready()
 
 
-def make_server(app: ASGIApp, settings: Settings, on_ready: Callable[[], None]) -> AnnouncedServer:
+def make_server(
+    app: ASGIApp, settings: Settings, on_ready: Callable[[], None], *, tls: ssl.SSLContext | None = None
+) -> AnnouncedServer:
     """Return a server for `app`; `run(sockets=[...])` serves until it is told to stop."""
-    return AnnouncedServer(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http=bounded_protocol(settings.limits),
-            # Realtime sockets would carry content past the guard.
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout_s)),
-        ),
-        on_ready,
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=bounded_protocol(settings.limits),
+        # Realtime sockets would carry content past the guard.
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout_s)),
     )
+    config.load()
+    config.ssl = tls
+    return AnnouncedServer(config, on_ready)
 
 
-def serve(app: ASGIApp, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp,
+    settings: Settings,
+    bound: socket.socket,
+    on_ready: Callable[[], None],
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return.
 
     `on_ready` is called in the event loop once connections are accepted.
@@ -89,7 +100,7 @@ def serve(app: ASGIApp, settings: Settings, bound: socket.socket, on_ready: Call
     # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
     previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
-        make_server(app, settings, on_ready).run(sockets=[bound])
+        make_server(app, settings, on_ready, tls=tls).run(sockets=[bound])
     except SystemExit as exit_:
         if exit_.code != 0:
             raise

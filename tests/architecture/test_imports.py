@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "output_settings": {"policy_settings"},
     "access_settings": {"policy_settings"},
     "config": BASE | {"policy_settings", "access_settings", "upstream_settings", "output_settings"},
+    "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
@@ -80,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         "demo",
         "train",
         "building",
+        "settings_sources",
     },
 }
 # Only `guard.train` may import these.

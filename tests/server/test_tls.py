@@ -1,0 +1,134 @@
+"""TLS on Guard's own address."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from guard.access_settings import TlsSettings
+from guard.errors import ConfigInvalid
+from guard.server.run import bind, make_server
+from guard.server.tls import open_tls, serving
+from tests.server.house import Builder
+
+
+def _pair(folder: Path, name: str, *, password: str = "") -> tuple[str, str]:
+    """Make a key and a certificate of its own, and return their files."""
+    folder.mkdir(exist_ok=True)
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    locked = ["-passout", f"pass:{password}"] if password else ["-nodes"]
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", *locked),
+            *("-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", f"/CN={name}"),
+            *("-addext", f"subjectAltName=DNS:{name}"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return str(certificate), str(key)
+
+
+def _settings(pair: tuple[str, str], *, clients: str | None = None) -> TlsSettings:
+    return TlsSettings(certificate=pair[0], key=pair[1], client_authorities=clients)
+
+
+async def _served(build: Builder, tls: ssl.SSLContext | None, ask: Callable[[int], Awaitable[None]]) -> None:
+    house = build()
+    bound = bind("127.0.0.1", 0)
+    is_ready = asyncio.Event()
+    server = make_server(house.app, house.settings, is_ready.set, tls=tls)
+    serving_ = asyncio.create_task(server.serve(sockets=[bound]))
+    await is_ready.wait()
+    try:
+        await ask(bound.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await serving_
+
+
+async def _health(port: int, trusted: str, name: str, client: tuple[str, str] | None = None) -> bytes:
+    context = ssl.create_default_context(cafile=trusted)
+    if client is not None:
+        context.load_cert_chain(*client)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+    writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    try:
+        answer = await reader.read()
+    except (ssl.SSLError, ConnectionError):
+        return b""
+    finally:
+        writer.close()
+    return answer.partition(b"\r\n")[0]
+
+
+async def test_guard_is_served_over_tls_with_its_own_certificate(build: Builder, tmp_path: Path) -> None:
+    pair = _pair(tmp_path, "guard.test")
+
+    async def ask(port: int) -> None:
+        assert await _health(port, pair[0], "guard.test") == b"HTTP/1.1 200 OK"
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await _health(port, pair[0], "other.test")
+
+    await _served(build, open_tls(_settings(pair)), ask)
+
+
+async def test_certificate_that_was_renewed_is_shown_to_new_connections(build: Builder, tmp_path: Path) -> None:
+    old, new = _pair(tmp_path, "old.test"), _pair(tmp_path, "new.test")
+    shown = open_tls(_settings(old))
+    outer = serving(lambda: shown)
+
+    async def ask(port: int) -> None:
+        nonlocal shown
+        before = await _health(port, old[0], "old.test")
+        shown = open_tls(_settings(new))
+        assert (before, await _health(port, new[0], "new.test")) == (b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK")
+
+    await _served(build, outer, ask)
+
+
+async def test_clients_without_a_certificate_are_not_served_where_one_is_asked_for(
+    build: Builder, tmp_path: Path
+) -> None:
+    pair, client, stranger = _pair(tmp_path, "guard.test"), _pair(tmp_path, "client"), _pair(tmp_path, "stranger")
+
+    async def ask(port: int) -> None:
+        assert await _health(port, pair[0], "guard.test", client) == b"HTTP/1.1 200 OK"
+        for other in (None, stranger):
+            assert await _health(port, pair[0], "guard.test", other) == b""
+
+    context = open_tls(_settings(pair, clients=client[0]))
+    await _served(build, serving(lambda: context), ask)
+
+
+def test_no_certificate_means_no_tls() -> None:
+    assert open_tls(TlsSettings()) is None
+    assert serving(lambda: None) is None
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("/no/such/file", None, "tls.certificate: /no/such/file: No such file"),
+        ("good.crt", "/no/such/file", "tls.key: /no/such/file: No such file"),
+        ("good.crt", None, "tls.certificate: "),
+        ("good.crt", "other.key", "key values mismatch"),
+        ("good.crt", "locked.key", "tls.certificate: "),
+        ("empty", "good.key", "tls.certificate: "),
+    ],
+)
+def test_files_that_make_no_pair_are_one_line(tmp_path: Path, certificate: str, key: str | None, said: str) -> None:
+    _pair(tmp_path, "good")
+    _pair(tmp_path, "other")
+    _pair(tmp_path, "locked", password="secret99")
+    (tmp_path / "empty").touch()
+    settings = TlsSettings(certificate=str(tmp_path / certificate), key=None if key is None else str(tmp_path / key))
+
+    with pytest.raises(ConfigInvalid) as raised:
+        open_tls(settings)
+
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
