@@ -48,13 +48,18 @@ def messages(pieces: Sequence[str]) -> list[bytes]:
         "content": [],
         "stop_reason": None,
     }
+    message["usage"] = {"input_tokens": 3, "output_tokens": 0}
     block = {"type": "text", "text": ""}
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": message},
         {"type": "content_block_start", "index": 0, "content_block": block},
         *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": p}} for p in pieces),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 5},
+        },
         {"type": "message_stop"},
     ]
     return [event(document, document["type"]) for document in events]
