@@ -110,6 +110,20 @@ def test_system_text_is_judged_unless_policy_exempts_it(role: str) -> None:
     assert _texts(conversation, judge_system=False) == ["hi"]
 
 
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_what_is_no_text_in_a_system_turn_is_never_exempt(role: str) -> None:
+    file = {"type": "file", "file": {"file_id": "f"}}
+    message = {"role": role, "content": [*_show(URL, text="rules")["content"], file]}
+
+    pairs = pairs_to_judge(_parse(message, _say("user", "hi")), judge_system=False)
+
+    assert [(pair.text, len(pair.images), pair.unjudged) for pair in pairs] == [
+        ("", 1, ("file_part",)),
+        ("hi", 0, ()),
+        ("hi", 1, ()),
+    ]
+
+
 def test_role_that_only_looks_like_system_is_judged_whatever_the_policy() -> None:
     assert "rules" in _texts(_parse(_say("System", "rules"), _say("user", "hi")), judge_system=False)
 
@@ -155,6 +169,16 @@ def test_picture_that_could_not_be_fetched_stays_a_url_and_an_unjudged_picture()
 
     assert sent.body == conversation.body
     assert pairs_to_judge(sent)[0].images[0].failure == "image_unreachable"
+
+
+def test_picture_that_was_written_anew_is_sent_as_it_was_written() -> None:
+    conversation = _parse(_show(data_url(solid("red")), URL))
+    anew = ImageInput(data=solid("blue"), place=conversation.images[0].place)
+
+    sent = substitute(conversation, [anew, conversation.images[1]])
+
+    urls = [part["image_url"]["url"] for part in json.loads(sent.body)["messages"][0]["content"][1:]]
+    assert urls == [data_url(solid("blue")), URL]
 
 
 def test_substitution_leaves_the_parsed_document_alone() -> None:

@@ -43,6 +43,9 @@ _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _STRUCTURE = frozenset({"source", "text", "thinking", "data", "content"})
 _ENCRYPTED = frozenset({"signature", "encrypted_content", "encrypted_stdout", "encrypted_index"})
 
+# Returns the fields that it read.
+_Reader = Callable[[Draft, dict[str, Any], str, Path], tuple[str, ...]]
+
 
 def read_blocks(draft: Draft, content: Any, place: str, path: Path) -> None:
     """Read a string, a list of blocks, or null. Raises RequestInvalid, UnknownPart."""
@@ -88,7 +91,7 @@ def read_block(draft: Draft, block: Any, place: str, path: Path) -> None:
             read_rest(draft, key, value, f"{place}.", may_name_content=kind in _CALLS and key == "input")
 
 
-def _text_in(field: str) -> "_Reader":
+def _text_in(field: str) -> _Reader:
     def read(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tuple[str, ...]:
         draft.texts.append(read_string(block.get(field), f"{place}.{field}"))
         return (field,)
@@ -167,9 +170,10 @@ def _output(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tupl
 
 
 def _compaction(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tuple[str, ...]:
+    """Read what stands for all that was said before: in words, or for the provider alone to read."""
     if block.get("encrypted_content") is not None or block.get("content") is None:
         draft.unjudged.append(STORED)
-    return ("encrypted_content",)
+    return (*_content(draft, block, place, path), "encrypted_content")
 
 
 def _tools(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tuple[str, ...]:
@@ -190,7 +194,6 @@ def _read_citations(draft: Draft, value: Any, place: str) -> None:
         read_rest(draft, "citations", plain, place, names=("file_id",))
 
 
-_Reader = Callable[[Draft, dict[str, Any], str, Path], tuple[str, ...]]
 _READERS: Mapping[str, _Reader] = {
     "text": _text_in("text"),
     "thinking": _text_in("thinking"),

@@ -60,6 +60,8 @@ _NAMES = frozenset({
     "stop_sequences", "user", "user_profile_id",
 })  # fmt: skip
 _NAME_CHARS = 256
+# Fields of settings with more words than names have.
+_LONG_KEYS = frozenset({"disable_parallel_tool_use"})
 
 
 def is_setting(key: str, value: Any, declared: Container[str] = ()) -> bool:
@@ -71,9 +73,8 @@ def is_setting(key: str, value: Any, declared: Container[str] = ()) -> bool:
         declared: what tools say, which is judged there: the choice of a tool names one of them.
     """
     if key in _CHOICES:
-        return all(text in _WORDS or text in declared or not text for text in _values(value)) and all(
-            map(is_name, _keys(value))
-        )
+        has_names = all(is_name(name) or name in _LONG_KEYS for name in _keys(value))
+        return has_names and all(text in _WORDS or text in declared or not text for text in _values(value))
     if key in _NAMES:
         return all(len(text) <= _NAME_CHARS and len(text.split()) <= 1 for text in (*_keys(value), *_values(value)))
     return False

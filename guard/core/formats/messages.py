@@ -97,7 +97,7 @@ def _of_message(message: Any, place: str, slots: dict[str, Slot], path: Path, th
     if isinstance(content, list):
         for index, block in enumerate(content):
             at, where = f"{place}.content[{index}]", (*path, "content", index)
-            if isinstance(block, dict) and block.get("type") in RESULTS:
+            if _is_result(block):
                 result = Draft(slots)
                 read_block(result, block, at, where)
                 yield result.turn("tool", at, thread=thread)
@@ -107,6 +107,11 @@ def _of_message(message: Any, place: str, slots: dict[str, Slot], path: Path, th
         read_blocks(draft, content, f"{place}.content", (*path, "content"))
     read_fields(draft, message, place, but=("role", "content"))
     yield draft.turn(role, place, thread=thread)
+
+
+def _is_result(block: Any) -> bool:
+    kind = block.get("type") if isinstance(block, dict) else None
+    return isinstance(kind, str) and kind in RESULTS
 
 
 def _context(document: dict[str, Any], slots: dict[str, Slot], path: Path, thread: int) -> Iterable[Turn]:
