@@ -11,6 +11,7 @@ from rich.table import Table
 
 from guard.binding import bind, mismatches
 from guard.bundle import SIGNATURE, Bundle
+from guard.cli.gate_views import gate_lines, record_document
 from guard.errors import BundleInvalid
 from guard.manifest import Certificate, Device, Manifest
 from guard.records import GateState, Records, inspect_records, state_of
@@ -56,15 +57,7 @@ class Facts:
         return {
             "signature": {"state": self.signature.state, "key": self.signature.key, "problem": self.signature.problem},
             "gate": self.gate.value,
-            "records": [
-                {
-                    "verdict": record.verdict,
-                    "created": record.created.isoformat(),
-                    "baseline_sha256": record.baseline_sha256,
-                    "signed_by": record.signed_by,
-                }
-                for record in self.records.trusted
-            ],
+            "records": [record_document(record) for record in self.records.trusted],
             "records_refused": list(self.records.refused),
             "chosen_for_other_files": {what: list(changed) for what, changed in self.misfits.items()},
         }
@@ -108,7 +101,8 @@ def print_bundle(bundle: Bundle, facts: Facts) -> None:
     console.print(grid)
     for name, point in manifest.operating_points.items():
         console.print(f"\n[bold]{escape(name)}[/bold]  from {point.threshold:.4f}: {_proven(point.certificate)}")
-        for line in (point.chosen_on, _bound_in_words(facts, name, is_bound=point.binding is not None)):
+        bound = _bound_in_words(facts, name, is_bound=point.binding is not None)
+        for line in (point.chosen_on, bound, *gate_lines(facts.records, point.threshold)):
             console.print(Padding(escape(line), (0, 0, 0, 2), expand=False))
     changed = facts.misfits.get("the calibration")
     if changed:

@@ -18,6 +18,7 @@ from guard.binding import bind
 from guard.bundle import Bundle, write_manifest
 from guard.manifest import OperatingPoint
 from guard.records import Record, write_record
+from guard.release.margins import Margins, PlaceMargins
 from guard.signing import make_private_key, read_private_key, write_private_key
 from guard.trust import sign_bundle
 from tests.tiny_bundle import make_tiny_bundle
@@ -392,6 +393,60 @@ def test_show_says_who_signed_what_gates_found_and_for_what_thresholds_were_chos
     assert "CHOSEN FOR OTHER FILES: not for names.txt" in out
     assert "pairs [of] our own" in out
     assert _fits(out)
+
+
+def test_show_says_of_each_threshold_on_what_its_gate_rests(run: Run, bundle: Bundle) -> None:
+    """Whoever holds the key may pass a bundle on one pair and by wide margins; it has to show."""
+    key = make_private_key()
+    margins = Margins(false_refusals=0.2, memory=None, suites={"everyday": PlaceMargins(recall=None)})
+    document = {
+        "suites": [{"name": "everyday", "n": 1, "n_given": 827}, {"name": "harm", "n": 60, "n_given": 60}],
+        "margins": {**margins.model_dump(mode="json"), "suites": {"everyday": {"recall": None}}},
+    }
+    threshold = bundle.manifest.operating_points["balanced"].threshold
+    when = datetime(2025, 11, 21, 7, 5, tzinfo=UTC)
+    write_record(
+        bundle,
+        Record(bundle.digest, "ab" * 32, "passed", when, document, "balanced", threshold, ("cpu", "cuda")),
+        key,
+    )
+
+    out = " ".join(run("show", bundle.path, "--public-key", key.public)[1].split())
+    (record,) = json.loads(run("show", bundle.path, "--public-key", key.public, "--json")[1])["records"]
+
+    assert "gate: passed signed; the latest of 2025-11-21 07:05 against abababababab, on cpu, cuda" in out
+    assert "it compared everyday: 1 of 827 pairs, harm: 60 pairs" in out
+    assert "margins that are not the default: false_refusals 0.2, memory none, suites {'everyday':" in out
+    assert out.count("no gate was run at this threshold") == len(bundle.manifest.operating_points) - 1
+    assert (record["operating_point"], record["threshold"], record["providers"]) == ("balanced", 0.5, ["cpu", "cuda"])
+    assert record["suites"][0] == {"name": "everyday", "n": 1, "n_given": 827}
+    assert record["margins_changed"] == {
+        "false_refusals": 0.2,
+        "memory": None,
+        "suites": {"everyday": {"recall": None}},
+    }
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"suites": 3, "margins": []},
+        {"suites": [1, {}], "margins": {"x": [1]}},
+        {"suites": [{"name": "\x1b[2J\nall is well", "n": "\x1b[1m"}], "margins": {"\x1b[2J": "\x1b[2J"}},
+    ],
+)
+def test_show_is_not_troubled_by_a_record_that_says_something_else(
+    run: Run, bundle: Bundle, document: dict[str, Any]
+) -> None:
+    threshold = bundle.manifest.operating_points["balanced"].threshold
+    made = datetime(2025, 11, 21, tzinfo=UTC)
+    write_record(bundle, Record(bundle.digest, "ab" * 32, "failed", made, document, "balanced", threshold))
+
+    code, out, _ = run("show", bundle.path)
+
+    assert (code, "\x1b" in out) == (0, False)
+    assert "gate: failed; the latest at 0.5 of" in " ".join(out.split())  # of the others, which nobody looked at
 
 
 def test_show_as_json_has_signature_gate_and_records(run: Run, bundle: Bundle) -> None:
