@@ -1,12 +1,22 @@
-"""What the server writes to stderr: JSON lines, never a message that could quote a caller."""
+"""What the server writes to stderr: JSON lines, never a message that could quote a caller.
+
+A thread writes them. Whoever reads stderr may be slow or stand still, and no request waits for that: beyond a number of
+lines in memory new ones are dropped and counted.
+"""
 
 import logging
 import sys
+import threading
+from collections import deque
 from datetime import UTC, datetime
+from typing import TextIO
 
 import orjson
 
 from guard.server import access_log, reload
+
+_MOST_WAITING = 20_000
+_FLUSH_S = 2.0
 
 
 class _JsonLines(logging.Formatter):
@@ -34,6 +44,81 @@ class _JsonLines(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
+class LineWriter(logging.Handler):
+    """Writes lines to a stream from a thread of its own.
+
+    Args:
+        most_waiting: lines in memory; more are dropped, and one line says how many once the stream takes lines again.
+    """
+
+    def __init__(self, stream: TextIO, *, most_waiting: int = _MOST_WAITING) -> None:
+        super().__init__()
+        self._stream = stream
+        self._most_waiting = most_waiting
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._has_lines = threading.Event()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._is_ending = False
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Have a line written, now or soon."""
+        if len(self._lines) >= self._most_waiting:
+            self._dropped += 1
+            return
+        self._lines.append(self.format(record))
+        self._is_idle.clear()
+        if not self._has_lines.is_set():
+            self._has_lines.set()
+
+    def flush(self) -> None:
+        """Wait until every line is written, for at most two seconds."""
+        self._is_idle.wait(_FLUSH_S)
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        self.flush()
+        self._is_ending = True
+        self._has_lines.set()
+        super().close()
+
+    def _write(self) -> None:
+        while not self._is_ending:
+            self._has_lines.wait()
+            self._has_lines.clear()
+            while self._lines:
+                taken = [self._lines.popleft() for _ in range(len(self._lines))]
+                if self._dropped:
+                    dropped, self._dropped = self._dropped, 0
+                    taken.append(_line_about(dropped))
+                self._put("".join(f"{line}\n" for line in taken))
+            self._is_idle.set()
+            if self._lines:  # one came just before
+                self._is_idle.clear()
+                self._has_lines.set()
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads any more: there is no other place to say so.
+            self._dropped += text.count("\n")
+
+
+def _line_about(dropped: int) -> str:
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": "warning",
+        "logger": "guard.server",
+        "message": f"{dropped} log lines were dropped: whoever reads them was too slow",
+    }
+    return orjson.dumps(line).decode()
+
+
 # uvicorn says it of every answer that Guard breaks off on purpose.
 _NOT_WORTH_A_LINE = "ASGI callable returned without completing"
 
@@ -42,9 +127,9 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(_NOT_WORTH_A_LINE)
 
 
-def start_logging(*, access: bool) -> None:
+def start_logging(*, access: bool) -> LineWriter:
     """Send logs to stderr: warnings of everything, and the access lines if wanted."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LineWriter(sys.stderr)
     handler.setFormatter(_JsonLines())
     handler.addFilter(_is_worth_a_line)
     root = logging.getLogger()
@@ -52,3 +137,4 @@ def start_logging(*, access: bool) -> None:
     root.setLevel(logging.WARNING)
     reload.logger.setLevel(logging.INFO)
     access_log.logger.setLevel(logging.INFO if access else logging.WARNING)
+    return handler

@@ -133,11 +133,12 @@ def test_lines_on_stderr_show_exceptions_by_type_and_place_only(
     monkeypatch.setattr(root, "handlers", [])
     level = root.level
     try:
-        logs.start_logging(access=True)
+        writer = logs.start_logging(access=True)
         try:
             int(CANARY)
         except ValueError:
             logging.getLogger("somebody").exception("it failed")
+        writer.close()
     finally:
         root.setLevel(level)
 
