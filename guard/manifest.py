@@ -24,6 +24,7 @@ REQUIRED_FILES = ("text.onnx", "vision.onnx", "tokenizer.json", "names.txt", "ca
 # One plain file in the bundle's own folder: no path, no hidden file, nothing that a shell or a terminal would read.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RESERVED = frozenset({"manifest.json", "manifest.sig", "records"})
+GPU_GRAPH = "_gpu.onnx"  # how the name of a graph ends that runs in place of NAME.onnx on GPUs
 _PROSE = (".md", ".html", ".json", ".txt")  # the tokenizer and the names among them are bound on their own
 _MOST_FILES = 100
 _MOST_FILE_BYTES = 20_000_000_000  # reading more at each start would take minutes
@@ -189,6 +190,21 @@ class Manifest(_Part):
     def graph_files(self) -> frozenset[str]:
         """The graphs, and all files that they may read their weights from."""
         return frozenset(name for name in self.files if not name.endswith(_PROSE))
+
+    @property
+    def scored_with(self) -> frozenset[str]:
+        """All files that raw scores depend on: the graphs, the tokenizer and the names. All else is prose."""
+        return self.graph_files | {"tokenizer.json", "names.txt"}
+
+    def graph_file(self, name: Literal["text", "vision"], device: Device) -> str:
+        """Return the name of the graph that runs on a device: one made for GPUs where there is one."""
+        own = f"{name}{GPU_GRAPH}"
+        return own if device == "gpu" and own in self.files else f"{name}.onnx"
+
+    @property
+    def has_gpu_graphs(self) -> bool:
+        """Whether there is a graph that only GPUs run."""
+        return any(name.endswith(GPU_GRAPH) for name in self.files)
 
     @field_validator("format", mode="before")
     @classmethod

@@ -38,3 +38,16 @@ def test_number_that_no_verdict_can_rest_on_is_an_invalid_bundle(
 
     with pytest.raises(BundleInvalid, match=place):
         Bundle.load(tmp_path)
+
+
+def test_what_scores_depend_on_is_all_but_prose(tmp_path: Path) -> None:
+    manifest = make_tiny_bundle(tmp_path).manifest
+    entry = manifest.files["text.onnx"]
+    more = dict.fromkeys(["text_gpu.onnx", "text.weights", "notes.txt", "config.json", "page.html"], entry)
+    fuller = manifest.model_copy(update={"files": {**manifest.files, **more}})
+
+    assert manifest.scored_with == {"text.onnx", "vision.onnx", "tokenizer.json", "names.txt"}
+    assert fuller.scored_with - manifest.scored_with == {"text_gpu.onnx", "text.weights"}
+    assert (fuller.graph_file("text", "gpu"), fuller.graph_file("text", "cpu")) == ("text_gpu.onnx", "text.onnx")
+    assert (fuller.graph_file("vision", "gpu"), manifest.graph_file("text", "gpu")) == ("vision.onnx", "text.onnx")
+    assert (fuller.has_gpu_graphs, manifest.has_gpu_graphs) == (True, False)

@@ -152,7 +152,7 @@ def print_difference(before: Bundle, after: Bundle, found: Mapping[str, Any]) ->
 
 
 def _devices(manifest: Manifest) -> tuple[Device, ...]:
-    return ("cpu", "gpu") if any(name.endswith("_gpu.onnx") for name in manifest.files) else ("cpu",)
+    return ("cpu", "gpu") if manifest.has_gpu_graphs else ("cpu",)
 
 
 def _signature_in_words(signature: Signature) -> str:

@@ -130,12 +130,7 @@ def _release(manifest: Manifest) -> str:
 
 def _differing(candidate: Manifest, baseline: Manifest) -> list[str]:
     """Return what of two bundles of one model differs among all that scores depend on."""
-    names = [
-        name
-        for name in dict.fromkeys([*candidate.files, *baseline.files])
-        if not name.endswith((".md", ".json", ".html"))
-    ]
-    names.append("tokenizer.json")
+    names = sorted(candidate.scored_with | baseline.scored_with)
     found = [name for name in names if candidate.files.get(name) != baseline.files.get(name)]
     parts = {"text preparation": "text", "picture preparation": "image", "writing gate": "writing_gate"}
     return found + [word for word, part in parts.items() if getattr(candidate, part) != getattr(baseline, part)]

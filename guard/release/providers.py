@@ -9,6 +9,7 @@ import numpy as np
 
 from guard.bundle import Bundle, write_manifest
 from guard.errors import BundleInvalid, ConfigInvalid
+from guard.manifest import GPU_GRAPH
 from guard.release.check import Check
 from guard.release.contender import Contender, Floats
 from guard.release.margins import Margins
@@ -19,8 +20,6 @@ from guard.runtime import import_onnxruntime
 from guard.scorers.providers import CHAINS
 from guard.stats.paired import Verdict
 from guard.suites import LabelledPair
-
-_GPU = "_gpu.onnx"
 
 
 def nearest(pairs: Sequence[LabelledPair], scores: Floats, candidate: Contender, limit: int) -> list[int]:
@@ -65,7 +64,7 @@ async def check_providers(
             continue
         ran = True
         yield flips_check(provider, found, scores, candidate, margins, about=f"{CHAINS[provider][0]} against the CPU")
-    if not ran and any(name.endswith(_GPU) for name in candidate.bundle.manifest.files):
+    if not ran and candidate.bundle.manifest.has_gpu_graphs:
         yield await _check_gpu_graphs_on_cpu(pairs, scores, candidate, margins, on_progress)
 
 
@@ -75,10 +74,10 @@ async def _check_gpu_graphs_on_cpu(
     place, bundle = "graphs for GPUs", candidate.bundle
     with TemporaryDirectory() as made:
         folder = Path(made)
+        graphs = {f"{name}.onnx": bundle.manifest.graph_file(name, "gpu") for name in ("text", "vision")}
         for name in bundle.manifest.files:
-            if not name.endswith(_GPU):
-                own = name.replace(".onnx", _GPU) if name.endswith(".onnx") else name
-                (folder / name).write_bytes(bundle.read(own if own in bundle.manifest.files else name))
+            if not name.endswith(GPU_GRAPH):
+                (folder / name).write_bytes(bundle.read(graphs.get(name, name)))
         try:
             found = await _score(write_manifest(folder, bundle.manifest), pairs, "cpu", on_progress)
         except BundleInvalid as error:

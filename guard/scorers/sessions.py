@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from guard.bundle import Bundle
 from guard.config import GpuSettings
@@ -14,6 +14,8 @@ from guard.graph_files import files_read_by_bytes
 from guard.runtime import LOG_FATAL, import_onnxruntime
 from guard.scorers.probe import can_load
 from guard.scorers.providers import BoundSession, chain_of, check_providers
+
+Graph: TypeAlias = Literal["text", "vision"]
 
 HOW_TO_INSTALL = "onnxruntime is not installed: pip install 'mllm-guard[cpu]' or 'mllm-guard[gpu]'"
 
@@ -57,21 +59,22 @@ def open_sessions(bundle: Bundle, *, provider: str, gpu: GpuSettings | None = No
         raise ConfigInvalid(HOW_TO_INSTALL) from error
     gpu = gpu or GpuSettings()
     chain = chain_of(onnxruntime, provider, gpu)
-    text, vision = (_open(onnxruntime, bundle, name, chain) for name in ("text", "vision"))
+    text, vision = _open(onnxruntime, bundle, "text", chain), _open(onnxruntime, bundle, "vision", chain)
     if provider != "cpu":
         text, vision = (BoundSession(onnxruntime, session, "cuda", gpu.device) for session in (text, vision))
     return Sessions(text, vision, chain[0][0])
 
 
-def _open(onnxruntime: Any, bundle: Bundle, name: str, chain: list[tuple[str, dict[str, str]]]) -> Any:
+def _open(
+    onnxruntime: Any, bundle: Bundle, name: Literal["text", "vision"], chain: list[tuple[str, dict[str, str]]]
+) -> Any:
     options = onnxruntime.SessionOptions()
     # Threads inside a run bring little at batch 1; whole runs side by side use the cores better.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL
     on_gpu = chain[0][0] != "CPUExecutionProvider"
-    own = f"{name}_gpu.onnx"
-    file = own if on_gpu and own in bundle.manifest.files else f"{name}.onnx"
+    file = bundle.manifest.graph_file(name, "gpu" if on_gpu else "cpu")
     path = bundle.path / file
     try:
         with _verified(bundle, file) as graph:
