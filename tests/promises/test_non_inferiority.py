@@ -8,8 +8,7 @@ from scipy.stats import binomtest
 
 from guard.stats.measures import Share
 from guard.stats.paired import mcnemar, non_inferior, paired_difference
-
-_ALARM = 1e-4
+from tests.promises.populations import ALARM
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def test_non_inferiority_errs_no_more_often_than_it_says_at_the_margin(name: str
     # At the margin itself both answers are wrong, each with 5 % at most.
     for outcome in ("holds", "fails"):
         wrong = outcomes.count(outcome)
-        assert binomtest(wrong, draws, 0.05, alternative="greater").pvalue > _ALARM, f"{outcome}: {wrong} of {draws}"
+        assert binomtest(wrong, draws, 0.05, alternative="greater").pvalue > ALARM, f"{outcome}: {wrong} of {draws}"
 
 
 def test_simulation_catches_a_plain_bootstrap_of_few_differences() -> None:
@@ -66,7 +65,7 @@ def test_simulation_catches_a_plain_bootstrap_of_few_differences() -> None:
         resampled = random.binomial(100, candidate.hits.mean(), 1000) / 100
         wrong += bool(np.quantile(resampled, 0.95) < 0.02)
 
-    assert binomtest(wrong, draws, 0.05, alternative="greater").pvalue < _ALARM
+    assert binomtest(wrong, draws, 0.05, alternative="greater").pvalue < ALARM
 
 
 def test_equal_guards_are_mostly_told_to_hold_with_a_thousand_groups() -> None:
@@ -85,4 +84,4 @@ def test_mcnemar_over_groups_rejects_equal_guards_no_more_often_than_it_says(*, 
         candidate, baseline, groups = Comparison(150, 0.1, 0.1, sizes=(1, 3, 6), whole=whole).draw(random)
         rejected += mcnemar(candidate.hits, baseline.hits, groups).p_value <= 0.05
 
-    assert binomtest(rejected, draws, 0.05, alternative="greater").pvalue > _ALARM, f"{rejected} of {draws}"
+    assert binomtest(rejected, draws, 0.05, alternative="greater").pvalue > ALARM, f"{rejected} of {draws}"

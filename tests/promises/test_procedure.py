@@ -11,8 +11,7 @@ from guard.stats.certify import Certified, Trials, candidate_grid, certify
 from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, fit_calibration
 from guard.stats.measures import Share
-
-_ALARM = 1e-4
+from tests.promises.populations import ALARM
 
 
 @pytest.mark.simulation
@@ -43,7 +42,7 @@ def test_halves_fit_and_certificate_together_keep_the_promise() -> None:
             lowest = scores[probabilities >= answer.threshold].min(initial=np.inf)
             broken += _rate_of_groups(float(lowest), shared) > limit
 
-    assert binomtest(broken, draws, 0.1, alternative="greater").pvalue > _ALARM, f"{broken} of {draws}"
+    assert binomtest(broken, draws, 0.1, alternative="greater").pvalue > ALARM, f"{broken} of {draws}"
 
 
 def _rate_of_groups(threshold: float, shared: float) -> float:
