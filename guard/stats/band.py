@@ -6,6 +6,9 @@ half A, for a budget of judge calls and a judge of given accuracy; what it does 
 That the judge errs as often inside the band as its figures say is an assumption. Pairs on which Guard hesitates may be
 hard for the judge as well, so give its figures on such pairs. Whatever it says, false refusals stay between those of
 `block` alone and those of `allow` alone, and misses likewise.
+
+Nothing in Guard calls it yet: no scorer asks a judge. It is for whoever builds a cascade of their own, and for the
+cascade of `guard.scorers` when that comes.
 """
 
 from collections.abc import Sequence

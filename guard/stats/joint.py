@@ -99,10 +99,9 @@ def certify_jointly(
     *,
     confidence: float = 0.95,
     unit: Unit = "group",
-    fewest: Rate = "miss",
     n_declared: int = 1,
 ) -> JointAnswer:
-    """Return one threshold that keeps every requirement, or which of them are not proven.
+    """Return the lowest threshold that is proven to keep every requirement, or which of them are not proven.
 
     Args:
         trials: rows that neither `order` nor `requirements` were chosen on.
@@ -110,8 +109,6 @@ def certify_jointly(
         requirements: limits declared beforehand, that have to hold at one threshold.
         confidence: probability that the promise holds, all limits together, over draws of the groups, in (0, 1).
         unit: what the rates are a share of.
-        fewest: of the thresholds that are proven, the one with the fewest misses (the lowest) is taken, or the one with
-            the fewest false refusals (the highest).
         n_declared: how many declarations of this run share the error; with two, each is tested at half of it.
 
     Raises:
@@ -135,7 +132,7 @@ def certify_jointly(
         for found, required in zip(evidence, requirements, strict=True)
     )
     passed = order[:held]
-    place = 0 if held == 0 else int(np.argmin(passed) if fewest == "miss" else np.argmax(passed))
+    place = 0 if held == 0 else int(np.argmin(passed))
 
     def part(found: Evidence, required: Requirement) -> Kept | NotCertifiable:
         errors, upper = int(found.errors[place]), found.upper(place, confidence=1 - error)

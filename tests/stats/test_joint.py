@@ -45,15 +45,6 @@ def test_thresholds_are_tested_in_order_until_one_breaks_a_limit() -> None:
     assert not answer.is_useless
 
 
-def test_fewest_false_refusals_takes_the_highest_proven_threshold() -> None:
-    order = order_of_testing(trials(seed=72), GRID, BOTH)
-
-    answer = certify_jointly(trials(), order, BOTH, fewest="false_refusal")
-
-    assert isinstance(answer, CertifiedJointly)
-    assert answer.threshold == answer.highest > answer.lowest
-
-
 def test_most_promising_threshold_keeps_the_tighter_limit_most_comfortably() -> None:
     half_a = trials(seed=72)
 
