@@ -41,6 +41,8 @@ class LimitSettings(Section):
     """bodies of all requests together, inflated and with fetched pictures, while they are judged and sent on"""
     max_head_bytes: PositiveInt = 65_536
     """request line and headers of one request"""
+    max_connections: PositiveInt = 4096
+    """of clients; more are answered 503 and closed. Each request that is sent on takes one file more than these"""
     head_timeout_s: Seconds = 10.0
     """from the first byte of a head to its last"""
     body_timeout_s: Seconds = 30.0
@@ -51,6 +53,8 @@ class LimitSettings(Section):
     """how long a request waits for a permit before it is refused"""
     score_timeout_s: Seconds = 10.0
     """for each of decoding, reading and scoring a pair"""
+    drain_delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """how long a Guard that was told to stop takes new requests while /readyz says 503: until load balancers know"""
     drain_timeout_s: Seconds = 30.0
     """how long a stopping Guard finishes what is in flight"""
 

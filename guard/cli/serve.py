@@ -67,7 +67,7 @@ def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload")
             }
         )
 
-    serve(app, settings, bound, begin, tls=app.state.tls)
+    serve(app, settings, bound, begin)
 
 
 def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:

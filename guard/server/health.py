@@ -58,7 +58,10 @@ def openapi_page() -> Page:
 
 
 class Readiness:
-    """`/readyz`: 200 while the scorer gives a real pair a score, 503 otherwise. The answer is kept for two seconds."""
+    """`/readyz`: 200 while the scorer gives a real pair a score, 503 otherwise, and while Guard is about to stop.
+
+    What the scorer said is kept for two seconds.
+    """
 
     def __init__(self, live: Live, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._live = live
@@ -74,6 +77,8 @@ class Readiness:
 
     async def answer(self) -> Answer:
         """Return the answer: the last one, or a new one when that is too old or about another bundle."""
+        if self._live.is_leaving:
+            return error_answer(GUARD_UNAVAILABLE, "this Guard is about to stop")
         async with self._asking:
             with self._live.taken() as generation:
                 if self._clock() >= self._valid_until or self._asked is not generation.guard:

@@ -66,8 +66,13 @@ class Live:
 
     def __init__(self, first: Generation) -> None:
         self.current = first
+        self.is_leaving = False
         self._retired: set[Model] = set()
         self._closing: set[asyncio.Task[None]] = set()
+
+    def leave(self) -> None:
+        """Say on `/readyz` that this Guard is about to stop."""
+        self.is_leaving = True
 
     @property
     def retired(self) -> int:

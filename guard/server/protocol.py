@@ -1,18 +1,23 @@
 """uvicorn's HTTP protocol with what it lacks: a head must be complete in time, has a size, and may wish to upgrade."""
 
 import asyncio
+from collections.abc import Callable
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from guard.config import LimitSettings
+from guard.errors import Overloaded
+from guard.server.wire import error_answer
 
 # What arrives in one read may hold the start of the body.
 _READ_BYTES = 2**18
 
 
-def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
+def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> type[HttpToolsProtocol]:
     """Return a protocol class that drops connections whose request heads are too slow, and refuses too large ones.
+
+    Connections beyond `max_connections` are answered 503 at once; `on_refused` is called for each.
 
     A wish for another protocol (h2c, as Java's client and `curl --http2` utter it) is passed over, as RFC 9110 lets a
     server do, and the request is read to its end: httptools would stop after the head, and take the body for a request.
@@ -24,16 +29,27 @@ def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
         _received_bytes = 0  # since the head began
         _header_bytes = 0
         _wishes_upgrade = False
+        _is_refused = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            if len(self.connections) >= limits.max_connections:
+                self._is_refused = True
+                on_refused()
+                transport.write(_TOO_MANY)
+                transport.close()
+                return
             super().connection_made(transport)
             self._begin_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            if self._is_refused:
+                return
             self._end_head()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self._is_refused:
+                return
             if self._is_in_head:
                 self._received_bytes += len(data)
                 if self._received_bytes > limits.max_head_bytes + _READ_BYTES:
@@ -106,3 +122,13 @@ def bounded_protocol(limits: LimitSettings) -> type[HttpToolsProtocol]:
                 raise ValueError("request head too large")
 
     return BoundedProtocol
+
+
+def _raw_answer(code: str, message: str) -> bytes:
+    answer = error_answer(code, message)
+    headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    lines = [b"HTTP/1.1 %d Service Unavailable" % answer.status, *(b"%s: %s" % header for header in headers)]
+    return b"\r\n".join([*lines, b"connection: close", b"", answer.body])
+
+
+_TOO_MANY = _raw_answer(Overloaded.code, "too many connections")

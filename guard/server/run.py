@@ -1,6 +1,7 @@
 """A server on a socket: starts, says so in one line, finishes what is in flight when told to stop."""
 
 import asyncio
+import resource
 import signal
 import socket
 import ssl
@@ -9,15 +10,18 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from guard.config import Settings
-from guard.errors import UsageError
+from guard.errors import Overloaded, UsageError
+from guard.server.live import Live
 from guard.server.protocol import bounded_protocol
 
 # Longer than the idle time after which load balancers and clients give a connection up: they should be first.
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
+_MOST_FILES = 65_536
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -48,27 +52,65 @@ def address_of(bound: socket.socket, *, is_secure: bool = False) -> str:
 
 
 class AnnouncedServer(uvicorn.Server):
-    """A uvicorn server that calls `on_ready` in its event loop once connections are accepted."""
+    """A uvicorn server that calls `on_ready` in its event loop once connections are accepted.
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    Told to stop, it calls `on_leaving`, takes requests for `leaves_after_s` more, and then finishes those under way. A
+    second signal ends the wait.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        *,
+        on_leaving: Callable[[], None] = lambda: None,
+        leaves_after_s: float = 0.0,
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_leaving = on_leaving
+        self._leaves_after_s = leaves_after_s
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
             self._on_ready()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, or begin to."""
+        loop, delay_s, self._leaves_after_s = self._loop, self._leaves_after_s, 0.0
+        self._on_leaving()
+        if loop is None or not delay_s:
+            super().handle_exit(sig, frame)
+            return
+        stop = super().handle_exit
+        loop.call_soon_threadsafe(loop.call_later, delay_s, stop, sig, frame)
+
 
 def make_server(
-    app: ASGIApp, settings: Settings, on_ready: Callable[[], None], *, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    settings: Settings,
+    on_ready: Callable[[], None],
+    *,
+    tls: ssl.SSLContext | None = None,
+    on_leaving: Callable[[], None] = lambda: None,
+    on_refused: Callable[[], None] = lambda: None,
 ) -> AnnouncedServer:
-    """Return a server for `app`; `run(sockets=[...])` serves until it is told to stop."""
+    """Return a server for `app`; `run(sockets=[...])` serves until it is told to stop.
+
+    Args:
+        on_ready: called in the event loop once connections are accepted.
+        tls: None serves without.
+        on_leaving: called when it is told to stop.
+        on_refused: called for each connection beyond `max_connections`.
+    """
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=bounded_protocol(settings.limits),
+        http=bounded_protocol(settings.limits, on_refused),
         # Realtime sockets would carry content past the guard.
         ws="none",
         lifespan="on",
@@ -82,31 +124,39 @@ def make_server(
     )
     config.load()
     config.ssl = tls
-    return AnnouncedServer(config, on_ready)
+    return AnnouncedServer(config, on_ready, on_leaving=on_leaving, leaves_after_s=settings.limits.drain_delay_s)
 
 
-def serve(
-    app: ASGIApp,
-    settings: Settings,
-    bound: socket.socket,
-    on_ready: Callable[[], None],
-    *,
-    tls: ssl.SSLContext | None = None,
-) -> None:
-    """Serve until SIGTERM or SIGINT, finish what is in flight within `drain_timeout_s`, and return.
-
-    `on_ready` is called in the event loop once connections are accepted.
-    """
+def serve(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve what `create_app` made until SIGTERM or SIGINT; finish what is in flight within `drain_timeout_s`."""
+    live: Live = app.state.live
+    _raise_file_limit()
     # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
     previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]
+    server = make_server(
+        app,
+        settings,
+        on_ready,
+        tls=app.state.tls,
+        on_leaving=live.leave,
+        on_refused=lambda: live.current.guard.telemetry.rejected(Overloaded.code),
+    )
     try:
-        make_server(app, settings, on_ready, tls=tls).run(sockets=[bound])
+        server.run(sockets=[bound])
     except SystemExit as exit_:
         if exit_.code != 0:
             raise
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
+
+
+def _raise_file_limit() -> None:
+    """Let the process open as many files as the system lets it: each connection is one, on both sides of Guard."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def on_hangup(call: Callable[[], Coroutine[Any, Any, object]]) -> None:

@@ -112,7 +112,7 @@ def main() -> None:
         end.sendall(orjson.dumps(hello) + b"\n")
         app.state.serving = asyncio.get_running_loop().create_task(app.state.control.serve())
 
-    serve(app, settings, bound, begin, tls=app.state.tls)
+    serve(app, settings, bound, begin)
 
 
 def _read_line(end: socket.socket) -> bytes:

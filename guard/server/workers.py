@@ -204,13 +204,14 @@ class Supervisor:
         return _Worker(process, peer, hello)
 
     async def _end_all(self) -> None:
+        limits = self.settings.limits
         processes = [worker.process for worker in self._workers.values()]
         for process in processes:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
         ended = asyncio.gather(*(process.wait() for process in processes))
         try:
-            await asyncio.wait_for(ended, self.settings.limits.drain_timeout_s + _END_S)
+            await asyncio.wait_for(ended, limits.drain_delay_s + limits.drain_timeout_s + _END_S)
         except TimeoutError:
             for process in processes:
                 _kill(process)

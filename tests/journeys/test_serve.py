@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -102,6 +103,35 @@ async def test_drain_that_takes_too_long_is_cut_off(tiny_bundle: Path, tmp_path:
                 returncode = await asyncio.to_thread(served.process.wait, 20)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guard_unavailable")
+    assert returncode == 0
+
+
+def test_guard_told_to_stop_takes_requests_for_a_while_and_says_so_on_its_ready_page(
+    tiny_bundle: Path, tmp_path: Path, api_url: str
+) -> None:
+    config = tmp_path / "guard.yaml"
+    config.write_text("limits: {drain_delay_s: 2}\n")
+    with serve(tiny_bundle, "--config", str(config), "--upstream", api_url) as served:
+        before = httpx.get(f"{served.url}/readyz").status_code
+        served.terminate()
+        time.sleep(0.3)
+        ready = httpx.get(f"{served.url}/readyz")
+        answer = httpx.post(f"{served.url}{CHAT}", json=_ALLOWED)
+        returncode = served.process.wait(20)
+
+    assert (before, ready.status_code, answer.status_code, returncode) == (200, 503, 200, 0)
+    assert ready.json()["error"]["message"] == "this Guard is about to stop"
+
+
+def test_second_signal_ends_the_wait_for_load_balancers(tiny_bundle: Path, tmp_path: Path) -> None:
+    config = tmp_path / "guard.yaml"
+    config.write_text("limits: {drain_delay_s: 600}\n")
+    with serve(tiny_bundle, "--config", str(config)) as served:
+        served.terminate()
+        time.sleep(0.2)
+        served.terminate()
+        returncode = served.process.wait(20)
+
     assert returncode == 0
 
 

@@ -113,11 +113,13 @@ async def until(is_true: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def live(app: ASGIApp, settings: Settings | None = None) -> AsyncIterator[str]:
+async def live(
+    app: ASGIApp, settings: Settings | None = None, *, on_refused: Callable[[], None] = lambda: None
+) -> AsyncIterator[str]:
     """Serve an application on a real socket while the block runs; yields its base URL."""
     bound = bind("127.0.0.1", 0)
     is_ready = asyncio.Event()
-    server = make_server(app, Settings() if settings is None else settings, is_ready.set)
+    server = make_server(app, Settings() if settings is None else settings, is_ready.set, on_refused=on_refused)
     serving = asyncio.create_task(server.serve(sockets=[bound]))
     await is_ready.wait()
     try:

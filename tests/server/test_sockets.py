@@ -183,3 +183,30 @@ async def test_scoring_ends_when_the_client_leaves(build: Builder, path: str, do
     labels = {"route": path, "policy": "balanced", "mode": "enforce"}
     assert house.metric("guard_requests_total", **labels, action="left") == 1
     assert house.upstream.sent == []
+
+
+async def test_connection_beyond_the_limit_is_answered_503_and_counted_by_its_server(build: Builder) -> None:
+    house = build(limits={"max_connections": 2})
+    refused: list[bool] = []
+
+    async with live(house.app, house.settings, on_refused=lambda: refused.append(True)) as url:
+        port = int(url.rpartition(":")[2])
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for _, writer in kept:
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        answers = [await reader.readline() for reader, _ in kept]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        beyond = await reader.read()
+        writer.close()
+        for _, writer in kept:
+            writer.close()
+        await asyncio.sleep(0.05)
+        again = await _status_line(url, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+
+    head, _, body = beyond.partition(b"\r\n\r\n")
+    assert answers == [b"HTTP/1.1 200 OK\r\n"] * 2
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in head
+    assert orjson.loads(body)["error"]["code"] == "overloaded"
+    assert refused == [True]
+    assert again == b"HTTP/1.1 200 OK\r\n"
