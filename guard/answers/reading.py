@@ -27,7 +27,7 @@ _OPAQUE = frozenset({"encrypted_content", "encrypted_index", "encrypted_stdout",
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _BLOB_CHARS = 1024
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
-# Prose that explains data URLs may begin with one.
+# Prose is prose: it may begin with a data URL, which it explains, or be one long word.
 _PROSE = frozenset({"arguments", "content", "delta", "reasoning", "reasoning_content", "refusal", "text", "thinking"})
 _BLOBS = frozenset({"b64_json", "image_base64", "partial_image_b64"})
 _JSON_KEYS = frozenset({"arguments", "partial_json"})
@@ -88,7 +88,7 @@ def _read_text(found: Found, text: str, choice: int, strand: Strand, grows: bool
         found.unseen.append("audio_part")
     elif key in _BLOBS:
         found.images.append(ImageInput(encoded=text))
-    elif len(text) >= _BLOB_CHARS and _BASE64.fullmatch(text):
+    elif len(text) >= _BLOB_CHARS and key not in _PROSE and _BASE64.fullmatch(text):
         found.unseen.append("file_part")
     elif grows:
         found.pieces.append(Piece(choice, strand, text, is_json=key in _JSON_KEYS))

@@ -13,6 +13,7 @@ from guard.answers.sse import write_event
 from guard.core.document import write_document
 
 _DELTA = ".delta"
+_AUDIO = "response.audio.delta"
 _PLACES = ("output_index", "content_index", "summary_index")
 
 
@@ -39,12 +40,13 @@ class ResponsesForm:
             read_value(found, document)
             return found
         kind, delta = str(document.get("type")), document.get("delta")
-        if kind.startswith("response.audio.") and isinstance(delta, str):
-            found.unseen.append("audio_part")
-            return found
         rest = dict(document)
         logprobs = rest.pop("logprobs", None)
-        if isinstance(delta, str):
+        if isinstance(delta, str) and kind == _AUDIO:
+            del rest["delta"]
+            found.unseen.append("audio_part")
+            read_logprobs(found, logprobs, ())
+        elif isinstance(delta, str):
             del rest["delta"]
             strand: Strand = (*(_place(document, key) for key in _PLACES), kind.removesuffix(_DELTA))
             if delta:

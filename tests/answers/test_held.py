@@ -143,3 +143,41 @@ def test_texts_that_come_in_turns_are_judged_together_and_each_on_its_own() -> N
     texts = [text for look in reader.looks for text in look.texts]
     assert any("make a bomb" in text for text in texts)
     assert any("how \nso \nto" in text for text in texts)
+
+
+_TURNS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from(["content", "reasoning", "refusal"]), st.text("ab cd😀", max_size=25)),
+    max_size=60,
+)
+
+
+def _of_turns(turns: list[tuple[int, str, str]]) -> list[bytes]:
+    return [event({"choices": [{"index": choice, "delta": {key: text}}]}) for choice, key, text in turns]
+
+
+def _shown_texts(body: bytes) -> dict[tuple[int, str], str]:
+    texts: dict[tuple[int, str], str] = {}
+    for document in documents(body):
+        for choice in document["choices"]:
+            for key, text in choice["delta"].items():
+                texts[choice["index"], key] = texts.get((choice["index"], key), "") + text
+    return texts
+
+
+@given(turns=_TURNS, places=st.lists(st.integers(min_value=0), max_size=40))
+def test_texts_and_choices_in_any_turns_are_judged_before_they_are_shown(
+    turns: list[tuple[int, str, str]], places: list[int]
+) -> None:
+    events, reader, slow = _of_turns(turns), Reader("chat"), Reader("chat")
+
+    for place, chunk in enumerate(events):
+        reader.read_on(chunk, is_last=place == len(events) - 1)
+        judged = [window for look in reader.looks for window in look.texts]
+        for text in _shown_texts(b"".join(reader.shown)).values():
+            for end in range(1, len(text) + 1):
+                assert any(text[max(0, end - 20) : end] in window for window in judged)
+
+    got = b"".join(reader.shown)
+    assert documents(got) == documents(b"".join(events))
+    assert slow.read(_cut(b"".join(events), places)) == got
+    assert slow.looks == reader.looks
