@@ -3,8 +3,9 @@
 from guard.calibration.adaptation import Adaptation, Adapted, adapt
 from guard.calibration.analysis import Analysis, analyse, point_name
 from guard.calibration.declaration import Declaration
-from guard.calibration.run import Calibrated, Memory, calibrate, require_empty, write_refusal
-from guard.calibration.scoring import Scored, ScoreFile, score_suite
+from guard.calibration.memory import Memory
+from guard.calibration.run import Calibrated, calibrate, require_empty, write_refusal
+from guard.calibration.scoring import Scored, ScoreFile, outcome_of, score_suite
 
 __all__ = [
     "Adaptation",
@@ -18,6 +19,7 @@ __all__ = [
     "adapt",
     "analyse",
     "calibrate",
+    "outcome_of",
     "point_name",
     "require_empty",
     "score_suite",

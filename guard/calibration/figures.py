@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.calibration.labelled import Labelled
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.costs import Refusals, expected_refusals
 from guard.stats.measures import Share, false_refusal_rate, group_false_refusal_rate, recall
@@ -44,21 +45,11 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class Rows(Labelled):
     """The rows that are measured: those of half B."""
 
     pairs: tuple[LabelledPair, ...]
     probabilities: Floats  # (pairs,)
-
-    @property
-    def unsafe(self) -> Bools:
-        """Labels, shape (pairs,)."""
-        return np.array([pair.is_unsafe for pair in self.pairs], dtype=np.bool_)
-
-    @property
-    def groups(self) -> list[str]:
-        """Group of each row."""
-        return [pair.group for pair in self.pairs]
 
 
 def measure_threshold(rows: Rows, threshold: float, *, prevalence: float | None) -> Figures:

@@ -1,9 +1,7 @@
 """Calibrate: labelled pairs in; certified thresholds, a bundle that carries them, and a report out."""
 
 import datetime as dt
-import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import orjson
@@ -14,49 +12,11 @@ from guard.calibration.analysis import Analysis, analyse
 from guard.calibration.declaration import Declaration
 from guard.calibration.document import report_document
 from guard.calibration.looks import Look, Looks, take_look
+from guard.calibration.memory import Memory
 from guard.calibration.page import render_page
 from guard.calibration.publish import REPORT_HTML, REPORT_JSON, publish
-from guard.calibration.scoring import Scored, ScoreFile
-from guard.config import Settings
-from guard.core.disguise import READINGS
+from guard.calibration.scoring import Scored
 from guard.errors import UsageError
-from guard.suites import Suite
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Where raw scores and the count of calibrations are kept between runs: ids and numbers only, no content."""
-
-    folder: Path
-
-    def scores(self, bundle: Bundle, suite: Suite, settings: Settings) -> ScoreFile:
-        """Return the file of a suite's raw scores by a guard with these settings, named after all they depend on."""
-        # Thresholds and calibration do not touch raw scores: a calibrated bundle shares those of the one it came from.
-        model = bundle.manifest.model_dump_json(
-            exclude={"name", "version", "created", "calibration", "operating_points", "files"}
-        )
-        weights = [f"{name} {entry.sha256}" for name, entry in bundle.manifest.files.items() if not _is_prose(name)]
-        settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
-        # Without a reader, pictures with writing are unjudged; they are judged once there is one.
-        programs = (_release("mllm-guard"), f"readings {READINGS}", f"reader {_release('rapidocr')}")
-        parts = (*programs, model, *sorted(weights), suite.digest, *settled)
-        name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        return ScoreFile(self.folder / "scores" / f"{name}.jsonl")
-
-    def looks(self, suite: Suite) -> Path:
-        """Return the file that counts the calibrations on a suite."""
-        return self.folder / "calibrations" / f"{suite.digest}.jsonl"
-
-
-def _is_prose(name: str) -> bool:
-    return name.endswith((".md", REPORT_JSON, REPORT_HTML))
-
-
-def _release(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

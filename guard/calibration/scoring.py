@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from guard.calibration.labelled import Labelled
 from guard.errors import CalibrationInvalid, SuiteInvalid
 from guard.stats.draws import thinned
 from guard.suites import LabelledPair, Suite
@@ -29,7 +30,7 @@ class Assessor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class Scored(Labelled):
     """The pairs of a suite that were judged whole, with the raw score of each; the others are counted by reason."""
 
     suite: Suite
@@ -37,16 +38,6 @@ class Scored:
     scores: NDArray[np.float64]  # (pairs,), finite
     unjudged: dict[str, str]  # id -> code
     n_thinned: int = 0  # left out so that all remaining pairs were sampled with equal probability
-
-    @property
-    def unsafe(self) -> NDArray[np.bool_]:
-        """Labels, shape (pairs,)."""
-        return np.array([pair.is_unsafe for pair in self.pairs], dtype=np.bool_)
-
-    @property
-    def groups(self) -> list[str]:
-        """Group of each pair."""
-        return [pair.group for pair in self.pairs]
 
 
 class ScoreFile:
@@ -128,7 +119,7 @@ async def score_suite(
     async def work() -> None:
         nonlocal done
         for pair in waiting:
-            outcome, is_lasting = _outcome(await assessor.assess(read_pair(pair, suite)))
+            outcome, is_lasting = outcome_of(await assessor.assess(read_pair(pair, suite)))
             outcomes[pair.id] = outcome
             if is_lasting:
                 file.append(pair.id, outcome)
@@ -172,8 +163,8 @@ def read_pair(pair: LabelledPair, suite: Suite) -> Pair:
         raise SuiteInvalid(f"{suite.path}: the picture of {pair.id} cannot be read: {error.strerror}") from error
 
 
-def _outcome(assessment: Assessment) -> tuple[float | str, bool]:
-    """Return the score or the code, and whether it would be the same tomorrow."""
+def outcome_of(assessment: Assessment) -> tuple[float | str, bool]:
+    """Return the raw score or the code of why there is none, and whether it would be the same tomorrow."""
     if assessment.scores is None or assessment.code is not None:
         return assessment.code or "unjudged", not assessment.failed
     return assessment.scores.unsafe, True

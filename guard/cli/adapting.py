@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
 def adapt_bundle(suite: "Suite", bundle: str, folder: Path, *, today: dt.date, show_progress: bool) -> "Adapted":
     """Return a bundle with another last layer in `folder`, or why there is none, with progress on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import TaskID
 
     from guard.bundle import Bundle
     from guard.calibration import adapt
+    from guard.cli.scoring import progress_bar
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
+    progress = progress_bar(show=show_progress)
     tasks: dict[str, TaskID] = {}
 
     def on_progress(what: str, done: int, total: int) -> None:

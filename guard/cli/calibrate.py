@@ -1,6 +1,5 @@
 """`guard calibrate`: labelled pairs in; certified thresholds, a bundle and a report out."""
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -10,9 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from guard.bundle import Bundle
-    from guard.calibration import Adaptation, Analysis, Calibrated, Memory, Scored
-    from guard.suites import Suite
+    from guard.calibration import Adaptation, Analysis, Calibrated
 
 
 def register(app: typer.Typer) -> None:
@@ -72,6 +69,7 @@ def calibrate(
     from guard.cli.interrupt import saying_when_interrupted
     from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder
+    from guard.cli.scoring import score
     from guard.suites import load_suite
 
     declaration = Declaration(
@@ -110,7 +108,7 @@ def calibrate(
         return _answer(done, out, as_json=as_json, quiet=quiet)
     kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
     with saying_when_interrupted(f"{kept}; no threshold was chosen"):
-        scored, opened = asyncio.run(_score(suite, bundle, memory, show_progress=not quiet))
+        scored, opened = asyncio.run(score(suite, bundle, memory, show_progress=not quiet))
     done = run(scored, declaration, bundle=opened, out=out, today=today, memory=memory, with_pictures=thumbnails)
     return _answer(done, out, as_json=as_json, quiet=quiet)
 
@@ -135,44 +133,6 @@ def _answer(done: "Calibrated", out: Path, *, as_json: bool, quiet: bool) -> Non
         _summarise(done, out)
     if not done.analysis.is_certified:
         raise typer.Exit(1)
-
-
-async def _score(
-    suite: "Suite", bundle: str, memory: "Memory | None", *, show_progress: bool
-) -> "tuple[Scored, Bundle]":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from guard.calibration import ScoreFile, score_suite
-    from guard.config import LimitSettings, PolicySettings, Settings
-    from guard.wiring import open_guard
-
-    # Nobody waits for a single pair here: a slow one is judged rather than given up. No decision is made either, so a
-    # bundle without the default operating point will do, and so will one whose thresholds were chosen for other graphs:
-    # calibrating it is the cure.
-    settings = Settings(
-        bundle=bundle,
-        mode="shadow",
-        policy=PolicySettings(threshold=0.5),
-        limits=LimitSettings(score_timeout_s=300),
-    )
-    guard = open_guard(settings)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
-    task = progress.add_task(f"scoring {suite.name}", total=len(suite.pairs))
-    try:
-        with progress:
-            scored = await score_suite(
-                guard,
-                suite,
-                file=ScoreFile(None) if memory is None else memory.scores(guard.bundle, suite, settings),
-                side_by_side=2 * (os.cpu_count() or 1),
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-    finally:
-        await guard.aclose()
-    return scored, guard.bundle
 
 
 def _summarise(done: "Calibrated", out: Path) -> None:

@@ -1,14 +1,11 @@
 """`guard benchmark crossfit`: what limits promised on some groups of a suite come to on the others."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from benchmark.crossfit.figures import CrossFit
     from benchmark.crossfit.plan import Plan
     from guard.bundle import Bundle
@@ -54,6 +51,7 @@ def crossfit(
     from guard.cli.interrupt import saying_when_interrupted
     from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder, write_documents
+    from guard.cli.scoring import score
     from guard.suites import load_suite
 
     plan = Plan(tuple(max_false_refusal), repeats=repeats, folds=folds, confidence=confidence, unit=unit)
@@ -64,7 +62,7 @@ def crossfit(
     memory = open_memory("scores are not kept, and this look at the data not counted")
     kept = "nothing was kept" if memory is None else f"scores so far are kept in {memory.folder}"
     with saying_when_interrupted(f"{kept}; nothing was evaluated"):
-        scored, opened = asyncio.run(_score(loaded, bundle, memory, show_progress=not quiet))
+        scored, opened = asyncio.run(score(loaded, bundle, memory, show_progress=not quiet))
         found = _evaluate(scored, opened, target, plan, show_progress=not quiet)
     _count_look(scored.suite, opened, plan, memory)
     document = found.model_dump_json(indent=2)
@@ -92,39 +90,13 @@ def _bundle_of(target: str) -> str:
     raise UsageError(f"target {target}: thresholds are chosen on raw scores, so it must be embedded or bundle:DIR")
 
 
-async def _score(
-    suite: "Suite", bundle: str, memory: "Memory | None", *, show_progress: bool
-) -> "tuple[Scored, Bundle]":
-    from guard.calibration import ScoreFile, score_suite
-    from guard.config import Settings
-    from guard.wiring import open_guard
-
-    # As in `guard calibrate`: no decision is made, nobody waits for a pair, and any bundle that scores may be measured.
-    settings = Settings.model_validate(
-        {"bundle": bundle, "mode": "shadow", "policy": {"threshold": 0.5}, "limits": {"score_timeout_s": 300}}
-    )
-    guard = open_guard(settings)
-    try:
-        with _progress(show=show_progress) as progress:
-            task = progress.add_task(f"scoring {suite.name}", total=len(suite.pairs))
-            scored = await score_suite(
-                guard,
-                suite,
-                file=ScoreFile(None) if memory is None else memory.scores(guard.bundle, suite, settings),
-                side_by_side=2 * (os.cpu_count() or 1),
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-    finally:
-        await guard.aclose()
-    return scored, guard.bundle
-
-
 def _evaluate(scored: "Scored", bundle: "Bundle", target: str, plan: "Plan", *, show_progress: bool) -> "CrossFit":
     from benchmark.crossfit.run import crossfit as run
+    from guard.cli.scoring import progress_bar
 
     scores: dict[str, float | None] = dict.fromkeys(scored.unjudged)
     scores |= {pair.id: float(score) for pair, score in zip(scored.pairs, scored.scores, strict=True)}
-    with _progress(show=show_progress) as progress:
+    with progress_bar(show=show_progress) as progress:
         task = progress.add_task("choosing and measuring", total=None)
         return run(
             scored.suite,
@@ -134,15 +106,6 @@ def _evaluate(scored: "Scored", bundle: "Bundle", target: str, plan: "Plan", *, 
             bundle=f"{bundle.label} ({bundle.digest[:12]})",
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-
-
-def _progress(*, show: bool) -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal))
 
 
 def _count_look(suite: "Suite", bundle: "Bundle", plan: "Plan", memory: "Memory | None") -> None:

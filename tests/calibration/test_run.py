@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import guard.calibration.run as calibration_run
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration import Calibrated, Declaration, Memory, Scored, calibrate
+from guard.calibration import memory as calibration_memory
 from guard.config import OcrSettings, Settings
 from guard.errors import UsageError
 from guard.stats.calibrators import to_probability
@@ -184,9 +184,9 @@ def test_scores_without_a_reader_are_not_those_with_one(
             raise PackageNotFoundError(package)
         return "1"
 
-    monkeypatch.setattr(calibration_run, "version", without_reader)
+    monkeypatch.setattr(calibration_memory, "version", without_reader)
     memory.scores(bundle, suite, Settings()).append("id", "ocr_failed")
-    monkeypatch.setattr(calibration_run, "version", lambda package: "1")
+    monkeypatch.setattr(calibration_memory, "version", lambda package: "1")
 
     assert memory.scores(bundle, suite, Settings()).read() == {}
 

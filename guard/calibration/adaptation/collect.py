@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from guard.bundle import Bundle, copy_bundle
 from guard.bundle import write_manifest as rewrite
 from guard.calibration.adaptation.graph import expose_embedding
+from guard.calibration.labelled import Labelled
 from guard.calibration.scoring import Assessor, read_pair
 from guard.config import CacheSettings, LimitSettings, PolicySettings, Settings
 from guard.errors import CalibrationInvalid
@@ -31,22 +29,12 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Collected:
+class Collected(Labelled):
     """Pairs that were judged whole, with their rows in front of the head; the others by reason."""
 
     pairs: tuple[LabelledPair, ...]
     embedded: tuple[Embedded, ...]  # of each pair
     unjudged: dict[str, str]  # id -> code
-
-    @property
-    def unsafe(self) -> NDArray[np.bool_]:
-        """Labels, shape (pairs,)."""
-        return np.array([pair.is_unsafe for pair in self.pairs], dtype=np.bool_)
-
-    @property
-    def groups(self) -> list[str]:
-        """Group of each pair."""
-        return [pair.group for pair in self.pairs]
 
 
 async def collect(
