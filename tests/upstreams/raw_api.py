@@ -9,7 +9,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @contextlib.asynccontextmanager
-async def raw_api(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def raw_api(handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[str]:
     """Serve every connection with `handler` and close it after; yields the base URL, of localhost under `tls`."""
     open_connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
@@ -24,7 +24,7 @@ async def raw_api(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
             await writer.wait_closed()
         del open_connections[task]
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"

@@ -34,15 +34,12 @@ def _free_port() -> int:
 async def test_upstream_that_comes_back_within_the_connect_timeout_is_reached() -> None:
     port = _free_port()
 
-    async def come_back() -> asyncio.Server:
-        await asyncio.sleep(0.1)
-        return await asyncio.start_server(answers(_OK), "127.0.0.1", port)
-
-    coming = asyncio.create_task(come_back())
     async with _passthrough(f"http://127.0.0.1:{port}", connect_retries=5) as upstream:
-        response = await upstream.send(_POST)
-        await response.close()
-    (await coming).close()
+        sending = asyncio.create_task(upstream.send(_POST))
+        await asyncio.sleep(0.1)
+        async with raw_api(answers(_OK), port=port):
+            response = await sending
+            await response.close()
 
     assert response.status == 200
 

@@ -328,7 +328,7 @@ async def test_provider_that_says_nothing_times_out(shape: str, is_stream: bool)
 async def test_stream_that_falls_silent_times_out(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider, first_byte_timeout_s=1.0) as upstream:
+    async with _behind(provider, first_byte_timeout_s=2.0) as upstream:
         await _read(await upstream.send(_ask()))  # what is slow the first time is over
         provider.silent_after = 4 if shape == "anthropic" else 2
         response = await upstream.send(_ask(stream=True))
@@ -337,7 +337,7 @@ async def test_stream_that_falls_silent_times_out(shape: str) -> None:
 
 
 async def test_stream_ends_at_the_total_timeout() -> None:
-    async with _behind(Provider("openai", pause_s=0.3), total_timeout_s=0.5) as upstream:
+    async with _behind(Provider("openai", pause_s=1.0), total_timeout_s=2.5) as upstream:
         response = await upstream.send(_ask(stream=True))
         with pytest.raises(UpstreamTimeout):
             await _read(response)
