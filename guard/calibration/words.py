@@ -126,7 +126,8 @@ def whose_certificate(analysis: Analysis) -> str:
     return (
         f"Certificates speak about {analysis.scored.suite.name}: about pairs drawn as its groups were drawn. They say "
         "nothing about production traffic, which holds other pictures, other prompts and other people; there, a "
-        "reviewed sample of the traffic speaks."
+        "reviewed sample of the traffic speaks. And they count single pairs: a conversation is refused when any of its "
+        "parts is, so more often."
     )
 
 

@@ -15,7 +15,7 @@ from guard.calibration.charts import histogram_chart
 from guard.calibration.looks import Look, take_look
 from guard.calibration.nearest import nearest
 from guard.calibration.page import render_page
-from guard.calibration.words import explain, in_short
+from guard.calibration.words import explain, in_short, whose_certificate
 from guard.stats.certify import Certified, NotCertifiable, Unit
 from guard.stats.draws import in_second_half
 from guard.suites import StoredPicture
@@ -78,6 +78,12 @@ def test_what_is_not_certifiable_is_told_in_the_declared_unit_and_with_how_many_
     assert "harmless groups have a refused pair, which" in said["group"]
     assert "harmless requests, one of each group, are refused, which" in said["request"]
     assert "harmless groups have a refused pair, which" in said["mean"]
+
+
+def test_report_says_that_conversations_are_refused_more_often_than_pairs(bundle: Bundle) -> None:
+    analysis = analyse(scored_groups(200, 100), bundle.manifest, Declaration((0.1,)))
+
+    assert "a conversation is refused when any of its parts is, so more often" in whose_certificate(analysis)
 
 
 def _ids(scored: Scored) -> NDArray[np.str_]:
