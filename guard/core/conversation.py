@@ -86,7 +86,7 @@ def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> 
         [turn for turn in (given if judge_system else map(_without_words, given)) if not turn.is_empty]
         for given in (conversation.turns, conversation.context)
     )
-    pairs = [pair for turn in (*turns, *context) for pair in _pairs_of(turn)]
+    pairs = [pair for turn in (*turns, *context) for pair in pairs_of(turn)]
     for thread in _threads(turns):
         pairs += [pair for pair in (_of_user(thread), _with_history(thread)) if pair is not None]
     # Pictures are told apart by place: hashing megabytes of base64 would cost more than a verdict from the cache.
@@ -126,7 +126,8 @@ def _without_words(turn: Turn) -> Turn:
     return replace(turn, texts=()) if turn.is_system else turn
 
 
-def _pairs_of(turn: Turn) -> Iterator[Pair]:
+def pairs_of(turn: Turn) -> Iterator[Pair]:
+    """Yield the pair that a turn is, and once more with its parts joined where they meet in the middle of a word."""
     yield Pair(turn.text, turn.images, unjudged=turn.unjudged)
     if any(_meet_in_a_word(before, after) for before, after in zip(turn.texts, turn.texts[1:], strict=False)):
         # What cannot be seen is already counted with the pair above.

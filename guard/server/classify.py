@@ -6,29 +6,22 @@
 The status is 200 whatever the verdict says: `verdict` and `intended` are the answer, also where they are "unjudged".
 """
 
-import asyncio
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from guard.config import Settings
+from guard.core.conversation import Turn
 from guard.core.document import read_json
 from guard.core.formats.pictures import image_input
-from guard.core.together import together
-from guard.errors import RequestInvalid, UnknownRoute
+from guard.errors import RequestInvalid
 from guard.pipeline import Guard
 from guard.server.admission import Admission
-from guard.server.body import inflate
-from guard.server.client import until_client_leaves
 from guard.server.exchange import Exchange
-from guard.server.gateway import read_request_body
+from guard.server.items import MAX_ITEMS, judge_items, received
 from guard.server.wire import json_answer
-from guard.types import Decision, Pair
 
 ROUTE = "/guard/classify"
-MAX_ITEMS = 256
-# Items of one list judged at once, so that the requests of others come between them.
-_AT_ONCE = 8
 
 
 class ClassifyItem(BaseModel, frozen=True, extra="forbid"):
@@ -48,26 +41,12 @@ class Classify:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. Raises GuardError, ClientLeft."""
-        exchange.route = ROUTE
-        if exchange.method != "POST":
-            raise UnknownRoute(f"{ROUTE} takes POST")
-        self._admission.check()
-        with self._admission.account() as hold:
-            body = await read_request_body(exchange, self._settings, hold)
-            async with until_client_leaves(exchange), self._admission.permit():
-                plain = inflate(body, exchange.header(b"content-encoding"), self._settings.limits)
-                hold(max(len(plain) - len(body), 0))
-                given = read_json(plain)
-                turns = asyncio.Semaphore(_AT_ONCE)
-                decisions = await together(self._classify(item, turns) for item in self._items(given))
+        async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
+            given = read_json(body)
+            decisions = await judge_items(self._guard, list(map(_turn, self._items(given))), hold)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))
-
-    async def _classify(self, item: ClassifyItem, turns: asyncio.Semaphore) -> Decision:
-        images = tuple(image_input(url, f"images[{index}]") for index, url in enumerate(item.images))
-        async with turns:
-            return await self._guard.check(Pair(item.text, await self._guard.resolve(images)))
 
     def _items(self, given: Any) -> list[ClassifyItem]:
         listed = given if isinstance(given, list) else [given]
@@ -78,6 +57,11 @@ class Classify:
         if images > self._settings.images.max_per_request:
             raise RequestInvalid(f"{images} pictures, limit is {self._settings.images.max_per_request}")
         return items
+
+
+def _turn(item: ClassifyItem) -> Turn:
+    images = tuple(image_input(url, f"images[{index}]") for index, url in enumerate(item.images))
+    return Turn("user", "", (item.text,), images)
 
 
 def _item(value: Any, index: int) -> ClassifyItem:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from guard.config import Settings
 from guard.pipeline import Guard
-from guard.server import classify
+from guard.server import classify, litellm_guardrail, moderations
 from guard.server.admission import Admission
 from guard.server.answering import Answering
 from guard.server.classify import Classify
@@ -12,11 +12,13 @@ from guard.server.exchange import Door
 from guard.server.forward import Forwarder
 from guard.server.gateway import Gateway
 from guard.server.judge import Judge
+from guard.server.litellm_guardrail import LiteLlmGuardrail
+from guard.server.moderations import Moderations
 
 # Stands for every path that is not in `OWN`.
 ELSEWHERE = "*"
 # Paths that Guard judges and answers itself, without an LLM API.
-OWN = (classify.ROUTE,)
+OWN = (classify.ROUTE, moderations.ROUTE, litellm_guardrail.ROUTE)
 
 
 def make_doors(
@@ -32,5 +34,7 @@ def make_doors(
     answering = Answering(guard, settings, judge.refusal)
     return {
         classify.ROUTE: Classify(guard, settings, admission),
+        moderations.ROUTE: Moderations(guard, settings, admission),
+        litellm_guardrail.ROUTE: LiteLlmGuardrail(guard, settings, admission),
         ELSEWHERE: Gateway(settings, admission, judge, answering, forwarder),
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from guard.server import admin, classify
+from guard.server import admin, classify, litellm_guardrail, moderations
 from guard.server.apis import Api
 from guard.server.openapi_schemas import SAME_BODY, SCHEMAS, ref
 from guard.server.routes import MODEL, MODELS, Handling, listed
@@ -73,6 +73,18 @@ def _own() -> list[tuple[str, str, _Operation]]:
         "requestBody": _body("ClassifyRequest"),
         "responses": {"200": _json("the verdict object, or a list in the same order", "ClassifyAnswer"), **judged},
     }
+    moderating = {
+        "summary": "OpenAI's moderation, answered by Guard",
+        "security": _TENANT_KEYS,
+        "requestBody": _body("ModerationRequest"),
+        "responses": {"200": _json("a result for each item", "ModerationAnswer"), **judged},
+    }
+    guarding = {
+        "summary": "LiteLLM's generic guardrail: BLOCKED stands in an answer 200",
+        "security": _TENANT_KEYS,
+        "requestBody": _body("GuardrailRequest"),
+        "responses": {"200": _json("whether the call may go on", "GuardrailAnswer"), **judged},
+    }
     closed: _Operation = {"security": [{"admin": []}]}
     state = _json("which bundle judges", "BundleState")
     looking = closed | {"summary": "Which bundle judges", "responses": {"200": state, **judged}}
@@ -104,6 +116,8 @@ def _own() -> list[tuple[str, str, _Operation]]:
     }
     return [
         (classify.ROUTE, "POST", classifying),
+        (moderations.ROUTE, "POST", moderating),
+        (litellm_guardrail.ROUTE, "POST", guarding),
         (admin.ROUTE, "GET", looking),
         (admin.ROUTE, "POST", swapping),
         (ROUTE, "GET", this),

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from guard.core.taxonomies import OPENAI
 from guard.server.admin import SwapRequest
-from guard.server.classify import MAX_ITEMS, ClassifyItem
+from guard.server.classify import ClassifyItem
+from guard.server.items import MAX_ITEMS
 from guard.server.wire import STATUS
 from guard.types import ATTACKS, SCENARIOS, Action, Basis, Cause, Direction, RuleKind, Verdict
 
@@ -61,6 +63,14 @@ _MESSAGES: Schema = {
     "items": _object({"role": {"type": "string"}, "content": _CONTENT}, optional=("content",)),
 }
 
+_PART = _object({"type": {"type": "string"}})
+_TEXTS: Schema = {"type": ["array", "null"], "items": {"type": "string"}}
+
+
+def _of_openai(each: Schema) -> Schema:
+    return _object(dict.fromkeys(OPENAI, each))
+
+
 SCHEMAS: Mapping[str, Schema] = {
     "Verdict": _object(
         {
@@ -114,6 +124,61 @@ SCHEMAS: Mapping[str, Schema] = {
         ]
     },
     "ClassifyAnswer": {"oneOf": [ref("Verdict"), {"type": "array", "items": ref("Verdict")}]},
+    "ModerationRequest": _object(
+        {
+            "input": {
+                "oneOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_ITEMS},
+                    {"type": "array", "items": _PART, "minItems": 1, "maxItems": MAX_ITEMS},
+                ]
+            },
+            "model": _MAYBE_TEXT,
+        },
+        optional=("model",),
+        additionalProperties=False,
+    ),
+    "ModerationAnswer": _object(
+        {
+            "id": {"type": "string"},
+            "model": {"type": "string"},
+            "results": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "flagged": {"type": "boolean"},
+                        "categories": _of_openai({"type": "boolean"}),
+                        "category_scores": _of_openai(_PROBABILITY),
+                        "category_applied_input_types": _of_openai(
+                            {"type": "array", "items": {"type": "string", "enum": ["text", "image"]}}
+                        ),
+                        "guard": ref("Verdict"),
+                    }
+                ),
+            },
+        }
+    ),
+    "GuardrailRequest": _object(
+        {
+            "input_type": {"type": "string", "enum": ["request", "response"]},
+            "texts": _TEXTS,
+            "images": _TEXTS,
+            "tools": {"type": ["array", "null"], "items": {"type": "object"}},
+            "tool_calls": {"type": ["array", "null"]},
+            "structured_messages": {"type": ["array", "null"], "items": {"type": "object"}},
+        },
+        optional=("texts", "images", "tools", "tool_calls", "structured_messages"),
+    ),
+    "GuardrailAnswer": _object(
+        {
+            "action": {"type": "string", "enum": ["NONE", "BLOCKED", "GUARDRAIL_INTERVENED"]},
+            "blocked_reason": {"type": "string"},
+            "images": {"type": "array", "items": {"type": "string"}},
+            "structured_messages": {"type": "array", "items": {"type": "object"}},
+            "guard": ref("Verdict"),
+        },
+        optional=("blocked_reason", "images", "structured_messages"),
+    ),
     "SwapRequest": SwapRequest.model_json_schema(),
     "BundleState": _object(
         {

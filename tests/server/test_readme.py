@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from guard.server import classify
+from guard.server import classify, litellm_guardrail, moderations
+from guard.server.items import MAX_ITEMS
+from guard.server.routes import Handling, listed
 from guard.server.wire import STATUS
 from guard.telemetry import CODES
 
@@ -28,5 +30,8 @@ def test_every_code_of_an_unjudged_part_has_a_label_of_its_own() -> None:
 
 
 def test_doors_and_limits_of_the_page_are_those_of_the_code() -> None:
-    assert f"`POST {classify.ROUTE}`" in PAGE
-    assert f"up to {classify.MAX_ITEMS} items" in PAGE
+    for door in (classify, moderations, litellm_guardrail):
+        assert f"`POST {door.ROUTE}`" in PAGE
+    for _, label, handling, _ in listed():
+        assert handling is not Handling.JUDGED or f"`POST {label}`" in PAGE
+    assert f"up to {MAX_ITEMS} items" in PAGE

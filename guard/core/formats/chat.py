@@ -9,7 +9,7 @@ files, audio and video in their places are named as unjudged.
 
 from typing import Any
 
-from guard.core.conversation import Conversation, Slot, Turn
+from guard.core.conversation import Conversation, Path, Slot, Turn
 from guard.core.document import read_document
 from guard.core.formats.finish import finish
 from guard.core.formats.parts import read_content
@@ -46,31 +46,31 @@ def parse_chat(body: bytes, *, max_images: int) -> Conversation:
     document = read_document(body)
     check_spelling(document, "")
     slots: dict[str, Slot] = {}
-    turns = read_messages(document, slots)
+    turns = read_messages(document.get("messages"), slots)
     context = context_turns(document, but=("messages",), operator=_OPERATOR)
     return finish(document, turns, context, slots, max_images=max_images)
 
 
-def read_messages(document: dict[str, Any], slots: dict[str, Slot]) -> list[Turn]:
-    """Return the turns of the field `messages`. Raises RequestInvalid, UnknownPart."""
-    messages = document.get("messages")
+def read_messages(messages: Any, slots: dict[str, Slot], *, field: str = "messages", thread: int = 0) -> list[Turn]:
+    """Return the turns of a list of messages, which stands in `field`. Raises RequestInvalid, UnknownPart."""
     if not isinstance(messages, list) or not messages:
-        raise RequestInvalid("messages: must be a list with at least one message")
-    return [_turn(message, index, slots) for index, message in enumerate(messages)]
+        raise RequestInvalid(f"{field}: must be a list with at least one message")
+    return [
+        _turn(message, f"{field}[{index}]", (field, index), slots, thread) for index, message in enumerate(messages)
+    ]
 
 
-def _turn(message: Any, index: int, slots: dict[str, Slot]) -> Turn:
-    place = f"messages[{index}]"
+def _turn(message: Any, place: str, path: Path, slots: dict[str, Slot], thread: int) -> Turn:
     message = read_object(message, place)
     role = read_role(message, place)
     draft = Draft(slots)
     name = message.get("name")
     if name is not None:
         draft.texts.append(f"{read_string(name, f'{place}.name')}:")
-    read_content(draft, message.get("content"), f"{place}.content", ("messages", index, "content"))
+    read_content(draft, message.get("content"), f"{place}.content", (*path, "content"))
     if message.get("audio") is not None:
         draft.unjudged.append("audio_part")
     for key, value in message.items():
         if key not in _MESSAGE_FIELDS:
             read_rest(draft, key, value, f"{place}.", may_name_content=key in _CALLS)
-    return draft.turn(role, place)
+    return draft.turn(role, place, thread=thread)
