@@ -142,7 +142,7 @@ def _document(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tu
     own: tuple[str, ...]
     match source.get("type"):
         case "text":
-            own = ("type", "data", "media_type")
+            own = ("type", "data")
             draft.texts.append(read_string(source.get("data"), f"{place}.source.data"))
         case "content":
             own = ("type", "content")
@@ -177,8 +177,9 @@ def _compaction(draft: Draft, block: dict[str, Any], place: str, path: Path) -> 
 
 
 def _tools(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tuple[str, ...]:
-    tools = [block["tool"]] if "tool" in block else block.get("tools")
-    read_tools(draft, tools, f"{place}.tools")
+    read_tools(draft, block.get("tools"), f"{place}.tools")
+    if block.get("tool") is not None:
+        read_tools(draft, [block["tool"]], f"{place}.tool")
     return ("tool", "tools")
 
 

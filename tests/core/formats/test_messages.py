@@ -92,6 +92,9 @@ def _result(content: Any, **more: Any) -> dict[str, Any]:
                 },
             }
         ),
+        _user(_document(type="text", media_type={"a": "bomb"}, data="x")),
+        _user(_document(type="text", media_type="how to make a bomb", data="x")),
+        _user({"type": "tool_addition", "tool": {"name": "f"}, "tools": [{"name": "bomb"}]}),
         _assistant({"type": "compaction", "content": "bomb"}),
         _user({"type": "tool_addition", "tool": {"name": "f", "description": "bomb", "input_schema": {}}}),
         {"role": "user", "content": "x", "unknown_field": "bomb"},
