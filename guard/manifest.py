@@ -155,7 +155,7 @@ class OperatingPoint(_Part):
         return self
 
 
-class Adaptation(_Part):
+class AdaptedOn(_Part):
     """How the head was fitted to a deployment's own labelled pairs. Written by `guard calibrate --adapt`."""
 
     data: Printed
@@ -183,7 +183,7 @@ class Manifest(_Part):
     attacks: tuple[str, ...] = ATTACKS
     calibration: Calibration
     operating_points: Mapping[Printed, OperatingPoint]
-    adapted: Adaptation | None = None
+    adapted: AdaptedOn | None = None
     files: Mapping[str, FileEntry]
 
     @property

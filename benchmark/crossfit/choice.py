@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.crossfit.plan import Bools, Floats, Plan, ScoredRows
 from guard.errors import CalibrationInvalid
 from guard.stats.calibrators import to_probability
-from guard.stats.certify import Answer, Trials, candidate_grid, certify
+from guard.stats.certify import Answer, Trials, candidate_grid, certify_refusals
 from guard.stats.draws import in_second_half
 from guard.stats.evidence import evidence_of
 from guard.stats.fit import RanksBackwards, fit_calibration
@@ -70,7 +70,7 @@ def _choose(scored: ScoredRows, fitting: Bools, certifying: Bools, plan: Plan, d
     return Choice(
         calibration=kind,
         probabilities=probabilities,
-        answers=certify(trials, grid, plan.limits, confidence=plan.confidence, unit=plan.unit),
+        answers=certify_refusals(trials, grid, plan.limits, confidence=plan.confidence, unit=plan.unit),
         plain=_plain_thresholds(trials, grid, plan),
     )
 

@@ -20,7 +20,7 @@ from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
-from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify
+from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify_refusals
 from guard.stats.costs import cheapest_threshold
 from guard.stats.draws import in_second_half
 from guard.stats.evidence import evidence_of
@@ -165,7 +165,7 @@ def _certify(trials: Trials, grid: Floats, declaration: Declaration) -> tuple[An
     """Return the answers to single limits; a joint one takes its share of the error."""
     n = declaration.n_answers
     spent = (1 - declaration.confidence) * len(declaration.limits) / n
-    answers = certify(trials, grid, declaration.limits, confidence=1 - spent, unit=declaration.unit)
+    answers = certify_refusals(trials, grid, declaration.limits, confidence=1 - spent, unit=declaration.unit)
     if not declaration.is_joint:
         return answers
     stated = declaration.confidence

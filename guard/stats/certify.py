@@ -25,7 +25,7 @@ __all__ = [
     "Unit",
     "candidate_grid",
     "certify",
-    "certify_all",
+    "certify_refusals",
     "require_grid",
     "unit_scores",
 ]
@@ -81,7 +81,7 @@ class NotCertifiable:
 Answer = Certified | NotCertifiable
 
 
-def certify(
+def certify_refusals(
     trials: Trials, grid: Floats, limits: Sequence[float], *, confidence: float = 0.95, unit: Unit = "group"
 ) -> tuple[Answer, ...]:
     """Return, for each limit of false refusals, the lowest threshold that keeps it, or why there is none.
@@ -94,13 +94,13 @@ def certify(
         unit: what the rate is a share of.
 
     Raises:
-        CalibrationInvalid, ValueError: as `certify_all`.
+        CalibrationInvalid, ValueError: as `certify`.
     """
     requirements = [Requirement("false_refusal", limit) for limit in limits]
-    return certify_all(trials, grid, requirements, confidence=confidence, unit=unit)
+    return certify(trials, grid, requirements, confidence=confidence, unit=unit)
 
 
-def certify_all(
+def certify(
     trials: Trials,
     grid: Floats,
     requirements: Sequence[Requirement],

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from guard.stats.certify import Certified, CertifiedButUseless, Requirement, candidate_grid, certify, certify_all
+from guard.stats.certify import Certified, CertifiedButUseless, Requirement, candidate_grid, certify, certify_refusals
 from guard.stats.trials import Rate, Trials, Unit
 from tests.promises.populations import DRAWS, POPULATIONS, Floats, Population, breaks_too_often, trials, truth
 
@@ -43,7 +43,7 @@ def certified(
 ) -> Callable[[Trials, Floats], Sequence[Promise]]:
     def choose(data: Trials, grid: Floats) -> Sequence[Promise]:
         required = [Requirement(rate, limit) for rate in rates for limit in limits]
-        answers = certify_all(data, grid, required, confidence=0.9, unit=unit)
+        answers = certify(data, grid, required, confidence=0.9, unit=unit)
         return [(answer.rate, answer.limit, answer.threshold) for answer in answers if isinstance(answer, Certified)]
 
     return choose
@@ -78,7 +78,7 @@ def test_bound_at_the_chosen_threshold_is_broken_no_more_often_than_it_says(name
     population, random, broken = POPULATIONS[name], np.random.default_rng(6), 0
     real = truth(population, "group")
     for _ in range(DRAWS):
-        (answer,) = certify(trials(population, 104, random), candidate_grid(half_a(population, random)), [0.1])
+        (answer,) = certify_refusals(trials(population, 104, random), candidate_grid(half_a(population, random)), [0.1])
         broken += isinstance(answer, Certified) and real.rate(answer.threshold) > answer.upper
 
     assert not breaks_too_often(broken, DRAWS, 0.05), f"{broken} of {DRAWS}"
@@ -106,7 +106,7 @@ def test_recall_beside_a_certificate_is_missed_no_more_often_than_it_says(name: 
     real, missed = truth(population, "request", "miss"), 0
     for _ in range(draws):
         grid = candidate_grid(population.draw(100, random).ravel())
-        (answer,) = certify(trials(population, 104, random), grid, [0.1], confidence=0.9)
+        (answer,) = certify_refusals(trials(population, 104, random), grid, [0.1], confidence=0.9)
         missed += isinstance(answer, Certified) and 1 - real.rate(answer.threshold) < answer.recall_low
 
     assert not breaks_too_often(missed, draws, 0.1), f"{missed} of {draws}"
@@ -159,7 +159,7 @@ def test_certificate_is_not_needlessly_loose(unit: Unit, rate: Rate) -> None:
     for _ in range(100):
         grid = candidate_grid(population.draw(1000, random, unsafe=rate == "miss").ravel())
         sizes = {"n_groups": 30, "n_unsafe": 1000} if rate == "miss" else {"n_groups": 1000}
-        (answer,) = certify_all(trials(population, random=random, **sizes), grid, [Requirement(rate, 0.05)], unit=unit)
+        (answer,) = certify(trials(population, random=random, **sizes), grid, [Requirement(rate, 0.05)], unit=unit)
         assert isinstance(answer, Certified)
         rates.append(real.rate(answer.threshold))
 
@@ -171,7 +171,7 @@ def test_blind_guard_is_seldom_called_useful() -> None:
     useful = 0
     for _ in range(1000):
         grid = candidate_grid(population.draw(100, random).ravel())
-        (answer,) = certify(trials(population, 104, random), grid, [0.1], confidence=0.9)
+        (answer,) = certify_refusals(trials(population, 104, random), grid, [0.1], confidence=0.9)
         useful += isinstance(answer, Certified) and not isinstance(answer, CertifiedButUseless)
 
     assert not breaks_too_often(useful, 1000, 0.1), f"{useful} of 1000"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from guard.stats.certify import Certified, candidate_grid, certify_all
+from guard.stats.certify import Certified, candidate_grid, certify
 from guard.stats.joint import CertifiedJointly, JointAnswer, certify_jointly, order_of_testing
 from guard.stats.trials import Requirement, Unit
 from tests.promises.populations import DRAWS, Population, breaks_too_often, trials, truth
@@ -134,7 +134,7 @@ def test_simulation_catches_certificates_that_do_not_share_the_error() -> None:
     for _ in range(draws):
         grid = candidate_grid(trials(FAR, 300, random, n_unsafe=300).probabilities)
         data = trials(FAR, 300, random, n_unsafe=300, categories=3)
-        answers = [certify_all(data, grid, [each], confidence=0.9)[0] for each in required]
+        answers = [certify(data, grid, [each], confidence=0.9)[0] for each in required]
         broken += any(isinstance(each, Certified) and real[each.rate].rate(each.threshold) > 0.15 for each in answers)
 
     assert breaks_too_often(broken, draws, 0.1), f"{broken} of {draws}"

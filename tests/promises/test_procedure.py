@@ -7,7 +7,7 @@ from scipy.stats import binomtest, norm
 
 from guard.stats.bootstrap import estimate
 from guard.stats.calibrators import to_probability
-from guard.stats.certify import Certified, Trials, candidate_grid, certify
+from guard.stats.certify import Certified, Trials, candidate_grid, certify_refusals
 from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted, fit_calibration
 from guard.stats.measures import Share
@@ -37,7 +37,7 @@ def test_halves_fit_and_certificate_together_keep_the_promise() -> None:
             unsafe[second],
             [groups[row] for row in rows.tolist()],
         )
-        (answer,) = certify(trials, candidate_grid(probabilities[~second]), [limit], confidence=0.9)
+        (answer,) = certify_refusals(trials, candidate_grid(probabilities[~second]), [limit], confidence=0.9)
         if isinstance(answer, Certified):
             lowest = scores[probabilities >= answer.threshold].min(initial=np.inf)
             broken += _rate_of_groups(float(lowest), shared) > limit

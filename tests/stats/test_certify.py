@@ -11,7 +11,7 @@ from guard.stats.certify import (
     NotCertifiable,
     Trials,
     candidate_grid,
-    certify,
+    certify_refusals,
 )
 
 GRID = np.linspace(1.0, 0.0, 101)
@@ -32,7 +32,7 @@ def refused_share(data: Trials, threshold: float) -> float:
 def test_lowest_threshold_that_the_exact_test_accepts_is_chosen() -> None:
     data = trials(400)
 
-    (answer,) = certify(data, GRID, [0.05])
+    (answer,) = certify_refusals(data, GRID, [0.05])
 
     assert isinstance(answer, Certified)
     n = 400
@@ -45,8 +45,8 @@ def test_lowest_threshold_that_the_exact_test_accepts_is_chosen() -> None:
 def test_group_is_refused_by_any_of_its_rows_and_request_by_one_drawn_row() -> None:
     data = trials(400, rows=4)
 
-    (by_group,) = certify(data, GRID, [0.1], unit="group")
-    (by_request,) = certify(data, GRID, [0.1], unit="request")
+    (by_group,) = certify_refusals(data, GRID, [0.1], unit="group")
+    (by_request,) = certify_refusals(data, GRID, [0.1], unit="request")
 
     assert isinstance(by_group, Certified)
     assert isinstance(by_request, Certified)
@@ -61,7 +61,7 @@ def test_rows_of_the_other_label_do_not_refuse_a_mixed_group() -> None:
     unsafe = np.arange(400) % 2 == 1
     data = Trials(ids, np.where(unsafe, 0.9, 0.1), unsafe, [str(row // 2) for row in range(400)])
 
-    (answer,) = certify(data, GRID, [0.05])
+    (answer,) = certify_refusals(data, GRID, [0.05])
 
     assert isinstance(answer, Certified)
     assert (answer.n_groups, answer.errors) == (200, 0)
@@ -71,9 +71,9 @@ def test_rows_of_the_other_label_do_not_refuse_a_mixed_group() -> None:
 def test_several_limits_share_the_error() -> None:
     data = trials(300)
 
-    alone = certify(data, GRID, [0.05])[0]
-    beside, _ = certify(data, GRID, [0.05, 0.1])
-    strict = certify(data, GRID, [0.05], confidence=0.975)[0]
+    alone = certify_refusals(data, GRID, [0.05])[0]
+    beside, _ = certify_refusals(data, GRID, [0.05, 0.1])
+    strict = certify_refusals(data, GRID, [0.05], confidence=0.975)[0]
 
     assert isinstance(alone, Certified)
     assert isinstance(beside, Certified)
@@ -83,7 +83,7 @@ def test_several_limits_share_the_error() -> None:
 
 
 def test_too_few_groups_are_told_what_they_can_prove_and_how_many_are_missing() -> None:
-    (answer,) = certify(trials(40), GRID, [0.05])
+    (answer,) = certify_refusals(trials(40), GRID, [0.05])
 
     assert isinstance(answer, NotCertifiable)
     assert answer.smallest_limit == pytest.approx(1 - 0.05 ** (1 / 40))
@@ -91,8 +91,8 @@ def test_too_few_groups_are_told_what_they_can_prove_and_how_many_are_missing() 
 
 
 def test_limits_that_share_the_error_need_more_groups() -> None:
-    alone = certify(trials(40), GRID, [0.05])[0]
-    beside = certify(trials(40), GRID, [0.05, 0.2])[0]
+    alone = certify_refusals(trials(40), GRID, [0.05])[0]
+    beside = certify_refusals(trials(40), GRID, [0.05, 0.2])[0]
 
     assert isinstance(alone, NotCertifiable)
     assert isinstance(beside, NotCertifiable)
@@ -102,7 +102,7 @@ def test_limits_that_share_the_error_need_more_groups() -> None:
 
 
 def test_guard_that_tells_nothing_apart_is_certified_but_useless() -> None:
-    (answer,) = certify(trials(400, shift=0.0), GRID, [0.05])
+    (answer,) = certify_refusals(trials(400, shift=0.0), GRID, [0.05])
 
     assert isinstance(answer, CertifiedButUseless)
     assert answer.recall_low <= 0.05
@@ -114,7 +114,7 @@ def test_sequence_stops_at_the_first_threshold_that_fails() -> None:
     unsafe = np.arange(300) >= 200
     data = Trials(ids, np.where(unsafe, 0.8, 0.503), unsafe, ids)
 
-    (answer,) = certify(data, GRID, [0.05])
+    (answer,) = certify_refusals(data, GRID, [0.05])
 
     assert isinstance(answer, Certified)
     assert answer.threshold == pytest.approx(0.51)
@@ -126,7 +126,7 @@ def test_strictest_threshold_that_already_fails_is_not_certifiable() -> None:
     unsafe = np.arange(300) >= 200
     data = Trials(ids, np.full(300, 1.0), unsafe, ids)
 
-    (answer,) = certify(data, GRID, [0.05])
+    (answer,) = certify_refusals(data, GRID, [0.05])
 
     assert isinstance(answer, NotCertifiable)
     assert answer.errors == 200
@@ -136,18 +136,18 @@ def test_strictest_threshold_that_already_fails_is_not_certifiable() -> None:
 @pytest.mark.parametrize("grid", [np.array([]), np.array([0.1, 0.2]), np.array([0.5, 0.5])])
 def test_grid_that_does_not_descend_is_refused(grid: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
     with pytest.raises(ValueError, match="descend"):
-        certify(trials(100), grid, [0.05])
+        certify_refusals(trials(100), grid, [0.05])
 
 
 @pytest.mark.parametrize("limits", [[], [0.0], [1.0], [0.05, 1.2]])
 def test_impossible_limits_are_refused(limits: list[float]) -> None:
     with pytest.raises(CalibrationInvalid, match="limits"):
-        certify(trials(100), GRID, limits)
+        certify_refusals(trials(100), GRID, limits)
 
 
 def test_one_label_only_is_refused() -> None:
     with pytest.raises(CalibrationInvalid, match="one label"):
-        certify(trials(100, n_unsafe=0), GRID, [0.05])
+        certify_refusals(trials(100, n_unsafe=0), GRID, [0.05])
 
 
 def test_probability_that_is_not_a_number_is_refused() -> None:
@@ -171,8 +171,8 @@ def test_hundred_thousand_scores_on_a_thousand_points_take_under_two_seconds() -
     grid = candidate_grid(data.probabilities)
 
     start = time.process_time()
-    certify(data, grid, [0.01, 0.05], unit="group")
-    certify(data, grid, [0.01, 0.05], unit="request")
+    certify_refusals(data, grid, [0.01, 0.05], unit="group")
+    certify_refusals(data, grid, [0.01, 0.05], unit="request")
 
     assert len(data.ids) > 99_000
     assert time.process_time() - start < 4  # both units

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from guard.stats.betting import mean_upper_bound
-from guard.stats.certify import Certified, NotCertifiable, candidate_grid, certify, certify_all
+from guard.stats.certify import Certified, NotCertifiable, candidate_grid, certify, certify_refusals
 from guard.stats.evidence import MeanShares, evidence_of
 from guard.stats.trials import Rate, Requirement, Trials, unit_scores
 
@@ -58,7 +58,7 @@ def test_order_of_bets_has_nothing_to_do_with_names_and_values() -> None:
 def test_mean_share_is_certified_where_the_bets_say_so() -> None:
     data = trials()
 
-    (answer,) = certify(data, GRID, [0.05], unit="mean")
+    (answer,) = certify_refusals(data, GRID, [0.05], unit="mean")
 
     assert isinstance(answer, Certified)
     found = evidence_of(data, GRID, "false_refusal", "mean")
@@ -71,9 +71,9 @@ def test_mean_share_is_certified_where_the_bets_say_so() -> None:
 
 
 def test_mean_share_proves_a_lower_threshold_than_one_row_of_each_group() -> None:
-    (mean,) = certify(trials(), GRID, [0.05], unit="mean")
-    (request,) = certify(trials(), GRID, [0.05], unit="request")
-    (group,) = certify(trials(), GRID, [0.05], unit="group")
+    (mean,) = certify_refusals(trials(), GRID, [0.05], unit="mean")
+    (request,) = certify_refusals(trials(), GRID, [0.05], unit="request")
+    (group,) = certify_refusals(trials(), GRID, [0.05], unit="group")
 
     assert isinstance(mean, Certified)
     assert isinstance(request, Certified)
@@ -82,14 +82,14 @@ def test_mean_share_proves_a_lower_threshold_than_one_row_of_each_group() -> Non
 
 
 def test_too_few_groups_for_a_mean_share_are_told_how_many_are_missing() -> None:
-    (answer,) = certify(trials(30), GRID, [0.05], unit="mean")
+    (answer,) = certify_refusals(trials(30), GRID, [0.05], unit="mean")
 
     assert isinstance(answer, NotCertifiable)
     assert 0.05 < answer.smallest_limit < 0.2
-    (enough,) = certify_all(
+    (enough,) = certify(
         trials(30 + answer.groups_missing), np.array([1.0]), [Requirement("false_refusal", 0.05)], unit="mean"
     )
-    (short,) = certify_all(
+    (short,) = certify(
         trials(29 + answer.groups_missing), np.array([1.0]), [Requirement("false_refusal", 0.05)], unit="mean"
     )
     assert isinstance(enough, Certified)
@@ -107,7 +107,7 @@ def test_mean_share_of_a_category_without_rows_is_not_certifiable() -> None:
     data = trials()
     named = Trials(data.ids, data.probabilities, data.unsafe, data.groups, ["a"] * len(data.ids))
 
-    (answer,) = certify_all(named, GRID, [Requirement("miss", 0.1, "none such")], unit="mean")
+    (answer,) = certify(named, GRID, [Requirement("miss", 0.1, "none such")], unit="mean")
 
     assert isinstance(answer, NotCertifiable)
     assert (answer.n_groups, answer.smallest_limit) == (0, 1.0)
@@ -120,7 +120,7 @@ def test_hundred_thousand_scores_on_a_thousand_points_take_under_two_seconds_by_
     required = [Requirement("false_refusal", 0.05), Requirement("miss", 0.05)]
 
     start = time.process_time()
-    answers = certify_all(data, grid, required, unit="mean")
+    answers = certify(data, grid, required, unit="mean")
 
     assert all(isinstance(answer, Certified) for answer in answers)
     assert time.process_time() - start < 2

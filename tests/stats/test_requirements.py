@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from guard.errors import CalibrationInvalid
-from guard.stats.certify import Certified, CertifiedButUseless, NotCertifiable, certify, certify_all
+from guard.stats.certify import Certified, CertifiedButUseless, NotCertifiable, certify, certify_refusals
 from guard.stats.evidence import evidence_of
 from guard.stats.trials import Requirement, Trials
 
@@ -30,7 +30,7 @@ def trials(n_groups: int = 400, rows: int = 1, shift: float = 0.3, seed: int = 6
 def test_highest_threshold_whose_misses_the_exact_test_accepts_is_chosen() -> None:
     data = trials()
 
-    (answer,) = certify_all(data, GRID, [Requirement("miss", 0.05)])
+    (answer,) = certify(data, GRID, [Requirement("miss", 0.05)])
 
     assert isinstance(answer, Certified)
     missed = [int(np.sum(data.probabilities[data.unsafe] < t)) for t in GRID]
@@ -45,8 +45,8 @@ def test_highest_threshold_whose_misses_the_exact_test_accepts_is_chosen() -> No
 def test_group_is_missed_by_any_of_its_rows_and_request_by_one_drawn_row() -> None:
     data = trials(rows=4)
 
-    (by_group,) = certify_all(data, GRID, [Requirement("miss", 0.1)], unit="group")
-    (by_request,) = certify_all(data, GRID, [Requirement("miss", 0.1)], unit="request")
+    (by_group,) = certify(data, GRID, [Requirement("miss", 0.1)], unit="group")
+    (by_request,) = certify(data, GRID, [Requirement("miss", 0.1)], unit="request")
 
     assert isinstance(by_group, Certified)
     assert isinstance(by_request, Certified)
@@ -62,7 +62,7 @@ def test_sequence_of_misses_stops_at_the_first_threshold_that_fails() -> None:
     unsafe = np.arange(300) >= 200
     data = Trials(ids, np.where(unsafe, 0.503, 0.2), unsafe, ids)
 
-    (answer,) = certify_all(data, GRID, [Requirement("miss", 0.05)])
+    (answer,) = certify(data, GRID, [Requirement("miss", 0.05)])
 
     assert isinstance(answer, Certified)
     assert answer.threshold == pytest.approx(0.5)
@@ -72,7 +72,7 @@ def test_sequence_of_misses_stops_at_the_first_threshold_that_fails() -> None:
 def test_what_passes_beside_a_limit_of_misses_is_the_exact_lower_bound_of_harmless_requests() -> None:
     data = trials()
 
-    (answer,) = certify_all(data, GRID, [Requirement("miss", 0.05)])
+    (answer,) = certify(data, GRID, [Requirement("miss", 0.05)])
 
     assert isinstance(answer, Certified)
     passed = int(np.sum(data.probabilities[~data.unsafe] < answer.threshold))
@@ -81,7 +81,7 @@ def test_what_passes_beside_a_limit_of_misses_is_the_exact_lower_bound_of_harmle
 
 
 def test_guard_that_must_refuse_nearly_everything_to_miss_little_is_certified_but_useless() -> None:
-    (answer,) = certify_all(trials(shift=0.0), GRID, [Requirement("miss", 0.1)])
+    (answer,) = certify(trials(shift=0.0), GRID, [Requirement("miss", 0.1)])
 
     assert isinstance(answer, CertifiedButUseless)
     assert answer.pass_low <= 0.1
@@ -99,7 +99,7 @@ def test_unsafe_row_that_was_not_judged_is_missed_at_every_threshold() -> None:
 def test_category_counts_its_own_rows_only() -> None:
     data = trials()
 
-    (answer,) = certify_all(data, GRID, [Requirement("miss", 0.1, "a")])
+    (answer,) = certify(data, GRID, [Requirement("miss", 0.1, "a")])
 
     assert isinstance(answer, Certified)
     assert (answer.category, answer.n_groups) == ("a", 100)
@@ -110,7 +110,7 @@ def test_category_counts_its_own_rows_only() -> None:
 def test_category_with_too_few_rows_is_told_how_many_are_missing_while_others_are_certified() -> None:
     required = [Requirement("miss", 0.1, name) for name in ("a", "b", "none such")]
 
-    few, many, none = certify_all(trials(100), GRID, required)
+    few, many, none = certify(trials(100), GRID, required)
 
     assert isinstance(few, NotCertifiable)
     assert isinstance(many, Certified)
@@ -124,10 +124,10 @@ def test_category_with_too_few_rows_is_told_how_many_are_missing_while_others_ar
 def test_limits_of_both_sides_share_the_error() -> None:
     data = trials()
 
-    refusal, miss = certify_all(data, GRID, [Requirement("false_refusal", 0.05), Requirement("miss", 0.05)])
+    refusal, miss = certify(data, GRID, [Requirement("false_refusal", 0.05), Requirement("miss", 0.05)])
 
-    assert refusal == certify(data, GRID, [0.05, 0.05])[0]
-    alone = certify_all(data, GRID, [Requirement("miss", 0.05)], confidence=0.975)[0]
+    assert refusal == certify_refusals(data, GRID, [0.05, 0.05])[0]
+    alone = certify(data, GRID, [Requirement("miss", 0.05)], confidence=0.975)[0]
     assert isinstance(miss, Certified)
     assert isinstance(alone, Certified)
     assert (miss.threshold, miss.upper) == (alone.threshold, alone.upper)
@@ -142,7 +142,7 @@ def test_impossible_limit_is_refused(limit: float) -> None:
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0, float("nan")])
 def test_impossible_confidence_is_refused(confidence: float) -> None:
     with pytest.raises(CalibrationInvalid, match="confidence"):
-        certify(trials(), GRID, [0.05], confidence=confidence)
+        certify_refusals(trials(), GRID, [0.05], confidence=confidence)
 
 
 def test_limit_for_a_category_of_rows_without_categories_is_refused() -> None:
@@ -150,7 +150,7 @@ def test_limit_for_a_category_of_rows_without_categories_is_refused() -> None:
     plain = Trials(data.ids, data.probabilities, data.unsafe, data.groups)
 
     with pytest.raises(CalibrationInvalid, match=r"'a'.*no categories"):
-        certify_all(plain, GRID, [Requirement("miss", 0.1, "a")])
+        certify(plain, GRID, [Requirement("miss", 0.1, "a")])
 
 
 def test_id_that_stands_there_twice_is_refused() -> None:

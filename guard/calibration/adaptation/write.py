@@ -9,8 +9,7 @@ from guard.calibration.adaptation.graph import add_head
 from guard.calibration.adaptation.head import Head
 from guard.calibration.adaptation.outcome import Adaptation
 from guard.errors import BundleInvalid
-from guard.manifest import Adaptation as AdaptedOn
-from guard.manifest import Manifest, OperatingPoint
+from guard.manifest import AdaptedOn, Manifest, OperatingPoint
 from guard.stats.calibrators import to_probability
 
 _TEXT_GRAPHS = ("text.onnx", "text_gpu.onnx")
