@@ -50,13 +50,21 @@ class Row:
     cpu_ms: float
 
 
-def measure(*, tokens: int, pace: float, think_ms: float, answers: int, folder: Path) -> list[Row]:
+def measure(
+    kinds: Mapping[str, dict[str, object] | None],
+    *,
+    tokens: int,
+    pace: float,
+    think_ms: float,
+    answers: int,
+    folder: Path,
+) -> list[Row]:
     """Return a row for each target, asked in turns so that all of them see the same machine."""
     with ExitStack() as stack:
         port = free_port()
         paced = Recipe("paced", [sys.executable, "-m", "benchmark.speed.paced", str(port)], port)
         servers = {"direct": stack.enter_context(Server(paced, folder / "paced.log"))}
-        for place, (name, settings) in enumerate(_KINDS.items()):
+        for place, (name, settings) in enumerate(kinds.items()):
             if settings is not None:
                 recipe = _guard(paced.origin, settings, folder / f"{place}.yaml", name)
                 servers[name] = stack.enter_context(Server(recipe, folder / f"{place}.log"))
@@ -123,10 +131,18 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=100.0, help="tokens a second")
     parser.add_argument("--think-ms", type=float, default=150.0, help="before the first token")
     parser.add_argument("--answers", type=int, default=10, help="from each target")
+    parser.add_argument(
+        "--judge-output", type=orjson.loads, action="append", default=[], help="also measure these settings, as JSON"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    kinds = dict(_KINDS)
+    for settings in given.judge_output:
+        shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+        kinds[f"judged, {shown}"] = {"judge_output": {"enabled": True, **settings}}
     with ending_on_sigterm(), tempfile.TemporaryDirectory() as folder:
         rows = measure(
+            kinds,
             tokens=given.tokens,
             pace=given.pace,
             think_ms=given.think_ms,
@@ -136,10 +152,10 @@ def main() -> None:
     if given.json:
         sys.stdout.write(orjson.dumps([asdict(row) for row in rows]).decode() + "\n")
         return
-    sys.stdout.write(f"{'':24} first text p50    p90   last byte p50   CPU an answer\n")
+    sys.stdout.write(f"{'':44} first text p50    p90   last byte p50   CPU an answer\n")
     for row in rows:
         sys.stdout.write(
-            f"{row.name:24} {row.first_text_ms:10.1f} ms {row.first_text_p90_ms:6.1f} "
+            f"{row.name:44} {row.first_text_ms:10.1f} ms {row.first_text_p90_ms:6.1f} "
             f"{row.end_ms:12.1f} ms {row.cpu_ms:11.1f} ms\n"
         )
 

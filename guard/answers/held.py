@@ -93,6 +93,8 @@ class HeldStream:
                 self._release()
         if look is None and self._has_ended:
             look = self._ask(Found(ended=set(self._choices)))
+            if look is None:
+                self._release()
         self._is_waiting = look is not None
         return look
 

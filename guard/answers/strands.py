@@ -38,6 +38,11 @@ class Windows:
             raise ValueError(f"step {self.step}, hold_back {self.hold_back}, context {self.context}")
 
     @property
+    def first_step(self) -> int:
+        """Characters of the first window: fewer than of the others, since somebody waits for the first word."""
+        return min(self.step, self.hold_back + -(-self.step // 5))
+
+    @property
     def kept(self) -> int:
         """Characters to keep of what was judged: enough to cut the context from."""
         return self.context + 1
@@ -97,11 +102,12 @@ class Choice:
             yield from self._ask(step)
 
     def _next_step(self, everything: bool) -> int:
-        windows = self._windows
-        if self.pending < windows.step:
+        step = self._windows.step if self._asked else self._windows.first_step
+        if self.pending < step:
             return self.pending if everything else 0
-        size = windows.step if self.pending < _MANY * windows.step else _LARGE_STEP * windows.step
-        if self.pending <= size and (everything or size > windows.step):
+        is_much = self.pending >= _MANY * self._windows.step
+        size = _LARGE_STEP * self._windows.step if is_much else step
+        if self.pending <= size and (everything or is_much):
             return self.pending
         return _at_a_blank(_head(self._pieces, size))
 

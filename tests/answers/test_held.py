@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.answers.held import Look
+from guard.answers.strands import Windows
 from tests.answers.streams import STREAMS, WINDOWS, Reader, chat, documents, event, shown_text
 
 APIS = sorted(STREAMS)
@@ -28,6 +29,7 @@ def _has_no_bomb(look: Look) -> bool:
 
 
 @pytest.mark.parametrize("api", APIS)
+@settings(deadline=None)
 @given(
     pieces=PIECES, places=st.lists(st.integers(min_value=0), max_size=60), ends=st.sampled_from(["\n", "\r\n", "\r"])
 )
@@ -41,6 +43,7 @@ def test_cuts_of_the_bytes_make_no_difference(api: str, pieces: list[str], place
 
 
 @pytest.mark.parametrize("api", APIS)
+@settings(deadline=None)
 @given(pieces=PIECES)
 def test_byte_by_byte_is_as_all_at_once(api: str, pieces: list[str]) -> None:
     body = b"".join(STREAMS[api](pieces))
@@ -51,6 +54,7 @@ def test_byte_by_byte_is_as_all_at_once(api: str, pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
+@settings(deadline=None)
 @given(pieces=PIECES)
 def test_every_event_that_passes_reaches_the_client_once_and_in_order(api: str, pieces: list[str]) -> None:
     body = b"".join(STREAMS[api](pieces))
@@ -59,6 +63,7 @@ def test_every_event_that_passes_reaches_the_client_once_and_in_order(api: str, 
 
 
 @pytest.mark.parametrize("api", APIS)
+@settings(deadline=None)
 @given(pieces=PIECES)
 def test_each_character_is_shown_after_it_was_judged_with_what_surrounds_it(api: str, pieces: list[str]) -> None:
     text, reader, events = "".join(pieces), Reader(api), STREAMS[api](pieces)
@@ -78,6 +83,7 @@ def test_each_character_is_shown_after_it_was_judged_with_what_surrounds_it(api:
 
 
 @pytest.mark.parametrize("api", APIS)
+@settings(deadline=None)
 @given(pieces=PIECES, at=st.integers(min_value=0, max_value=40))
 def test_nothing_of_a_short_phrase_is_shown_when_it_is_refused(api: str, pieces: list[str], at: int) -> None:
     clean = [piece.replace("bomb", "").replace("bo", "").replace("mb", "") for piece in pieces]
@@ -91,16 +97,23 @@ def test_nothing_of_a_short_phrase_is_shown_when_it_is_refused(api: str, pieces:
 
 
 def test_window_is_what_is_new_with_the_end_of_what_was_before() -> None:
-    reader = Reader("chat")
+    reader = Reader("chat", windows=Windows(step=20, context=24, hold_back=10))
 
-    reader.read([b"".join(chat(["one two three four ", "five six seven eight ", "nine ten"]))])
+    reader.read([b"".join(chat(["one two three four ", "five six seven eight ", "nine ten eleven twelve"]))])
 
-    texts = [text for look in reader.looks for text in look.texts]
-    assert texts == [
-        "one two three four ",
-        "one two three four five six seven eight",
-        "one two three four five six seven eight nine ten",
+    assert [text for look in reader.looks for text in look.texts] == [
+        "one two three ",  # the first is shorter: somebody waits for it
+        "one two three four five six seven ",
+        "four five six seven eight nine ten eleve",  # no blank in its last quarter
+        "eight nine ten eleven twelve",
     ]
+
+
+def test_end_shows_what_was_judged_to_its_last_character() -> None:
+    reader = Reader("chat", windows=Windows(step=20, context=24, hold_back=8))
+    events = chat(["aaaaaa", "aaaaaa"], finish=None)  # together just the first window
+
+    assert documents(reader.read(events)) == documents(b"".join(events))
 
 
 def test_choices_are_judged_each_in_its_own_words() -> None:
@@ -164,6 +177,7 @@ def _shown_texts(body: bytes) -> dict[tuple[int, str], str]:
     return texts
 
 
+@settings(deadline=None)
 @given(turns=_TURNS, places=st.lists(st.integers(min_value=0), max_size=40))
 def test_texts_and_choices_in_any_turns_are_judged_before_they_are_shown(
     turns: list[tuple[int, str, str]], places: list[int]
