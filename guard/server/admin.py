@@ -13,6 +13,7 @@ from guard.server.gateway import read_request_body
 from guard.server.keys import digest
 from guard.server.live import Live
 from guard.server.wire import json_answer
+from guard.types import Action
 
 ROUTE = "/guard/bundle"
 
@@ -52,12 +53,12 @@ class BundleDoor:
         """Answer one request. Raises GuardError, ClientLeft."""
         exchange.route = ROUTE
         check_token(exchange, self._live.current.admin_token)
-        if exchange.method == "GET":
-            await exchange.answer(json_answer(await self._state()))
-        elif exchange.method == "POST":
+        if exchange.method == "POST":
             await self._swap(exchange)
-        else:
+        elif exchange.method != "GET":
             raise UnknownRoute(f"{ROUTE} takes GET and POST")
+        exchange.action = Action.ALLOW.value
+        await exchange.answer(json_answer(await self._state()))
 
     async def _swap(self, exchange: Exchange) -> None:
         settings = self._live.current.settings
@@ -65,7 +66,6 @@ class BundleDoor:
             asked = _parse(await read_request_body(exchange, settings, hold))
         wanted = settings.model_copy(update={"bundle": asked.bundle})
         await self._control.apply(wanted, reopens=True, digest=asked.digest)
-        await exchange.answer(json_answer(await self._state()))
 
     async def _state(self) -> dict[str, object]:
         now = self._live.current

@@ -82,7 +82,7 @@ class Exchange:
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the head of the answer, with the headers of the verdict."""
         self.status = status
-        guard_headers = verdict_headers(self.decision, self.id, was_sent_on=self.action == FORWARDED)
+        guard_headers = verdict_headers(self.decision, self.id, was_sent_on=self.action != REJECTED)
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *guard_headers]})
 
     async def send_part(self, part: bytes) -> None:

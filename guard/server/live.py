@@ -11,6 +11,7 @@ from guard.config import Settings
 from guard.pipeline import Guard
 from guard.server.allowance import Allowance
 from guard.server.exchange import Door
+from guard.server.memory import give_back
 from guard.server.tenants import NOBODY, Tenants
 from guard.wiring import Opened
 
@@ -110,7 +111,7 @@ class Live:
             return
         self._retired.discard(model)
         if not model.is_kept:
-            closing = asyncio.create_task(model.guard.aclose())
+            closing = asyncio.create_task(_close(model.guard))
             self._closing.add(closing)
             closing.add_done_callback(self._is_closed)
 
@@ -118,3 +119,8 @@ class Live:
         self._closing.discard(closing)
         if not closing.cancelled() and closing.exception() is not None:
             _log.error("a retired bundle was not closed: %s", type(closing.exception()).__name__)
+
+
+async def _close(guard: Guard) -> None:
+    await guard.aclose()
+    await asyncio.to_thread(give_back)

@@ -60,6 +60,8 @@ async def test_page_says_which_bundle_judges(site: Site) -> None:
 
     assert answer.status_code == 200
     said = answer.json()
+    labels = {"route": DOOR, "policy": "balanced", "mode": "enforce", "action": "allow"}
+    assert site.metric("guard_requests_total", **labels) == 1
     assert (said["bundle"], said["digest"], said["policy"]) == ("tiny-0.0", site.first.digest, "balanced")
     assert [worker["digest"] for worker in said["workers"]] == [site.first.digest]
 
