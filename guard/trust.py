@@ -100,7 +100,7 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
             f"{trusted.bundle.path}: {what} was chosen for other files: not for {_listed(changed)} that it holds now; "
             "calibrate it anew (guard calibrate --bundle)"
         )
-        for what, changed in misfits(trusted.bundle.manifest, points, device).items()
+        for what, changed in chosen_for_other_files(trusted.bundle.manifest, points, device).items()
     ]
     found.extend(GateNotPassed(f"{trusted.bundle.path}: {reason}") for reason in _not_gated(trusted, points, settings))
     return tuple(found)
@@ -138,7 +138,9 @@ def _beyond_the_gate(trusted: Trusted, points: Mapping[str, OperatingPoint], set
             yield f"at {name} ({point.threshold:.4g}): no gate with a signed pass ran it on {settings.provider}"
 
 
-def misfits(manifest: Manifest, points: Mapping[str, OperatingPoint], device: Device) -> dict[str, tuple[str, ...]]:
+def chosen_for_other_files(
+    manifest: Manifest, points: Mapping[str, OperatingPoint], device: Device
+) -> dict[str, tuple[str, ...]]:
     """Return which thresholds, or the calibration, were chosen for other files than a bundle holds, and for which."""
     bound = {"the calibration": manifest.calibration.binding}
     bound |= {f"threshold {name!r}": point.binding for name, point in points.items()}

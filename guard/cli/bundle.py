@@ -156,7 +156,7 @@ def _verdict(bundle: "Bundle", keys: "tuple[PublicKey, ...]") -> dict[str, objec
             raise BundleUntrusted(facts.signature.problem or "not signed")
         if facts.records.refused:
             raise BundleUntrusted(facts.records.refused[0])
-        for what, changed in facts.misfits.items():
+        for what, changed in facts.chosen_for_other_files.items():
             raise BundleMismatch(f"{what} was chosen for other files: not for {', '.join(changed)}")
         asyncio.run(try_bundle(bundle))
     except (BundleInvalid, ScorerFailed) as error:

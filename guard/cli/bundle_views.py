@@ -16,7 +16,7 @@ from guard.errors import BundleInvalid
 from guard.manifest import Certificate, Device, Manifest
 from guard.records import GateState, Records, inspect_records, state_of
 from guard.signing import PublicKey
-from guard.trust import misfits, signer_of
+from guard.trust import chosen_for_other_files, signer_of
 
 _WIDTH = 80
 
@@ -45,7 +45,7 @@ class Facts:
 
     signature: Signature
     records: Records
-    misfits: Mapping[str, tuple[str, ...]]  # what was chosen for other files, whatever runs the graphs
+    chosen_for_other_files: Mapping[str, tuple[str, ...]]  # what was chosen for other files, whatever runs the graphs
 
     @property
     def gate(self) -> GateState:
@@ -59,7 +59,7 @@ class Facts:
             "gate": self.gate.value,
             "records": [record_document(record) for record in self.records.trusted],
             "records_refused": list(self.records.refused),
-            "chosen_for_other_files": {what: list(changed) for what, changed in self.misfits.items()},
+            "chosen_for_other_files": {what: list(changed) for what, changed in self.chosen_for_other_files.items()},
         }
 
 
@@ -72,7 +72,7 @@ def facts_of(bundle: Bundle, keys: tuple[PublicKey, ...]) -> Facts:
     except BundleInvalid as error:
         signature = Signature(is_there, problem=str(error))
     manifest = bundle.manifest
-    found = [misfits(manifest, manifest.operating_points, device) for device in _devices(manifest)]
+    found = [chosen_for_other_files(manifest, manifest.operating_points, device) for device in _devices(manifest)]
     lasting = {what: changed for what, changed in found[0].items() if all(what in others for others in found)}
     return Facts(signature, inspect_records(bundle, keys), lasting)
 
@@ -104,7 +104,7 @@ def print_bundle(bundle: Bundle, facts: Facts) -> None:
         bound = _bound_in_words(facts, name, is_bound=point.binding is not None)
         for line in (point.chosen_on, bound, *gate_lines(facts.records, point.threshold)):
             console.print(Padding(escape(line), (0, 0, 0, 2), expand=False))
-    changed = facts.misfits.get("the calibration")
+    changed = facts.chosen_for_other_files.get("the calibration")
     if changed:
         console.print(f"\nthe calibration was fitted to other files: not to {', '.join(changed)}")
 
@@ -186,7 +186,7 @@ def _proven(proof: Certificate | None) -> str:
 
 
 def _bound_in_words(facts: Facts, name: str, *, is_bound: bool) -> str:
-    changed = facts.misfits.get(f"threshold {name!r}")
+    changed = facts.chosen_for_other_files.get(f"threshold {name!r}")
     if changed:
         return f"CHOSEN FOR OTHER FILES: not for {', '.join(changed)}"
     return "chosen for these files" if is_bound else "for which files it was chosen is not written down"

@@ -12,7 +12,7 @@ import numpy as np
 from guard.release.check import Check, Scalar
 from guard.release.contender import Bools, Contender, Floats, Refused, count
 from guard.release.margins import Margins, Rate
-from guard.release.scoring import Outcomes
+from guard.release.scoring import RawScores
 from guard.stats.bootstrap import Estimate
 from guard.stats.measures import Share
 from guard.stats.paired import Verdict, mcnemar, non_inferior, paired_difference
@@ -31,8 +31,8 @@ class Judged:
     """A suite with what both guards made of it."""
 
     suite: Suite
-    candidate: Outcomes
-    baseline: Outcomes
+    candidate: RawScores
+    baseline: RawScores
 
     @property
     def unsafe(self) -> Bools:

@@ -1,4 +1,4 @@
-"""Does the candidate use pictures, texts, its content at all? And no less than the baseline does?
+"""Does the candidate use pictures, and texts? And no less than the baseline does?
 
 What a guard does with pictures is what it loses without them: its AUC, less the best of chance and what it reaches when
 the picture is taken away, blanked or exchanged. Of a guard that is blind this is 0, however good it is on text. All
@@ -11,25 +11,22 @@ from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from guard.release.check import UNDEFINED, Check, Scalar
 from guard.release.contender import Bools, Floats
-from guard.release.margins import Evidence, Margins
+from guard.release.margins import Margins, Part
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.measures import Difference, auc
 from guard.stats.paired import Verdict, non_inferior
 
 # Which controls take away what is asked about.
-WITHOUT: Mapping[Evidence, tuple[str, ...]] = {
+WITHOUT: Mapping[Part, tuple[str, ...]] = {
     "pictures": ("text_only", "blank_image", "shuffled_images"),
     "texts": ("image_only",),
 }
 _TWO_SIDED = 0.90  # each bound by itself then holds with 95 %
 _MIN_GROUPS = 20  # of each label; below that a percentile interval promises more than it can hold
 _MOST_LEFT_OUT = 0.05
-_PERMUTATIONS = 999
-_SEED = 20_250_213  # fixed: repeating a gate repeats its p-value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,46 +84,7 @@ def check_use(variants: Variants, margins: Margins) -> Iterator[Check]:
         yield _no_less(what, margin, found["difference"], *reached, "")
 
 
-def check_labels(scores: Floats, unsafe: Bools, groups: Sequence[str], margins: Margins) -> Check:
-    """Return whether the candidate ranks better than it would with the labels dealt out anew among the groups.
-
-    Args:
-        scores: raw scores, shape (n,), NaN where there is none; such rows are left out.
-        unsafe: labels, shape (n,).
-        groups: labels are exchanged between groups of equal size, as blocks.
-        margins: whether it counts.
-    """
-    rows = np.isfinite(scores)
-    place, counts = "labels count", "labels" in margins.evidence
-    own, kept = unsafe[rows], list(compress(groups, rows))
-    if not own.any() or own.all():
-        reason = "all pairs have one label: whether they are ranked rightly cannot be told"
-        return Check("controls", place, "cannot_tell" if counts else None, reason, unit="auc")
-    ranks = rankdata(scores[rows])
-    real = _areas(ranks, own[None])[0]
-    drawn = _areas(ranks, _permuted(own, kept))
-    p_value = float((1 + np.count_nonzero(drawn >= real)) / (1 + len(drawn)))
-    verdict: Verdict = "holds" if p_value <= 0.05 else "fails" if real <= 0.5 else "cannot_tell"
-    said = f"AUC {real:.3f}; with permuted labels {drawn.mean():.3f} (95 % below {np.quantile(drawn, 0.95):.3f})"
-    return Check(
-        kind="controls",
-        place=place,
-        verdict=verdict if counts else None,
-        reason=f"{said}, p = {p_value:.3f}",
-        unit="auc",
-        candidate=float(real),
-        difference=Estimate(float(real - drawn.mean()), None, None),
-        figures={
-            "n": len(own),
-            "left_out": int(np.count_nonzero(~rows)),
-            "n_groups": len(set(kept)),
-            "p_value": p_value,
-            "permuted_auc": float(drawn.mean()),
-        },
-    )
-
-
-def _problem(what: Evidence, variants: Variants, rows: Bools, there: Sequence[str]) -> str | None:
+def _problem(what: Part, variants: Variants, rows: Bools, there: Sequence[str]) -> str | None:
     """Return why nothing can be said about the use of something; None where something can."""
     if not there:
         reasons = "; ".join(dict.fromkeys(variants.left_out.values())) or "no pair has both a text and a picture"
@@ -144,7 +102,7 @@ def _problem(what: Evidence, variants: Variants, rows: Bools, there: Sequence[st
     return None
 
 
-def _uses(what: Evidence, margins: Margins, use: Estimate, reason: str, figures: Mapping[str, Scalar]) -> Check:
+def _uses(what: Part, margins: Margins, use: Estimate, reason: str, figures: Mapping[str, Scalar]) -> Check:
     verdict: Verdict | None = None
     if what in margins.evidence:
         verdict = "cannot_tell"
@@ -164,7 +122,7 @@ def _uses(what: Evidence, margins: Margins, use: Estimate, reason: str, figures:
 
 
 def _no_less(
-    what: Evidence, margin: float | None, change: Estimate, mine: float | None, theirs: float | None, problem: str
+    what: Part, margin: float | None, change: Estimate, mine: float | None, theirs: float | None, problem: str
 ) -> Check:
     verdict = None if margin is None else non_inferior(change, margin, worse="lower")
     reason = problem
@@ -185,7 +143,7 @@ def _no_less(
     )
 
 
-def _sentence(what: Evidence, use: Estimate, there: Sequence[str]) -> str:
+def _sentence(what: Part, use: Estimate, there: Sequence[str]) -> str:
     named = f"the best of chance, {', '.join(name.replace('_', ' ') for name in there)}"
     if use.low is None or use.high is None:
         return f"what {what} add is undefined"
@@ -208,29 +166,3 @@ def _figures(variants: Variants, rows: Bools, there: Sequence[str]) -> dict[str,
         for name in ("", *there):
             figures[f"{role}_auc_{name or 'whole'}"] = float(auc(side[name][rows], unsafe)(once)[0])
     return figures
-
-
-def _areas(ranks: Floats, unsafe: Bools) -> Floats:
-    """Return the area under the ROC curve for each labelling, shape (b,), from labels of shape (b, n)."""
-    n_unsafe = unsafe.sum(axis=1)
-    n_safe = unsafe.shape[1] - n_unsafe
-    # One labelling at a time: as one product, all of them would be made numbers of eight bytes first.
-    sums = np.array([ranks[labels].sum() for labels in unsafe])
-    return np.asarray((sums - n_unsafe * (n_unsafe + 1) / 2) / (n_unsafe * n_safe), dtype=np.float64)
-
-
-def _permuted(unsafe: Bools, groups: Sequence[str]) -> Bools:
-    """Return labels dealt out anew, shape (permutations, n): whole groups give theirs to others of the same size."""
-    members: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
-    by_size: dict[int, list[list[int]]] = {}
-    for rows in members.values():
-        by_size.setdefault(len(rows), []).append(rows)
-    random = np.random.default_rng(_SEED)
-    dealt = np.tile(unsafe, (_PERMUTATIONS, 1))
-    for blocks in by_size.values():
-        places = np.array(blocks)  # (groups, size)
-        for labels in dealt:
-            labels[places] = unsafe[places[random.permutation(len(places))]]
-    return dealt

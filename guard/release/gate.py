@@ -20,14 +20,15 @@ from guard.release.alterations import ALTERATIONS, has_part
 from guard.release.check import Check, outcome
 from guard.release.compare import Judged, compare, coverage, missing_labels, places
 from guard.release.contender import Contender
-from guard.release.controls import WITHOUT, Variants, check_labels, check_use
+from guard.release.controls import WITHOUT, Variants, check_use
 from guard.release.cost import check_latency, check_memory
+from guard.release.labels import check_labels
 from guard.release.margins import Margins
 from guard.release.parity import check_bindings, check_same_model, check_tokenizer
 from guard.release.pool import narrowed, pool
 from guard.release.providers import check_providers, nearest
 from guard.release.robustness import check_flips, nothing_to_alter
-from guard.release.scoring import Outcomes, Progress, Scoring
+from guard.release.scoring import Progress, RawScores, Scoring
 from guard.stats.draws import thinned
 from guard.suites import CONTROLS, LabelledPair, Suite, digest_pairs
 
@@ -149,8 +150,8 @@ def _thinned(suite: Suite) -> Suite:
 def _joined(suites: Sequence[Suite], judged: Sequence[Judged]) -> Judged:
     """Return all suites as one, with what is known of each pair already."""
 
-    def outcomes(side: str) -> Outcomes:
-        return Outcomes(
+    def outcomes(side: str) -> RawScores:
+        return RawScores(
             {f"{part.suite.name}:{id_}": found for part in judged for id_, found in getattr(part, side).of.items()}
         )
 

@@ -15,7 +15,8 @@ from guard.errors import ConfigInvalid
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Ratio: TypeAlias = Annotated[float, Field(ge=1)]
 Rate: TypeAlias = Literal["false_refusals", "recall"]
-Evidence: TypeAlias = Literal["pictures", "texts", "labels"]
+Part: TypeAlias = Literal["pictures", "texts"]
+Used: TypeAlias = Literal["pictures", "texts", "labels"]
 
 
 class _Part(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True):
@@ -46,7 +47,7 @@ class Margins(_Part):
     """by how much may fall what pictures add: the AUC, less the best of 0.5, text only, blank and shuffled pictures"""
     text_use: Share | None = 0.05
     """by how much may fall what texts add: the AUC, less the better of 0.5 and pictures only"""
-    evidence: tuple[Evidence, ...] = ("pictures", "texts", "labels")
+    evidence: tuple[Used, ...] = ("pictures", "texts", "labels")
     """what the candidate must be shown to use on the suites given, whatever the baseline does: pictures and texts, by
     its controls, and the content at all, against permuted labels"""
     flipped: Share | None = 0.0

@@ -17,7 +17,7 @@ from guard.release.margins import Margins
 from guard.release.tokens import count_graph_tokens, count_tokenizer_tokens
 from guard.stats.bootstrap import Estimate
 from guard.stats.paired import Verdict
-from guard.trust import misfits
+from guard.trust import chosen_for_other_files
 
 # An embedding table may be padded to a round size; more rows than this are another tokenizer's.
 _MOST_PADDING = 127
@@ -55,7 +55,7 @@ def check_bindings(candidate: Contender) -> Check:
     point = manifest.operating_points[candidate.point]
     if point.binding is None and manifest.calibration.binding is None:
         return Check("parity", place, None, "neither threshold nor calibration say for which files they were chosen")
-    changed = misfits(manifest, {candidate.point: point}, "cpu")
+    changed = chosen_for_other_files(manifest, {candidate.point: point}, "cpu")
     if not changed:
         return Check("parity", place, "holds", "so say their digests", unit="count", candidate=0)
     said = "; ".join(f"{what} was chosen for another {', '.join(files)}" for what, files in changed.items())

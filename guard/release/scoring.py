@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]  # what, how many done, of how many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcomes:
+class RawScores:
     """What a guard made of pairs: a raw score, or the code of why there is none, by id."""
 
     of: Mapping[str, float | str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Scoring:
         if self._guard is not None:
             await self._guard.aclose()
 
-    async def score(self, suite: Suite) -> Outcomes:
+    async def score(self, suite: Suite) -> RawScores:
         """Return what the bundle makes of each pair of a suite; what is known already is not scored again."""
         guard = self._guard
         if guard is None:
@@ -81,7 +81,7 @@ class Scoring:
                 self._on_progress(what, len(outcomes), total)
 
         await asyncio.gather(*(work() for _ in range(2 * (os.cpu_count() or 1))))
-        return Outcomes(outcomes)
+        return RawScores(outcomes)
 
 
 async def judge(guard: Guard, labelled: LabelledPair) -> tuple[float | str, bool]:

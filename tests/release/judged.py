@@ -9,7 +9,7 @@ from guard.bundle import Bundle
 from guard.manifest import Calibration, FileEntry, ImageSpec, Manifest, OperatingPoint, TextSpec
 from guard.release.compare import Judged
 from guard.release.contender import Contender
-from guard.release.scoring import Outcomes
+from guard.release.scoring import RawScores
 from guard.suites import Label, LabelledPair, Suite, digest_pairs
 
 Outcome = float | str
@@ -51,7 +51,7 @@ def judged(
     )
     suite = Suite("made", Path("made"), "jsonl", digest_pairs(pairs), pairs, tuple(f"m{n}" for n in range(missing)))
     mine, theirs = (
-        Outcomes({pair.id: each[side] for pair, (_, each) in zip(pairs, both, strict=True)}) for side in (0, 1)
+        RawScores({pair.id: each[side] for pair, (_, each) in zip(pairs, both, strict=True)}) for side in (0, 1)
     )
     return Judged(suite, mine, theirs)
 
