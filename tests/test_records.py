@@ -258,6 +258,18 @@ def test_pass_whose_signature_was_deleted_is_an_unsigned_pass(bundle: Bundle) ->
     assert gate_state(bundle, [OURS.public]) is GateState.PASSED
 
 
+def test_deleting_a_later_failure_brings_an_earlier_signed_pass_back(bundle: Bundle) -> None:
+    """What no record can prevent, and the page about bundles says."""
+    write_record(bundle, _record(bundle, "passed"), OURS)
+    failed = write_record(bundle, _record(bundle, "failed", minutes=1), OURS)
+    assert gate_state(bundle, [OURS.public]) is GateState.FAILED
+
+    failed.with_suffix(".sig").unlink()
+    assert gate_state(bundle, [OURS.public]) is GateState.FAILED
+    failed.unlink()
+    assert gate_state(bundle, [OURS.public]) is GateState.PASSED_SIGNED
+
+
 def test_signature_of_a_manifest_does_not_serve_a_record(bundle: Bundle) -> None:
     from guard.signing import Signed, sign
 
