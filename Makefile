@@ -11,12 +11,13 @@ UPSTREAM ?= https://api.openai.com/v1
 PORT ?= 8080
 # One environment for clients that get along: litellm holds openai below 3.
 CLIENTS ?= .venv-clients
+MINUTES ?= 3
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test fast clients format clean
+.PHONY: help demo serve test fast clients fuzz soak format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -36,6 +37,12 @@ fast: $(VENV)/.test ## the checks without simulations and training
 
 clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made ## run the official clients against Guard
 	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients
+
+fuzz: $(VENV)/.test ## send ten thousand hostile requests, and those that the OpenAPI document allows
+	@$(BIN)/python -m pytest -m corpus tests/fuzz
+
+soak: $(VENV)/.test ## put load on Guard for MINUTES, with faults injected
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 format: $(VENV)/.test ## put the code into shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

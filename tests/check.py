@@ -26,7 +26,7 @@ def main() -> int:
     extent.add_argument("--fast", action="store_true", help="leave out training and the fresh install")
     extent.add_argument("--simulations", action="store_true", help="run the long simulations of tests/promises too")
     chosen = parser.parse_args()
-    left_out = ["clients", "corpus", "soak"]
+    left_out = ["clients", "corpus"]
     left_out += [] if chosen.simulations else ["simulation"]
     left_out += ["slow"] if chosen.fast else []
     steps: list[tuple[str, Callable[[], int]]] = [

@@ -55,11 +55,13 @@ class LlmApi:
                 Route("/openai/deployments/{name}/completions", self._door(answer_completion), methods=post),
                 Route("/v1/responses", self._door(answer_responses), methods=post),
                 Route("/openai/v1/responses", self._door(answer_responses), methods=post),
+                Route("/openai/responses", self._door(answer_responses), methods=post),
                 Route("/v1/messages", self._door(answer_messages), methods=post),
                 Route("/v1/messages/count_tokens", self._door(lambda _: answer_count()), methods=post),
                 Route("/v1/models", self._models),
                 Route("/v1/models/{name}", self._model),
-            ]
+            ],
+            exception_handlers={404: _unknown, 405: _unknown},
         )
 
     async def _show(self, request: Request) -> Response:
@@ -104,6 +106,10 @@ class LlmApi:
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "nobody"}
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    return _error(404, is_anthropic="/messages" in request.url.path)
 
 
 def _error(status: int, *, is_anthropic: bool) -> Response:
