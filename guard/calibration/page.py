@@ -17,6 +17,7 @@ from guard.calibration.together import JOINT, explain_jointly, joint_verdict
 from guard.calibration.words import (
     DEFAULT_POINT,
     explain,
+    heading,
     in_short,
     interval,
     percent,
@@ -108,16 +109,15 @@ def _answers(analysis: Analysis) -> str:
     cards = []
     for answer in analysis.answers:
         is_useful = isinstance(answer, Certified) and not isinstance(answer, CertifiedButUseless)
-        kind = "yes" if is_useful else "maybe" if isinstance(answer, Certified) else "no"
-        heading = f"At most {100 * answer.limit:g} %: {verdict(answer)}"
-        cards.append(
-            f'<section class="answer {kind}"><h3>{escape(heading)}</h3><p>{escape(explain(answer))}</p></section>'
-        )
+        is_served = point_name(answer.limit) in analysis.certified
+        kind = "yes" if is_useful and is_served else "maybe" if isinstance(answer, Certified) else "no"
+        title, text = escape(heading(answer, analysis)), escape(explain(answer))
+        cards.append(f'<section class="answer {kind}"><h3>{title}</h3><p>{text}</p></section>')
     if analysis.joint is not None:
         kind = {"certified": "yes", "not certifiable": "no"}.get(joint_verdict(analysis.joint), "maybe")
-        heading = f"All limits at one threshold: {joint_verdict(analysis.joint)}"
+        title = f"All limits at one threshold: {escape(joint_verdict(analysis.joint))}"
         text = escape(explain_jointly(analysis.joint))
-        cards.append(f'<section class="answer {kind}"><h3>{escape(heading)}</h3><p>{text}</p></section>')
+        cards.append(f'<section class="answer {kind}"><h3>{title}</h3><p>{text}</p></section>')
     return f'<div class="answers">{"".join(cards)}</div>'
 
 

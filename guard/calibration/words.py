@@ -42,6 +42,12 @@ def verdict(answer: Answer) -> str:
             return "certified"
 
 
+def heading(answer: Answer, analysis: Analysis) -> str:
+    """Return the declared limit and what became of it: "At most 5 %: certified"."""
+    left_out = ", but left out of the bundle" if point_name(answer.limit) in analysis.withheld else ""
+    return f"At most {100 * answer.limit:g} %: {verdict(answer)}{left_out}"
+
+
 def explain(answer: Answer) -> str:
     """Return what the answer says, in one or two sentences."""
     limit, units = _short(answer.limit), _UNITS[answer.unit]
@@ -88,7 +94,8 @@ def in_short(analysis: Analysis) -> list[str]:
     total = len(analysis.answers)
     limits = "the declared limit" if total == 1 else f"{len(proven)} of {total} declared limits"
     if not proven:
-        found = ["No declared limit is proven at a threshold that is of use: do not enforce this guard on such pairs."]
+        use = "may be served" if analysis.withheld else "is of use"
+        found = [f"No declared limit is proven at a threshold that {use}: do not enforce this guard on such pairs."]
     else:
         found = [f"{limits[0].upper()}{limits[1:]} {'is' if len(proven) == 1 else 'are'} proven and of use."]
     if analysis.withheld:

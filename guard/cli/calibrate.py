@@ -139,7 +139,7 @@ def _summarise(done: "Calibrated", out: Path) -> None:
     from rich.console import Console
 
     from guard.calibration.together import explain_jointly, joint_verdict
-    from guard.calibration.words import explain, in_short, verdict, warnings, whose_certificate
+    from guard.calibration.words import explain, heading, in_short, warnings, whose_certificate
 
     # Names of suites, bundles and folders are the user's, and may look like markup.
     console = Console(markup=False)
@@ -147,7 +147,7 @@ def _summarise(done: "Calibrated", out: Path) -> None:
     for sentence in in_short(analysis):
         console.print(sentence, highlight=False)
     for answer in analysis.answers:
-        console.print(f"At most {100 * answer.limit:g} %: {verdict(answer)}", style="bold")
+        console.print(heading(answer, analysis), style="bold")
         console.print(f"  {explain(answer)}", highlight=False)
     if analysis.joint is not None:
         console.print(f"All limits at one threshold: {joint_verdict(analysis.joint)}", style="bold")

@@ -193,8 +193,11 @@ def test_certified_threshold_that_costs_more_than_a_point_elsewhere_is_left_out(
     assert done.bundle is None
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["adaptation"]["left_out"] == ["frr-0.1"]
-    assert any("left out of the bundle" in sentence for sentence in report["in_short"])
-    assert "frr-0.1 costs more than 1 point" in (tmp_path / "out" / "report.html").read_text()
+    assert report["in_short"][0].startswith("No declared limit is proven at a threshold that may be served")
+    assert report["in_short"][1].startswith("frr-0.1: proven, and left out of the bundle")
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "frr-0.1 costs more than 1 point" in html
+    assert "At most 10 %: certified, but left out of the bundle" in html
 
 
 def test_adaptation_that_costs_too_much_on_anchors_it_was_not_chosen_by_is_refused(
