@@ -100,9 +100,10 @@ def print_bundle(bundle: Bundle, facts: Facts) -> None:
         grid.add_row(name, escape(value))
     console.print(grid)
     for name, point in manifest.operating_points.items():
-        console.print(f"\n[bold]{escape(name)}[/bold]  from {point.threshold:.4f}: {_proven(point.certificate)}")
+        proven, *further = map(_proven, point.certificates or (None,))
+        console.print(f"\n[bold]{escape(name)}[/bold]  from {point.threshold:.4f}: {escape(proven)}")
         bound = _bound_in_words(facts, name, is_bound=point.binding is not None)
-        for line in (point.chosen_on, bound, *gate_lines(facts.records, point.threshold)):
+        for line in (*further, point.chosen_on, bound, *gate_lines(facts.records, point.threshold)):
             console.print(Padding(escape(line), (0, 0, 0, 2), expand=False))
     changed = facts.chosen_for_other_files.get("the calibration")
     if changed:

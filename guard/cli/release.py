@@ -131,16 +131,13 @@ async def _run(
     *,
     show_progress: bool,
 ) -> "Gate":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import TaskID
 
+    from guard.cli.scoring import progress_bar
     from guard.release.gate import run_gate
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars: dict[str, TaskID] = {}
-    progress = Progress(*columns, console=console, transient=True, disable=not (show_progress and console.is_terminal))
-    with progress:
+    with progress_bar(show=show_progress) as progress:
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in bars:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.bundle import Bundle
-from guard.calibration import Memory, ScoreFile
+from guard.calibration import Memory, ScoreFile, outcome_of
 from guard.pipeline import Guard
 from guard.release.opening import gate_settings, open_measured
 from guard.suites import LabelledPair, Suite
@@ -90,7 +90,4 @@ async def judge(guard: Guard, labelled: LabelledPair) -> tuple[float | str, bool
         pair = await asyncio.to_thread(labelled.to_pair)
     except OSError:
         return PICTURE_GONE, False
-    assessment = await guard.assess(pair)
-    if assessment.scores is None or assessment.code is not None:
-        return assessment.code or "unjudged", not assessment.failed
-    return assessment.scores.unsafe, True
+    return outcome_of(await guard.assess(pair))

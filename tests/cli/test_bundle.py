@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from guard import building, cli
 from guard.binding import bind
 from guard.bundle import Bundle, write_manifest
-from guard.manifest import OperatingPoint
+from guard.manifest import Certificate, OperatingPoint
 from guard.records import Record, write_record
 from guard.release.margins import Margins, PlaceMargins
 from guard.signing import make_private_key, read_private_key, write_private_key
@@ -393,6 +393,23 @@ def test_show_says_who_signed_what_gates_found_and_for_what_thresholds_were_chos
     assert "CHOSEN FOR OTHER FILES: not for names.txt" in out
     assert "pairs [of] our own" in out
     assert _fits(out)
+
+
+def test_show_names_every_limit_that_holds_at_a_threshold(run: Run, bundle: Bundle) -> None:
+    proven = Certificate(
+        data="own [pairs]", data_sha256="d" * 64, unit="group", n_groups=300, errors=3, limit=0.05, confidence=0.95,
+        upper=0.03, estimate=0.01, verdict="certified",
+    )  # fmt: skip
+    misses = proven.model_copy(update={"rate": "miss", "limit": 0.2, "category": "[bold]privacy"})
+    joint = OperatingPoint(threshold=0.5, chosen_on="pairs", certificate=proven, further=(misses,))
+    write_manifest(bundle.path, bundle.manifest.model_copy(update={"operating_points": {"joint": joint}}))
+
+    code, out, _ = run("show", bundle.path)
+
+    said = " ".join(out.split())
+    assert (code, _fits(out)) == (0, True)
+    assert "certified: false refusals at most 5.0% by group, 95% sure" in said
+    assert "certified: miss rate in [bold]privacy at most 20.0% by group, 95% sure" in said
 
 
 def test_show_says_of_each_threshold_on_what_its_gate_rests(run: Run, bundle: Bundle) -> None:
