@@ -1,22 +1,28 @@
 """Any OpenAI- or Anthropic-shaped API over HTTP, as it is: nothing is added, nothing is unpacked."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote_from_bytes
+
+import aiohttp
+from yarl import URL
 
 from guard.core.headers import end_to_end
-from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken
+from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken, UpstreamTimeout
 from guard.ports import UpstreamRequest
 from guard.upstream_settings import OneUpstream
-from guard.upstreams.connection import Connection
+from guard.upstreams.bodies import payload
 from guard.upstreams.keys import key_header, read_key, with_key
-from guard.upstreams.pool import Pool
+from guard.upstreams.sessions import Sessions
 
 # It points clients to a door that is not Guard's.
 _DROPPED = frozenset({"alt-svc"})
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# What may be sent a second time (RFC 9110, section 9.2.2), where a connection was closed while it was idle.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+# RFC 9110, sections 5.1 and 5.5.
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CUTS_A_LINE = re.compile(r"[\x00-\x20\x7f]")
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Passthrough:
@@ -34,107 +40,96 @@ class Passthrough:
         if settings.url is None:
             raise ConfigInvalid("upstream.url is not set")
         environment = environment or {}
-        root = base_url(str(settings.url))
-        self._origin, self._folder = root[: len(root) - len(urlsplit(root).path)], urlsplit(root).path
+        self._root = base_url(str(settings.url))
         self._key = None
         if settings.key_env is not None:
             self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
-        self._settings = settings
-        self._pool = Pool(settings, environment)
+        self._key_header = settings.key_header
+        self._silence_s = settings.first_byte_timeout_s
+        self._sessions = Sessions(settings, environment)
 
     async def send(self, request: UpstreamRequest) -> "PassthroughResponse":
         """Return once the head of the answer is here.
 
         Raises:
+            RequestInvalid: the request cannot be written on lines of its own.
             UpstreamUnreachable: no connection: refused, no such name, TLS failed, or the proxy declined.
             UpstreamTimeout: no connection or no head in time.
             UpstreamBroken: the connection was dropped before the head, the head is too long or not one that HTTP lets
                 be sent on, or it sends the client elsewhere, past Guard.
         """
-        head = self._head(request)
-        connection = await self._pool.take()
-        try:
-            try:
-                await self._ask(connection, head, request)
-            except UpstreamBroken:
-                if connection.uses == 1 or connection.has_answered or not _may_repeat(connection, request):
-                    raise
-                self._pool.give(connection)
-                connection = await self._pool.take(is_new=True)
-                await self._ask(connection, head, request)
-            response = PassthroughResponse(connection, self._pool)
-            _check(response)
-        except BaseException:
-            connection.abort()
-            self._pool.give(connection)
-            raise
-        return response
-
-    async def _ask(self, connection: Connection, head: bytes, request: UpstreamRequest) -> None:
-        await connection.ask(
-            head,
-            request.body,
-            is_head=request.method == "HEAD",
-            silence_s=self._settings.first_byte_timeout_s,
-            deadline=asyncio.get_running_loop().time() + self._settings.total_timeout_s,
-        )
-
-    def _head(self, request: UpstreamRequest) -> bytes:
-        """Return request line and headers. Raises RequestInvalid: they cannot be written on lines of their own."""
+        url = self._url(request)
         headers = request.headers
         if self._key is not None and not request.keeps_key:
-            headers = with_key(headers, key_header(request.path, self._settings.key_header), self._key)
-        target = f"{self._folder}{request.path}{'?' if request.query else ''}{request.query}"
-        if self._pool.is_asked_as_proxy:
-            target = f"{self._origin}{target}"
-            if self._pool.proxy_login is not None:
-                headers = {**headers, "proxy-authorization": self._pool.proxy_login}
-        line = f"{request.method} {target} HTTP/1.1".encode("latin-1")
-        lines = [f"host: {self._pool.authority}", *(f"{name}: {value}" for name, value in headers.items())]
-        if request.body or request.method in _WITH_BODY:
-            lines.append(f"content-length: {len(request.body)}")
-        head = b"\r\n".join([line, "\r\n".join(lines).encode(), b"", b""])
-        if not head.count(b"\n") == head.count(b"\r") == len(lines) + 2 or line.count(b" ") != 2:
-            raise RequestInvalid("the request has a line break or a blank where HTTP allows none")
-        return head
+            headers = with_key(headers, key_header(request.path, self._key_header), self._key)
+        try:
+            data = payload(request.body, silence_s=self._silence_s)
+            response = await self._sessions.request(request.method, url, headers, data)
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream did not answer in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamBroken("the upstream gave no HTTP answer") from error
+        except ValueError as error:  # aiohttp's, before anything is sent
+            raise RequestInvalid("the request has a sign where HTTP allows none") from error
+        if not _is_http(response):
+            response.close()
+            raise UpstreamBroken("the upstream gave no HTTP answer")
+        if "location" in response.headers and 300 <= response.status < 400:
+            response.close()
+            raise UpstreamBroken(f"the upstream redirects ({response.status}); set upstream.url to where it leads")
+        return PassthroughResponse(response)
+
+    def _url(self, request: UpstreamRequest) -> URL:
+        query = request.query
+        if _CUTS_A_LINE.search(request.path) or _CUTS_A_LINE.search(query):
+            raise RequestInvalid("the request's path or query has a sign where HTTP allows none")
+        if not query.isascii():
+            # Bytes as they came, which yarl would encode once more.
+            query = quote_from_bytes(query.encode("latin-1"), safe=_ASCII)
+        return URL(f"{self._root}{request.path}{'?' if query else ''}{query}", encoded=True)
 
     async def close(self) -> None:
         """Close idle connections; idempotent."""
-        self._pool.close()
+        await self._sessions.close()
 
 
 class PassthroughResponse:
-    """An `UpstreamResponse` over a connection, which it gives back."""
+    """An `UpstreamResponse` over aiohttp's."""
 
-    __slots__ = ("_connection", "_pool", "headers", "status")
+    __slots__ = ("_response",)
 
-    def __init__(self, connection: Connection, pool: Pool) -> None:
-        self._connection = connection
-        self._pool = pool
-        self.status = connection.status
-        # End-to-end headers in the order of the upstream, names in lower case; repeated ones stay repeated.
-        self.headers: Sequence[tuple[str, str]] = end_to_end(connection.headers, drop=_DROPPED)
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """End-to-end headers in the order of the upstream, names in lower case; repeated ones stay repeated."""
+        return end_to_end(self._response.raw_headers, drop=_DROPPED)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises UpstreamBroken, UpstreamTimeout."""
-        while (chunk := await self._connection.read()) is not None:
-            yield chunk
-        self._pool.give(self._connection)
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except TimeoutError as error:
+            raise UpstreamTimeout("the upstream stopped in the middle of its answer") from error
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            raise UpstreamBroken("the upstream broke off in the middle of its answer") from error
 
     async def close(self) -> None:
-        """Drop the connection if the body was not read to its end, else give it back; idempotent."""
-        self._pool.give(self._connection)
+        """Drop the connection if the body was not read to its end; idempotent."""
+        self._response.close()
 
 
-def _may_repeat(connection: Connection, request: UpstreamRequest) -> bool:
-    return request.method in _IDEMPOTENT or not connection.has_sent
-
-
-def _check(response: PassthroughResponse) -> None:
-    if not 200 <= response.status <= 599:
-        raise UpstreamBroken("the upstream gave no HTTP answer")
-    if 300 <= response.status < 400 and any(name == "location" for name, _ in response.headers):
-        raise UpstreamBroken(f"the upstream redirects ({response.status}); set upstream.url to where it leads")
+def _is_http(response: aiohttp.ClientResponse) -> bool:
+    """Return whether an answer has a final status and headers that HTTP allows; aiohttp takes more than that."""
+    is_clean = not any(_CONTROL.search(value) or not _TOKEN.fullmatch(name) for name, value in response.raw_headers)
+    return 200 <= response.status <= 599 and is_clean
 
 
 def base_url(url: str) -> str:

