@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from guard.calibration.declaration import Declaration
 from guard.calibration.figures import Figures, Rows, measure_threshold
-from guard.calibration.scoring import Scored, require_whole_groups
+from guard.calibration.requirements import require_usable
+from guard.calibration.scoring import Scored
 from guard.calibration.together import JOINT, certify_together, require_together
-from guard.errors import CalibrationInvalid
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
@@ -28,13 +28,10 @@ from guard.stats.fit import Fitted, RanksBackwards, fit_calibration
 from guard.stats.joint import CertifiedJointly, JointAnswer
 from guard.stats.measures import auc, share_at_or_above
 from guard.stats.reliability import Reliability, reliability
-from guard.suites import StoredPicture, Suite
 
 Floats = NDArray[np.float64]
 
 CHEAPEST = "cheapest"
-
-_MIN_GROUPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +109,7 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
         CalibrationInvalid: one label only (overall or in a half), fewer than 20 groups, scores that are not finite, or
             groups drawn pair by pair that a limit is declared of.
     """
-    _check(scored)
-    if declaration.unit == "group":
-        require_whole_groups(scored.suite)
+    require_usable(scored, declaration.unit)
     second = in_second_half(scored.groups)
     half_a, half_b = _half(scored, ~second), _half(scored, second)
     fit = fit_calibration(scored.scores[~second], scored.unsafe[~second], list(compress(scored.groups, ~second)))
@@ -194,35 +189,6 @@ def _trials(rows: Rows, scored: Scored | None) -> Trials:
         groups=[pair.group for pair in pairs],
         categories=[pair.scenario or "" for pair in pairs],
     )
-
-
-def _check(scored: Scored) -> None:
-    n_groups = len(set(scored.groups))
-    if n_groups < _MIN_GROUPS:
-        raise CalibrationInvalid(f"{n_groups} groups; a calibration needs at least {_MIN_GROUPS}")
-    if not np.isfinite(scored.scores).all():
-        raise CalibrationInvalid(f"{np.count_nonzero(~np.isfinite(scored.scores))} scores are not finite")
-    if scored.unsafe.all() or not scored.unsafe.any():
-        raise CalibrationInvalid(f"all {len(scored.pairs)} pairs have one label; a calibration needs both")
-    _refuse_shared_pictures(scored.suite)
-
-
-def _refuse_shared_pictures(suite: Suite) -> None:
-    """Raise CalibrationInvalid where a picture stands in both halves: one would be fitted on what the other proves.
-
-    The loaders join such groups, so this catches suites that were put together by other means.
-    """
-    second = in_second_half([pair.group for pair in suite.pairs])
-    halves: dict[str, tuple[str, bool]] = {}
-    for pair, is_b in zip(suite.pairs, second.tolist(), strict=True):
-        for picture in pair.pictures:
-            if not isinstance(picture, StoredPicture):  # the grey ones of a control are alike
-                continue
-            other, was_b = halves.setdefault(picture.sha256, (pair.id, is_b))
-            if was_b != is_b:
-                raise CalibrationInvalid(
-                    f"pairs {other!r} and {pair.id!r} show one picture, but their groups stand in different halves"
-                )
 
 
 def _half(scored: Scored, rows: NDArray[np.bool_]) -> Half:

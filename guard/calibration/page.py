@@ -8,11 +8,11 @@ from importlib.resources import files
 from guard.bundle import Bundle
 from guard.calibration.adaptation import Adaptation
 from guard.calibration.analysis import Analysis, Half, point_name
-from guard.calibration.charts import Mark, histogram_chart, interval_bar, reliability_chart, tradeoff_chart
-from guard.calibration.figures import Figures, Slice
+from guard.calibration.charts import Mark, histogram_chart, reliability_chart, tradeoff_chart
+from guard.calibration.figures import Figures
 from guard.calibration.looks import Looks
 from guard.calibration.nearest import nearest
-from guard.calibration.sections import adaptation_section, near_section, table
+from guard.calibration.sections import adaptation_section, near_section, slices_section, table
 from guard.calibration.together import JOINT, explain_jointly, joint_verdict
 from guard.calibration.words import (
     DEFAULT_POINT,
@@ -28,7 +28,6 @@ from guard.calibration.words import (
 from guard.stats.certify import Certified, CertifiedButUseless
 from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted
-from guard.suites import Label
 
 _HATCH = (
     '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern id="hatch" width="7"'
@@ -74,7 +73,7 @@ def render_page(
         _charts(analysis, points),
         _points_table(points),
         "" if adaptation is None else adaptation_section(adaptation),
-        _slices_section(shown),
+        slices_section(shown.figures, shown.name, shown.kind),
         near_section(nearest(analysis, shown.figures.threshold, with_pictures=with_pictures), shown.name),
         _data_section(analysis, looks, before, after),
     ]
@@ -205,35 +204,6 @@ def _refusals(points: Sequence[_Point]) -> str:
         "<h2>Refusals to expect in 1,000 requests</h2>"
         '<p class="muted">Rightly + wrongly refused, if traffic were like half B but with so many unsafe requests.</p>'
         f"{table(head, rows)}"
-    )
-
-
-def _slices_section(point: _Point) -> str:
-    head = (
-        '<th></th><th class="number wide">pairs</th><th class="number">groups</th><th class="number">refused</th>'
-        '<th aria-label="interval"></th>'
-    )
-    figures = point.figures
-    groups = {"split": figures.splits, "scenario": figures.scenarios, "attack": figures.attacks}
-    rows: list[str] = []
-    for kind, slices in groups.items():
-        for label, wording in ((Label.UNSAFE, "unsafe: should be refused"), (Label.SAFE, "harmless: should pass")):
-            found = [row for row in slices if row.label is label]
-            if found:
-                rows.append(f'<th colspan="5">By {kind}, {wording}</th>')
-                rows += [_slice(row) for row in found]
-    return (
-        f"<h2>At {escape(point.name)}, in detail</h2>"
-        f'<p class="muted">Half B at threshold {point.figures.threshold:.4g} ({escape(point.kind)}).</p>'
-        f"{table(head, rows)}"
-    )
-
-
-def _slice(row: Slice) -> str:
-    return (
-        f'<td>{escape(row.name.replace("_", " "))}</td><td class="number wide">{row.n}</td>'
-        f'<td class="number">{row.n_groups}</td><td class="number">{interval(row.refused)}</td>'
-        f"<td>{interval_bar(row.refused, 'unsafe' if row.label is Label.UNSAFE else 'harmless')}</td>"
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,24 +134,6 @@ def evenly_sampled(suite: Suite) -> list[LabelledPair]:
     _refuse_duplicates(suite.pairs)
     kept = thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
     return [pair for pair, keep in zip(suite.pairs, kept, strict=True) if keep]
-
-
-def require_whole_groups(suite: Suite) -> None:
-    """Raise CalibrationInvalid where groups of several pairs were, or would be, drawn pair by pair.
-
-    Of such a group some pairs are seen: that none of them is refused does not tell that none of the group is. A
-    probability below 1 on other pairs does the same, because evening out the sampling leaves out single pairs.
-    """
-    if all(pair.sampling_probability == 1 for pair in suite.pairs):
-        return
-    counts = Counter(pair.group for pair in suite.pairs)
-    several = sum(n > 1 for n in counts.values())
-    if several:
-        raise CalibrationInvalid(
-            f"{suite.path}: sampling_probability is below 1, and {several} of {len(counts)} groups hold several pairs: "
-            "drawn pair by pair, they cannot prove a limit of --unit group. Draw groups whole, each with the same "
-            "probability, and leave the field out; or declare --unit request"
-        )
 
 
 def read_pair(pair: LabelledPair, suite: Suite) -> Pair:

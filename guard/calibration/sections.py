@@ -1,4 +1,4 @@
-"""Sections of the report that stand for themselves: pairs to look at, and what an adaptation came to."""
+"""Sections of the report that stand for themselves: a point in detail, pairs to look at, what an adaptation came to."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -6,8 +6,11 @@ from html import escape
 from guard.calibration.adaptation import Adaptation
 from guard.calibration.adaptation.controls import WHOLE
 from guard.calibration.adaptation.outcome import between, ranges
+from guard.calibration.charts import interval_bar
+from guard.calibration.figures import Figures, Slice
 from guard.calibration.nearest import Near
-from guard.calibration.words import percent
+from guard.calibration.words import interval, percent
+from guard.suites import Label
 
 _MOST_CHARS = 220
 
@@ -57,6 +60,35 @@ def adaptation_section(adaptation: Adaptation) -> str:
         f"<p class='muted'>Controls: the same adaptation on the same {adaptation.compared.n_pairs:,} pairs, by models "
         "that do not see all of them. Every pair is scored by a head that never saw its group.</p>"
         f"{table(head, rows)}"
+    )
+
+
+def slices_section(figures: Figures, name: str, kind: str) -> str:
+    """Return what the point `name` of some kind refuses of every split, scenario and attack."""
+    head = (
+        '<th></th><th class="number wide">pairs</th><th class="number">groups</th><th class="number">refused</th>'
+        '<th aria-label="interval"></th>'
+    )
+    groups = {"split": figures.splits, "scenario": figures.scenarios, "attack": figures.attacks}
+    rows: list[str] = []
+    for group, slices in groups.items():
+        for label, wording in ((Label.UNSAFE, "unsafe: should be refused"), (Label.SAFE, "harmless: should pass")):
+            found = [row for row in slices if row.label is label]
+            if found:
+                rows.append(f'<th colspan="5">By {group}, {wording}</th>')
+                rows += [_slice(row) for row in found]
+    return (
+        f"<h2>At {escape(name)}, in detail</h2>"
+        f'<p class="muted">Half B at threshold {figures.threshold:.4g} ({escape(kind)}).</p>'
+        f"{table(head, rows)}"
+    )
+
+
+def _slice(row: Slice) -> str:
+    return (
+        f'<td>{escape(row.name.replace("_", " "))}</td><td class="number wide">{row.n}</td>'
+        f'<td class="number">{row.n_groups}</td><td class="number">{interval(row.refused)}</td>'
+        f"<td>{interval_bar(row.refused, 'unsafe' if row.label is Label.UNSAFE else 'harmless')}</td>"
     )
 
 

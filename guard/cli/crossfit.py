@@ -48,6 +48,7 @@ def crossfit(
     from benchmark.crossfit.chart import draw_crossfit
     from benchmark.crossfit.plan import Plan
     from benchmark.crossfit.sheet import make_sheets, to_page
+    from guard.calibration.requirements import require_whole_groups
     from guard.cli.interrupt import saying_when_interrupted
     from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder, write_documents
@@ -57,6 +58,7 @@ def crossfit(
     plan = Plan(tuple(max_false_refusal), repeats=repeats, folds=folds, confidence=confidence, unit=unit)
     bundle = _bundle_of(target)
     loaded = load_suite(suite)
+    require_whole_groups(loaded, plan.unit)
     if out is not None:
         claim_folder(out)
     memory = open_memory("scores are not kept, and this look at the data not counted")

@@ -328,6 +328,17 @@ def test_command_scores_once_and_shares_the_scores_with_calibrate(
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_command_promises_nothing_of_groups_that_were_drawn_pair_by_pair(tmp_path: Path, cache: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle")
+    suite = text_pack(tmp_path / "pack", n=90) / "records.jsonl"
+    rows = [json.loads(line) for line in suite.read_text(encoding="utf-8").splitlines()]
+    suite.write_text("\n".join(json.dumps({**row, "sampling_probability": 0.5}) for row in rows), encoding="utf-8")
+
+    with pytest.raises(CalibrationInvalid, match="drawn pair by pair, they cannot prove a limit of --unit group"):
+        _crossfit(suite, f"bundle:{bundle.path}")
+    assert _crossfit(suite, f"bundle:{bundle.path}", "--unit", "request", "--quiet").exit_code == 0
+
+
 def test_command_refuses_targets_without_raw_scores_before_anything_is_loaded(tmp_path: Path) -> None:
     for target in ("http://localhost:8080", "control:always_block", "bundle:", "gpt"):
         with pytest.raises(UsageError, match="it must be embedded or bundle:DIR"):
