@@ -44,6 +44,8 @@ def check(
     typer.echo(f"{file}: valid; policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
     for line in lines(policies):
         typer.echo(line)
+    for name, said in settings.tenants.items():
+        typer.echo(f"tenant {name}: policy {said.policy or policy.name}")
 
 
 def schema() -> None:

@@ -12,7 +12,10 @@ from guard.errors import GuardError
 logger = logging.getLogger("guard.reload")
 
 # What a reload changes: everything that takes no new graphs, threads, sockets or connections.
-RELOADED = ("mode", "policy", "policies", "tenants", "unknown_tenants", "refusal", "unknown_routes", "admin")
+RELOADED = (
+    *("mode", "policy", "policies", "tenants", "unknown_tenants", "refusal", "unknown_routes", "admin"),
+    *("judge_output", "overlap"),
+)
 
 
 class Apply(Protocol):

@@ -77,6 +77,37 @@ def test_policy_that_blocks_nothing_is_valid_with_a_warning(tmp_path: Path) -> N
     assert result.stderr == "warning: policy balanced blocks nothing that is unsafe: it only flags or sends to review\n"
 
 
+def test_tenants_are_shown_with_their_policies_and_without_their_keys(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("tenants:\n  shop: {keys: ['env:SHOP_KEY'], policy: strict}\n  bank: {keys: ['env:BANK_KEY']}\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-2:] == ["tenant shop: policy strict", "tenant bank: policy balanced"]
+    assert "SHOP_KEY" not in result.output
+
+
+def test_tenants_policy_that_the_bundle_does_not_have_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("tenants: {shop: {keys: ['env:SHOP_KEY'], policy: lax}}\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert isinstance(result.exception, ConfigInvalid)
+    assert str(result.exception).startswith("tenants.shop.policy: ")
+
+
+def test_environment_is_part_of_what_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "guard.yaml"
+    file.write_text("mode: shadow\n")
+    monkeypatch.setenv("GUARD__LIMITS__MAX_INFLIGHT", "none")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert str(result.exception).startswith(f"{file} and the environment: limits.max_inflight: ")
+
+
 def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "guard.yaml"
     file.write_text("policies:\n  kids: {threshold: 0.3}\n  kids: {threshold: 0.9}\n")

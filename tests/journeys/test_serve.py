@@ -1,15 +1,19 @@
 """`guard serve` as an operator meets it: its start, its end, and what it says when it cannot start."""
 
 import asyncio
+import signal
 import socket
+import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 
+from tests.certificates import make_certificate
 from tests.journeys.served import guard_command, serve
 from tests.upstreams.raw_api import raw_api, read_request
 
@@ -133,6 +137,60 @@ def test_second_signal_ends_the_wait_for_load_balancers(tiny_bundle: Path, tmp_p
         returncode = served.process.wait(20)
 
     assert returncode == 0
+
+
+def test_hangup_reloads_tenants_without_a_pause(tiny_bundle: Path, tmp_path: Path, api_url: str) -> None:
+    config, key = tmp_path / "guard.yaml", tmp_path / "key"
+    key.write_text("a-key-of-the-shop-1\n")
+    config.write_text("policy: balanced\n")
+    with serve(tiny_bundle, "--config", str(config), "--upstream", api_url) as served:
+        headers = {"authorization": "Bearer a-key-of-the-shop-1"}
+        with httpx.Client(base_url=served.url, headers=headers) as client:
+            before = client.post("/guard/classify", json={"text": "hello"}).json()["policy"]
+            config.write_text(f"tenants: {{shop: {{keys: ['file:{key}'], policy: strict}}}}\nunknown_tenants: refuse\n")
+            served.process.send_signal(signal.SIGHUP)
+            _until(lambda: client.get("/metrics", headers={}).status_code == 200 and _is_refused(served.url))
+            after = client.post("/guard/classify", json={"text": "hello"}).json()["policy"]
+        served.terminate()
+        _, errors = served.process.communicate(timeout=20)
+
+    assert (before, after) == ("balanced", "strict")
+    assert "a-key-of-the-shop-1" not in errors
+    assert '"the configuration was reloaded: mode enforce, bundle ' in errors
+
+
+def _is_refused(url: str) -> bool:
+    return httpx.post(f"{url}/guard/classify", json={"text": "hello"}).status_code == 401
+
+
+def _until(is_true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not is_true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def test_certificate_makes_the_address_https(tiny_bundle: Path, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "localhost")
+    config = tmp_path / "guard.yaml"
+    config.write_text(f"tls: {{certificate: {certificate}, key: {key}}}\n")
+    with serve(tiny_bundle, "--config", str(config)) as served:
+        url = served.first_line.split()[2].replace("127.0.0.1", "localhost")
+        answer = httpx.get(f"{url}/healthz", verify=ssl.create_default_context(cafile=certificate))
+
+    assert url.startswith("https://")
+    assert answer.status_code == 200
+
+
+def test_certificate_that_is_none_is_one_line_and_exit_2(tiny_bundle: Path, tmp_path: Path) -> None:
+    config = tmp_path / "guard.yaml"
+    config.write_text(f"tls: {{certificate: {config}}}\n")
+
+    result = _run("serve", "--config", str(config), "--bundle", str(tiny_bundle), "--port", "0")
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: config_invalid: tls.certificate: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_port_in_use_is_one_line_and_exit_2(tiny_bundle: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,24 +11,8 @@ from guard.access_settings import TlsSettings
 from guard.errors import ConfigInvalid
 from guard.server.run import bind, make_server
 from guard.server.tls import open_tls, serving
+from tests.certificates import make_certificate
 from tests.server.house import Builder
-
-
-def _pair(folder: Path, name: str, *, password: str = "") -> tuple[str, str]:
-    """Make a key and a certificate of its own, and return their files."""
-    folder.mkdir(exist_ok=True)
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    locked = ["-passout", f"pass:{password}"] if password else ["-nodes"]
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", *locked),
-            *("-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", f"/CN={name}"),
-            *("-addext", f"subjectAltName=DNS:{name}"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return str(certificate), str(key)
 
 
 def _settings(pair: tuple[str, str], *, clients: str | None = None) -> TlsSettings:
@@ -66,7 +49,7 @@ async def _health(port: int, trusted: str, name: str, client: tuple[str, str] | 
 
 
 async def test_guard_is_served_over_tls_with_its_own_certificate(build: Builder, tmp_path: Path) -> None:
-    pair = _pair(tmp_path, "guard.test")
+    pair = make_certificate(tmp_path, "guard.test")
 
     async def ask(port: int) -> None:
         assert await _health(port, pair[0], "guard.test") == b"HTTP/1.1 200 OK"
@@ -77,7 +60,7 @@ async def test_guard_is_served_over_tls_with_its_own_certificate(build: Builder,
 
 
 async def test_certificate_that_was_renewed_is_shown_to_new_connections(build: Builder, tmp_path: Path) -> None:
-    old, new = _pair(tmp_path, "old.test"), _pair(tmp_path, "new.test")
+    old, new = make_certificate(tmp_path, "old.test"), make_certificate(tmp_path, "new.test")
     shown = open_tls(_settings(old))
     outer = serving(lambda: shown)
 
@@ -93,7 +76,11 @@ async def test_certificate_that_was_renewed_is_shown_to_new_connections(build: B
 async def test_clients_without_a_certificate_are_not_served_where_one_is_asked_for(
     build: Builder, tmp_path: Path
 ) -> None:
-    pair, client, stranger = _pair(tmp_path, "guard.test"), _pair(tmp_path, "client"), _pair(tmp_path, "stranger")
+    pair, client, stranger = (
+        make_certificate(tmp_path, "guard.test"),
+        make_certificate(tmp_path, "client"),
+        make_certificate(tmp_path, "stranger"),
+    )
 
     async def ask(port: int) -> None:
         assert await _health(port, pair[0], "guard.test", client) == b"HTTP/1.1 200 OK"
@@ -121,9 +108,9 @@ def test_no_certificate_means_no_tls() -> None:
     ],
 )
 def test_files_that_make_no_pair_are_one_line(tmp_path: Path, certificate: str, key: str | None, said: str) -> None:
-    _pair(tmp_path, "good")
-    _pair(tmp_path, "other")
-    _pair(tmp_path, "locked", password="secret99")
+    make_certificate(tmp_path, "good")
+    make_certificate(tmp_path, "other")
+    make_certificate(tmp_path, "locked", password="secret99")
     (tmp_path / "empty").touch()
     settings = TlsSettings(certificate=str(tmp_path / certificate), key=None if key is None else str(tmp_path / key))
 
