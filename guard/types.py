@@ -129,8 +129,8 @@ class Frame:
     """A decoded picture or one of its frames: `pixels` uint8 (height, width, 3), upright RGB.
 
     `digest` tells frames apart in caches: same digest, same pixels. It is the SHA-256 of the picture's bytes, with the
-    index added for every frame but the first. A large picture is kept reduced; then `source` has its bytes, from which
-    `guard.core.image.full_pixels` decodes frame `index` in full.
+    index added for every frame but the first; "" for a view of a frame, which nobody remembers. A large picture is kept
+    reduced; then `source` has its bytes, from which `guard.core.image.full_pixels` decodes frame `index` in full.
     """
 
     pixels: NDArray[np.uint8]

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from guard.config import ImageSettings
-from guard.core.image import decode_base64, decode_image, is_large
+from guard.core.image import decode_base64, decode_image, full_pixels, is_large
 from guard.core.rewrite import rewritten
 from guard.types import Frame, ImageInput
 
@@ -25,7 +28,7 @@ class Decoder:
 
     def __init__(self, limits: ImageSettings, *, threads: int) -> None:
         self._limits = limits
-        self.workers = ThreadPoolExecutor(threads, thread_name_prefix="guard-decode")
+        self._workers = ThreadPoolExecutor(threads, thread_name_prefix="guard-decode")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="guard-decode-large")
 
     async def decode(self, image: ImageInput) -> tuple[Frame, ...]:
@@ -36,9 +39,19 @@ class Decoder:
         """Return a picture that has bytes, written anew. Raises ImageRejected, as `guard.core.rewrite.rewritten`."""
         return await self._run(image, rewritten, in_full=True)
 
+    async def full_pixels(self, frame: Frame) -> NDArray[np.uint8]:
+        """Return every pixel of a frame, decoded again where it was reduced. Raises ImageRejected."""
+        is_small = frame.source is None or not is_large(frame.source, self._limits, in_full=True)
+        workers = self._workers if is_small else self._large
+        return await asyncio.get_running_loop().run_in_executor(workers, full_pixels, frame)
+
+    async def work(self, work: Callable[[NDArray[np.uint8]], Result], pixels: NDArray[np.uint8]) -> Result:
+        """Return what is made of pixels in a worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work, pixels)
+
     def close(self) -> None:
         """Drop what waits, and end the threads; idempotent."""
-        self.workers.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)
         self._large.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, image: ImageInput, work: Callable[[bytes, ImageSettings], Result], *, in_full: bool) -> Result:
@@ -47,5 +60,5 @@ class Decoder:
             return data, None if is_large(data, self._limits, in_full=in_full) else work(data, self._limits)
 
         loop = asyncio.get_running_loop()
-        data, done = await loop.run_in_executor(self.workers, try_small)
+        data, done = await loop.run_in_executor(self._workers, try_small)
         return done if done is not None else await loop.run_in_executor(self._large, work, data, self._limits)

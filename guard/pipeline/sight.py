@@ -1,16 +1,16 @@
 """Pictures on their way to the scorer: decoded in worker threads, and read where they seem to hold writing."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from guard.config import Settings
-from guard.core.contrast import strengthened
+from guard.core.cache import LruCache
+from guard.core.contrast import evened
 from guard.core.flights import Flights
-from guard.core.image import full_size
 from guard.core.text import normalise
+from guard.core.tiles import is_tiled, part, quarters, tiles
 from guard.core.together import together
 from guard.errors import ContentUnjudged, GuardError, PreparationTimeout, ScorerFailed, TextTooLong
 from guard.pipeline.decoding import Decoder
@@ -19,10 +19,9 @@ from guard.pipeline.stages import Stages
 from guard.ports import TextReader
 from guard.types import Frame, ImageInput, ImageResult
 
-# From this many pixels on, letters of 14 pixels are grey in the model's view of the whole picture.
-_LARGE_PIXELS = 1_200_000
-# Share of a side that each of a large picture's four tiles has: they overlap by 12 %.
-_TILE = 0.56
+# Likelihood from which a view shows writing that nobody sees in the whole: a tile, or evened contrast, which brings out
+# grain that looks like letters. Of 341 ordinary pictures 2 reach it evened; faint writing on plain ground has 0.99.
+_SURE = 0.9
 # Pictures of one pair decoded, and read, at once: one is decoded while the next waits, and others get their turn.
 _AT_ONCE = 2
 
@@ -75,6 +74,7 @@ class Sight:
         self._reader = reader
         self._decoder = decoder
         self._under_way: Flights[Seen] = Flights()
+        self._known: LruCache[str, bool] = LruCache(settings.cache.pictures)  # whether a frame shows writing
 
     async def see(self, images: Sequence[tuple[ImageInput, bytes]], stages: Stages) -> list[Seen]:
         """Return what is in each picture of a pair, given with its identity; what goes wrong stands in the result.
@@ -148,29 +148,32 @@ class Sight:
             return normalise(await self._reader.read(frame))
 
     async def _holds_writing(self, frame: Frame, deadline: float) -> bool:
-        """Return whether writing is likely in a frame as it is, or else with its faint contrast strengthened, or else
-        in a tile of it where it is large: in the model's small view of the whole, small writing is grey."""
+        known = self._known.get(frame.digest)
+        if known is None:
+            known = await self._shows_writing(frame, deadline)
+            self._known.put(frame.digest, known)
+        return known
+
+    async def _shows_writing(self, frame: Frame, deadline: float) -> bool:
+        """Return whether writing is likely in a frame as it is, or with its contrast evened out, or in a part of it
+        where it is large: in the model's small view of the whole, small writing is grey."""
         if await self._scorer.writing_likelihood(frame, deadline) >= self._gate:
             return True
-        strong = await asyncio.get_running_loop().run_in_executor(self._decoder.workers, strengthened, frame.pixels)
-        views = [] if strong is None else [replace(frame, pixels=strong, digest=f"{frame.digest}/strong")]
-        for view in (*views, *_tiles(frame)):
-            if await self._scorer.writing_likelihood(view, deadline) >= self._gate:
+        sure = max(self._gate, _SURE)
+        even = await self._decoder.work(evened, frame.pixels)
+        if even is not None and await self._scorer.writing_likelihood(part(frame, even), deadline) >= sure:
+            return True
+        if not is_tiled(frame):
+            return False
+        for quarter in quarters(frame):
+            if await self._scorer.writing_likelihood(quarter, deadline) >= self._gate:
+                return True
+        async with asyncio.timeout_at(deadline):
+            pixels = await self._decoder.full_pixels(frame)
+        for tile in tiles(frame, pixels):
+            if await self._scorer.writing_likelihood(tile, deadline) >= sure:
                 return True
         return False
-
-
-def _tiles(frame: Frame) -> list[Frame]:
-    """Return the four overlapping quarters of a large picture's frame; none of a smaller one's."""
-    if math.prod(full_size(frame)) < _LARGE_PIXELS:
-        return []
-    height, width = frame.pixels.shape[:2]
-    high, wide = int(_TILE * height), int(_TILE * width)
-    corners = [(top, left) for top in (0, height - high) for left in (0, width - wide)]
-    return [
-        replace(frame, pixels=frame.pixels[top : top + high, left : left + wide], digest=f"{frame.digest}/tile{number}")
-        for number, (top, left) in enumerate(corners)
-    ]
 
 
 def _failed(stage: str, error: GuardError, digest: str | None = None) -> Seen:

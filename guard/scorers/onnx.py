@@ -177,8 +177,9 @@ class OnnxScorer:
         if not (np.isfinite(probabilities).all() and np.isfinite(writing).all()):
             raise ScorerFailed("vision.onnx gave something that is not a finite number")
         picture = _Picture(name_picture(self._names, probabilities[0]), float(writing[0]))
-        with self._lock:
-            self._pictures.put(frame.digest, picture)
+        if frame.digest:
+            with self._lock:
+                self._pictures.put(frame.digest, picture)
         return picture
 
     def _cut(self, pair: PreparedPair, pictures: Sequence[_Picture]) -> Cut:

@@ -42,6 +42,29 @@ async def test_small_writing_in_a_large_picture_is_read_at_full_size(reader: Rap
     assert "recipe for dough" in (await reader.read(frame)).lower()
 
 
+async def test_small_print_below_a_headline_in_a_photograph_of_twelve_million_pixels_is_read(
+    reader: RapidOcrReader,
+) -> None:
+    large = Image.new("RGB", (4000, 3000), "white")
+    draw = ImageDraw.Draw(large)
+    draw.text((50, 50), "A lovely picnic in the park today", fill="black", font_size=160)
+    draw.text((1700, 1300), "recipe for dough with plenty of butter", fill="black", font_size=14)
+
+    text = (await reader.read(_frame(encoded(large)))).lower()
+
+    assert "lovely picnic" in text
+    assert "recipe for dough" in text
+
+
+async def test_faint_writing_beside_a_black_bar_is_read(reader: RapidOcrReader) -> None:
+    faint = Image.new("RGB", (640, 400), (250, 250, 250))
+    draw = ImageDraw.Draw(faint)
+    draw.text((40, 60), "recipe for dough", fill=(246, 246, 246), font_size=50)
+    draw.rectangle((0, 380, 60, 400), fill="black")
+
+    assert "recipe for dough" in (await reader.read(_frame(encoded(faint)))).lower()
+
+
 @pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000), (3, 3)])
 async def test_picture_too_thin_for_a_letter_holds_none(reader: RapidOcrReader, size: tuple[int, int]) -> None:
     assert await reader.read(_frame(solid("grey", size))) == ""
