@@ -22,10 +22,11 @@ from guard.core.formats.reading import (
     read_role,
     read_string,
 )
+from guard.core.formats.tools import tools_turn
 from guard.errors import RequestInvalid
 
 # Schemas, in which a field may have any name.
-_OPERATOR = frozenset({"tools", "functions", "response_format"})
+_OPERATOR = frozenset({"functions", "response_format"})
 _MESSAGE_FIELDS = frozenset({"role", "content", "name", "audio"})
 # Of a message, in the words of tools: an argument may well be called "file".
 _CALLS = frozenset({"tool_calls", "function_call"})
@@ -47,7 +48,9 @@ def parse_chat(body: bytes, *, max_images: int) -> Conversation:
     check_spelling(document, "")
     slots: dict[str, Slot] = {}
     turns = read_messages(document.get("messages"), slots)
-    context = context_turns(document, but=("messages",), operator=_OPERATOR)
+    context = list(context_turns(document, but=("messages", "tools"), operator=_OPERATOR))
+    if "tools" in document:
+        context.append(tools_turn(document["tools"], "tools"))
     return finish(document, turns, context, slots, max_images=max_images)
 
 

@@ -22,8 +22,9 @@ _CONTENT = frozenset({
 })  # fmt: skip
 # Names that decide how the rest is read.
 _STRUCTURE = frozenset({
-    "content", "data", "input", "instructions", "media_type", "messages", "name", "output", "params", "prompt",
-    "refusal", "requests", "role", "source", "suffix", "system", "text", "thinking", "tool_use_id", "type", "url",
+    "content", "data", "data_sources", "input", "instructions", "mcp_servers", "media_type", "messages", "name",
+    "output", "params", "previous_response_id", "prompt", "prompt_id", "refusal", "requests", "role", "source",
+    "suffix", "system", "text", "thinking", "tool_use_id", "tools", "type", "url",
 })  # fmt: skip
 _KNOWN = _CONTENT | _STRUCTURE
 

@@ -12,8 +12,6 @@ from guard.core.document import read_document
 from guard.core.formats.blocks import RESULTS, read_block, read_blocks
 from guard.core.formats.finish import finish
 from guard.core.formats.reading import (
-    SERVER_TOOL,
-    STORED,
     Draft,
     check_spelling,
     context_turns,
@@ -27,9 +25,7 @@ from guard.errors import RequestInvalid
 
 # Which holds a JSON schema, in which a field may have any name.
 _OPERATOR = frozenset({"output_config", "output_format"})
-# Of content that the API keeps or fetches.
-_UNSEEN = {"container": STORED, "thread": STORED, "mcp_servers": SERVER_TOOL}
-_READ_ALREADY = frozenset({"messages", "system", "tools", *_UNSEEN})
+_READ_ALREADY = frozenset({"messages", "system", "tools"})
 
 
 def parse_messages(body: bytes, *, max_images: int) -> Conversation:
@@ -42,9 +38,7 @@ def parse_messages(body: bytes, *, max_images: int) -> Conversation:
     """
     document = read_document(body)
     slots: dict[str, Slot] = {}
-    return finish(
-        document, _turns(document, slots, (), 0), _context(document, slots, (), 0), slots, max_images=max_images
-    )
+    return finish(document, _turns(document, slots, (), 0), _context(document, (), 0), slots, max_images=max_images)
 
 
 def parse_batch(body: bytes, *, max_images: int) -> Conversation:
@@ -67,7 +61,7 @@ def parse_batch(body: bytes, *, max_images: int) -> Conversation:
         params = read_object(read_object(request, place).get("params"), f"{place}.params")
         path: Path = ("requests", index, "params")
         turns += _turns(params, slots, path, index)
-        context += _context(params, slots, path, index)
+        context += _context(params, path, index)
         draft = Draft(slots)
         read_fields(draft, request, place, but=("params", "custom_id"))
         read_rest(draft, "id", request.get("custom_id"), f"{place}.")
@@ -114,15 +108,10 @@ def _is_result(block: Any) -> bool:
     return isinstance(kind, str) and kind in RESULTS
 
 
-def _context(document: dict[str, Any], slots: dict[str, Slot], path: Path, thread: int) -> Iterable[Turn]:
+def _context(document: dict[str, Any], path: Path, thread: int) -> Iterable[Turn]:
     top = _place(path)
     yield from context_turns(document, but=_READ_ALREADY, operator=_OPERATOR, place=top, thread=thread)
     yield tools_turn(document.get("tools"), f"{top}tools", thread=thread)
-    for key, code in _UNSEEN.items():
-        if document.get(key):
-            draft = Draft(slots, unjudged=[code])
-            read_rest(draft, key, document[key], top, may_name_content=True)
-            yield draft.turn("context", f"{top}{key}", thread=thread)
 
 
 def _place(path: Path) -> str:

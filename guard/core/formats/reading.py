@@ -21,6 +21,16 @@ FILE, FILE_ID = "file_part", "file_id"
 STORED = "stored_content"  # kept by the API: earlier answers, conversations, prompts, containers
 SERVER_TOOL = "server_tool"  # brought in by a tool that the API runs itself
 
+# Top-level fields by which a request refers to what no request shows, here or on other servers.
+_UNSEEN = {
+    "container": STORED,
+    "conversation": STORED,
+    "data_sources": SERVER_TOOL,
+    "mcp_servers": SERVER_TOOL,
+    "previous_response_id": STORED,
+    "prompt_id": STORED,
+    "thread": STORED,
+}
 # Any name may be a role of some server; a sentence in its place would be read by nobody but the model.
 _ROLE = re.compile(r"[A-Za-z_]{1,32}")
 
@@ -115,7 +125,9 @@ def read_fields(
 def context_turns(
     document: Mapping[str, Any], *, but: Iterable[str], operator: Iterable[str], place: str = "", thread: int = 0
 ) -> Iterator[Turn]:
-    """Yield a turn for each field beside the messages that a model may read: everything but closed settings.
+    """Yield a turn for each field beside the messages that a model may read, or that refers to what no request shows.
+
+    Everything but closed settings is read.
 
     Args:
         document: the request.
@@ -129,8 +141,8 @@ def context_turns(
     for key, value in document.items():
         if key in but or is_setting(key, value, tools):
             continue
-        draft = Draft({})
-        read_rest(draft, key, value, place, may_name_content=key in operator)
+        draft = Draft({}, unjudged=[_UNSEEN[key]] if key in _UNSEEN and value else [])
+        read_rest(draft, key, value, place, may_name_content=key in operator or key in _UNSEEN)
         yield draft.turn("developer" if key in operator else "context", f"{place}{key}", thread=thread)
 
 

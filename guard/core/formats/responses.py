@@ -33,8 +33,6 @@ from guard.errors import RequestInvalid, UnknownPart
 # Which hold JSON schemas, in which a field may have any name.
 _OPERATOR = frozenset({"text"})
 _READ_ALREADY = frozenset({"input", "instructions", "prompt", "tools"})
-# Of content that the API keeps.
-_STORED_FIELDS = ("previous_response_id", "conversation")
 
 
 def parse_responses(body: bytes, *, max_images: int) -> Conversation:
@@ -50,21 +48,16 @@ def parse_responses(body: bytes, *, max_images: int) -> Conversation:
     slots: dict[str, Slot] = {}
     turns = [*_given(document, slots), *_turns(document.get("input"), slots)]
     context = [
-        *context_turns(document, but=(*_READ_ALREADY, *_STORED_FIELDS), operator=_OPERATOR),
+        *context_turns(document, but=_READ_ALREADY, operator=_OPERATOR),
         tools_turn(document.get("tools"), "tools"),
     ]
     return finish(document, turns, context, slots, max_images=max_images, field="input")
 
 
 def _given(document: Mapping[str, Any], slots: dict[str, Slot]) -> Iterator[Turn]:
-    """Yield what stands before the input: instructions, what the API keeps, and what is filled into a stored prompt."""
+    """Yield what stands before the input: instructions, and what is filled into a stored prompt."""
     if document.get("instructions") is not None:
         yield Turn("system", "instructions", (read_string(document["instructions"], "instructions"),))
-    for key in _STORED_FIELDS:
-        if document.get(key) is not None:
-            draft = Draft(slots, unjudged=[STORED])
-            read_rest(draft, key, document[key], "")
-            yield draft.turn("context", key)
     if document.get("prompt") is not None:
         yield _stored_prompt(document["prompt"], slots)
 

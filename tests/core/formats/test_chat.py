@@ -217,6 +217,30 @@ def test_part_that_guard_cannot_see_is_unjudged_by_code(part: dict[str, Any], co
     assert pair.unjudged == (code,)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("tools", [{"type": "mcp", "server_url": "https://x.test"}], "server_tool"),
+        ("tools", [{"type": "telepathy"}], "server_tool"),
+        ("data_sources", [{"type": "azure_search", "parameters": {"endpoint": "https://x.test"}}], "server_tool"),
+        ("mcp_servers", [{"url": "https://x.test"}], "server_tool"),
+        ("previous_response_id", "resp_1", "stored_content"),
+        ("prompt_id", "p", "stored_content"),
+    ],
+)
+def test_what_a_request_only_refers_to_is_unjudged_by_code(field: str, value: Any, code: str) -> None:
+    conversation = _parse({"role": "user", "content": "x"}, **{field: value})
+
+    assert [pair.unjudged for pair in pairs_to_judge(conversation, judge_system=False)] == [(), (code,)]
+
+
+@pytest.mark.parametrize("tool", [{"type": "function", "function": {"name": "f"}}, {"type": "custom"}, {"name": "f"}])
+def test_tools_of_the_caller_are_seen(tool: dict[str, Any]) -> None:
+    conversation = _parse({"role": "user", "content": "x"}, tools=[tool], data_sources=[], conversation=None)
+
+    assert not any(pair.unjudged for pair in pairs_to_judge(conversation))
+
+
 def test_file_beside_a_picture_in_one_part_is_unjudged() -> None:
     (pair,) = pairs_to_judge(_parse(_user({"type": "input_image", "image_url": PNG, "file_id": "file-1"})))
 
