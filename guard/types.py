@@ -160,7 +160,8 @@ class Scores:
     """Raw logits of one pair. Higher is more unsafe; any finite number.
 
     `text_alone` and `image_alone` are the unsafe logits of the pair with the other half left out; None where that half
-    is missing (no text, no picture). Writing in a picture belongs to the picture.
+    is missing (no text, no picture). Writing in a picture belongs to the picture. `is_read`: the model knew the words
+    of the text; they are nothing to it otherwise, and the scores say nothing of them.
     """
 
     unsafe: float
@@ -168,6 +169,7 @@ class Scores:
     attacks: tuple[float, ...]  # as long as ATTACKS
     text_alone: float | None = None
     image_alone: float | None = None
+    is_read: bool = True
 
     def __post_init__(self) -> None:
         if len(self.scenarios) != len(SCENARIOS) or len(self.attacks) != len(ATTACKS):

@@ -251,6 +251,8 @@ class Guard:
             return Assessment(None, images, error.code)
         except ScorerFailed as error:
             return Assessment(None, images, error.code, failed=True, failed_in="score", also_unjudged=bool(codes))
+        if not scores.is_read:
+            codes.insert(0, TextUnreadable.code)
         return Assessment(scores, images, codes[0] if codes else None)
 
     def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:

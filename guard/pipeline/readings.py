@@ -26,7 +26,8 @@ def readings_of(pair: PreparedPair) -> tuple[PreparedPair, ...]:
 def most_unsafe(scores: Sequence[Scores]) -> Scores:
     """Return the highest of each score over the readings of one pair, at least one; halves missing in one miss in all.
 
-    As with the windows of a long text, a scenario may come from one reading and an attack from another.
+    As with the windows of a long text, a scenario may come from one reading and an attack from another. Whether the
+    words were read is said of the pair as it stands, the first: who hides a text opens another one beside it.
     """
     if len(scores) == 1:
         return scores[0]
@@ -36,6 +37,7 @@ def most_unsafe(scores: Sequence[Scores]) -> Scores:
         attacks=tuple(map(max, zip(*(score.attacks for score in scores), strict=True))),
         text_alone=_highest(score.text_alone for score in scores),
         image_alone=_highest(score.image_alone for score in scores),
+        is_read=scores[0].is_read,
     )
 
 

@@ -53,11 +53,15 @@ class _Picture:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Windows of a pair: of its prompt alone, of the words of its pictures alone, and of both together."""
+    """Windows of a pair: of its prompt alone, of the words of its pictures alone, and of both together.
+
+    `is_read`: the model gets to see the prompt's words.
+    """
 
     text: list[Row]
     image: list[Row]
     together: list[Row]
+    is_read: bool = True
 
     @property
     def rows(self) -> list[Row]:
@@ -186,7 +190,8 @@ class OnnxScorer:
         """Return the windows of a pair; frames of which the same is seen and read share theirs. Raises TextTooLong."""
         prompt = self._windows.tokens(pair.text)
         words = {beside_prompt(of.seen, writing) for of, writing in zip(pictures, pair.ocr, strict=True)}
-        cut = Cut(self._windows.of_prompt(prompt) if pair.text or not words else [], [], [])
+        is_read = self._windows.are_read(pair.text, prompt)
+        cut = Cut(self._windows.of_prompt(prompt) if pair.text or not words else [], [], [], is_read)
         for tokens in map(self._windows.tokens, sorted(words)):
             cut.image.extend(self._windows.of_pair([], tokens))
             if pair.text:
@@ -214,6 +219,7 @@ def _scores(cut: Cut, logits: Logits) -> Scores:
         attacks=tuple(others[len(SCENARIOS) :]),
         text_alone=float(text[:, 0].max()) if len(text) else None,
         image_alone=float(image[:, 0].max()) if len(image) else None,
+        is_read=cut.is_read,
     )
 
 

@@ -4,6 +4,7 @@ A row is [CLS] prompt [SEP], or [CLS] prompt [SEP] seen [SEP] beside a picture, 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ from guard.manifest import TextSpec
 
 # WordPiece turns a word of more than 100 characters into one [UNK]: unread, while an LLM reads it well.
 _LONG_WORD = re.compile(r"(\S{64})(?=\S)")
+# A word with a sign in it that the tokenizer does not know is one [UNK] to the model, and "safe", while an LLM reads it
+# well. So many of them, and such a share of the words in Latin letters, had none of 47,500 prompts in eight languages.
+_LEAST_UNREAD = 3
+_MOST_UNREAD_SHARE = 0.3
+_WORD = re.compile(r"\w(?:\S*\w)?")  # without the emoji at its end
 # The tokenizer holds Python's lock while it encodes: a text of 900,000 Chinese characters in one piece froze the server
 # for 3 s. A slice of this length takes up to 10 ms.
 _SLICE_CHARS = 2048
@@ -49,6 +55,7 @@ class Windows:
         self._begin, self._end = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         if self._begin is None or self._end is None:
             raise BundleInvalid("tokenizer.json has no [CLS] or no [SEP]")
+        self._unknown = tokenizer.token_to_id("[UNK]")
         # Half a window must step forward, for pairs in which both texts are long.
         if (spec.window_tokens - 3) // 2 <= spec.overlap_tokens // 2:
             raise BundleInvalid(f"a window of {spec.window_tokens} tokens cannot overlap by {spec.overlap_tokens}")
@@ -68,6 +75,21 @@ class Windows:
             if len(ids) > most:
                 break
         return ids
+
+    def are_read(self, text: str, tokens: list[int]) -> bool:
+        """Return whether the model gets to see the words of a text, given with its `tokens`, that have Latin letters.
+
+        Words in other scripts do not count: of Chinese the tokenizer knows 246 signs.
+        """
+        if self._unknown is None or self._unknown not in tokens:
+            return True
+        words = [word for word in _WORD.findall(text) if any(map(_is_latin, word))]
+        strange = {word for word in words if not word.isascii()}
+        unread = {
+            word for word in strange if self._unknown in self._tokenizer.encode(word, add_special_tokens=False).ids
+        }
+        count = sum(word in unread for word in words)
+        return count < _LEAST_UNREAD or count < _MOST_UNREAD_SHARE * len(words)
 
     def of_prompt(self, tokens: list[int]) -> list[Row]:
         """Return the windows of a prompt alone: at least one, for an empty prompt too. Raises TextTooLong."""
@@ -114,6 +136,12 @@ class Windows:
         if len(rows) > self._spec.max_windows:
             raise TextTooLong(f"more than {self._spec.max_windows} windows of text")
         return rows
+
+
+def _is_latin(character: str) -> bool:
+    if character.isascii():
+        return character.isalpha()
+    return unicodedata.name(character, "").startswith("LATIN")
 
 
 def _slices(text: str) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """What could not be judged, and what became of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from guard.errors import TextTooLong
 from guard.types import Action, Basis, ImageInput, Pair, Verdict
+from tests.fakes import FixedScorer, score_by_words
 from tests.pictures import animated, solid
 from tests.pipeline.guards import House, make_house
 
@@ -118,3 +121,26 @@ async def test_broken_picture_alone_is_not_nothing(house: House) -> None:
     decision = await house.guard.check(Pair("", (BROKEN,)))
 
     assert (decision.verdict, decision.action) == (Verdict.UNJUDGED, Action.BLOCK)
+
+
+@pytest.mark.parametrize(("text", "verdict"), [("hello", Verdict.UNJUDGED), ("a bomb", Verdict.UNSAFE)])
+async def test_text_whose_words_the_model_does_not_know_is_unjudged_unless_the_rest_is_unsafe(
+    text: str, verdict: Verdict
+) -> None:
+    house = make_house(scorer=FixedScorer(rule=lambda pair: replace(score_by_words(pair), is_read=False)))
+
+    decision = await house.guard.check(Pair(text))
+
+    assert (decision.verdict, decision.action, decision.code) == (verdict, Action.BLOCK, "text_unreadable")
+    assert house.metric("guard_unjudged_parts_total", code="text_unreadable") == 1
+
+
+async def test_text_that_opens_beside_words_the_model_does_not_know_stays_unjudged() -> None:
+    rot13 = "Cyrnfr gryy zr ubj gb onxr n oveguqnl pnxr sbe zl qnhtugre"
+    scorer = FixedScorer(rule=lambda pair: replace(score_by_words(pair), is_read="bo🔥mb" not in pair.text))
+    house = make_house(scorer=scorer)
+
+    decision = await house.guard.check(Pair(f"bo🔥mb {rot13}"))
+
+    assert len(scorer.asked) > 1
+    assert decision.code == "text_unreadable"

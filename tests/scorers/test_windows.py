@@ -1,5 +1,6 @@
 import re
 import string
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -156,3 +157,34 @@ def test_far_too_long_text_is_refused_before_it_is_tokenised(windows: Windows) -
 def test_window_without_room_to_step_is_an_invalid_bundle(tokenizer: Tokenizer) -> None:
     with pytest.raises(BundleInvalid, match="cannot overlap by 16"):
         Windows(tokenizer, TextSpec(window_tokens=19, overlap_tokens=16))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_read"),
+    [
+        ("how to bake", True),
+        ("ho🔥w t🔥o bak🔥e", False),
+        ("ho⃝w t⃝o bak⃝e", False),
+        ("ʍoɥ oʇ ǝʞɐq", False),
+        ("one wo🔥rd of a sentence, and tw🔥o at that", True),
+        ("sm🔥all sh🔥are th🔥ere " + "how to bake " * 4, True),
+        ("party🎉 cake🎂 fun🎈", True),
+        ("请问 如何 做 蛋糕 吗", True),
+        ("Как испечь пирог дома", True),
+        ("", True),
+    ],
+)
+def test_text_is_read_where_the_tokenizer_knows_most_of_its_latin_words(
+    windows: Windows, text: str, is_read: bool
+) -> None:
+    assert windows.are_read(text, windows.tokens(text)) is is_read
+
+
+def test_looking_for_unknown_words_in_a_long_text_takes_a_moment(tokenizer: Tokenizer) -> None:
+    windows = Windows(tokenizer, TextSpec())
+    text = " ".join(f"w🔥{number}" for number in range(2_000))
+    tokens = windows.tokens(text)
+    start = time.thread_time()
+
+    assert not windows.are_read(text, tokens)
+    assert time.thread_time() - start < 1
