@@ -13,6 +13,7 @@ from guard.calibration.labelled import Labelled
 from guard.calibration.scoring import Assessor, read_pair
 from guard.config import CacheSettings, LimitSettings, PolicySettings, Settings
 from guard.errors import CalibrationInvalid
+from guard.manifest import Manifest
 from guard.scorers.embedding import Embedded, EmbeddingScorer
 from guard.suites import LabelledPair, Suite
 from guard.wiring import open_guard
@@ -77,7 +78,7 @@ async def open_embedder(bundle: Bundle, folder: Path) -> AsyncIterator[tuple[Ass
     """
     copy_bundle(bundle, folder, manifest=bundle.manifest)
     expose_embedding(bundle.path / "text.onnx", folder / "text.onnx")
-    rewrite(folder, bundle.manifest)
+    rewrite(folder, _unbound(bundle.manifest))
     made: list[EmbeddingScorer] = []
 
     class Made(EmbeddingScorer):
@@ -90,6 +91,13 @@ async def open_embedder(bundle: Bundle, folder: Path) -> AsyncIterator[tuple[Ass
         yield guard, made[0]
     finally:
         await guard.aclose()
+
+
+def _unbound(manifest: Manifest) -> Manifest:
+    """Return the manifest without what it was chosen for: the copy has another graph, and decides nothing."""
+    points = {name: point.model_copy(update={"binding": None}) for name, point in manifest.operating_points.items()}
+    calibration = manifest.calibration.model_copy(update={"binding": None})
+    return manifest.model_copy(update={"calibration": calibration, "operating_points": points})
 
 
 def settings_to_measure(bundle: Path | str) -> Settings:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from guard.binding import bind
-from guard.bundle import Bundle, digest_file
+from guard.bundle import Bundle, copy_bundle, digest_file
 from guard.calibration import Adaptation, Adapted, Calibrated, Declaration, adapt, calibrate
 from guard.calibration.adaptation.anchors import Anchors
 from guard.calibration.adaptation.controls import TEXT_ONLY, WHOLE
@@ -98,6 +98,18 @@ def test_labels_that_follow_the_wording_are_learned_and_said_to_be(worded: Adapt
     assert area > 0.95
     assert any(sentence.startswith("A blind model gets the same gain") for sentence in adaptation.sentences())
     json.dumps(adaptation.document())
+
+
+def test_bundle_that_is_bound_to_its_graphs_is_adapted_without_a_word_about_the_copy_that_is_measured(
+    bundle: Bundle, pictures: Pictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calibration = bundle.manifest.calibration.model_copy(update={"binding": bind(bundle.manifest)})
+    bound = bundle.manifest.model_copy(update={"calibration": calibration})
+    model = copy_bundle(bundle, tmp_path / "model", manifest=bound)
+
+    run(model, suite_of(pictures, lambda cat, green: cat), tmp_path / "work")
+
+    assert not caplog.messages
 
 
 def test_labels_that_need_both_halves_are_no_blind_gain(bundle: Bundle, pictures: Pictures, tmp_path: Path) -> None:
