@@ -19,7 +19,7 @@ from guard.upstreams.sessions import Sessions
 # It points clients to a door that is not Guard's.
 _DROPPED = frozenset({"alt-svc"})
 # RFC 9110, sections 5.1 and 5.5.
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_TOKEN = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _CUTS_A_LINE = re.compile(r"[\x00-\x20\x7f]")
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -128,8 +128,10 @@ class PassthroughResponse:
 
 def _is_http(response: aiohttp.ClientResponse) -> bool:
     """Return whether an answer has a final status and headers that HTTP allows; aiohttp takes more than that."""
-    is_clean = not any(_CONTROL.search(value) or not _TOKEN.fullmatch(name) for name, value in response.raw_headers)
-    return 200 <= response.status <= 599 and is_clean
+    if not 200 <= response.status <= 599:
+        return False
+    names, values = zip(*response.raw_headers, strict=True) if response.raw_headers else ((), ())
+    return b"" not in names and not _NO_TOKEN.search(b"".join(names)) and not _CONTROL.search(b"".join(values))
 
 
 def base_url(url: str) -> str:
