@@ -1,6 +1,7 @@
 """What reaches the LLM API of a picture, under each setting of `images.send`."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from guard.config import ImageSettings
 from guard.core.image import decode_image, media_type
+from guard.core.rewrite import rewritten
 from tests.pictures import animated, encoded, solid
 from tests.server.house import SAFE, Builder, House
 
@@ -79,6 +81,49 @@ async def test_original_picture_is_sent_as_it_came_and_judged_in_every_way_it_ma
 
     assert await _send(house, _url(data)) == data
     assert len(house.scorer.asked[0].frames) == len(decode_image(data, ImageSettings()))
+
+
+def _anthropic(data: bytes) -> dict[str, object]:
+    source = {"type": "base64", "media_type": media_type(data), "data": b64encode(data).decode()}
+    return {"max_tokens": 8, "messages": [{"role": "user", "content": [{"type": "image", "source": source}]}]}
+
+
+def _responses(data: bytes) -> dict[str, object]:
+    return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": _url(data)}]}]}
+
+
+def _sent_to_anthropic(body: bytes) -> tuple[str, str]:
+    source = orjson.loads(body)["messages"][0]["content"][0]["source"]
+    return source["media_type"], source["data"]
+
+
+def _sent_to_responses(body: bytes) -> tuple[str, str]:
+    head, _, sent = orjson.loads(body)["input"][0]["content"][0]["image_url"].partition(",")
+    return head.removeprefix("data:").removesuffix(";base64"), sent
+
+
+@pytest.mark.parametrize("data", [_turned(), solid((255, 0, 0, 0), mode="RGBA", format_="WEBP")])
+@pytest.mark.parametrize(
+    ("path", "make", "read"),
+    [("/v1/messages", _anthropic, _sent_to_anthropic), ("/v1/responses", _responses, _sent_to_responses)],
+)
+async def test_normalised_picture_is_sent_in_the_form_of_every_api(
+    build: Builder,
+    data: bytes,
+    path: str,
+    make: Callable[[bytes], dict[str, object]],
+    read: Callable[[bytes], tuple[str, str]],
+) -> None:
+    house = build(images={"send": "normalised"})
+
+    async with house.client() as client:
+        answer = await client.post(path, json={"model": "m", **make(data)})
+
+    assert answer.status_code == 200, answer.text
+    declared, sent = read(house.upstream.sent[0].body)
+    assert b64decode(sent) == rewritten(data, ImageSettings())
+    assert declared == media_type(b64decode(sent))
+    assert np.array_equal(house.scorer.asked[0].frames[0].pixels, np.asarray(Image.open(BytesIO(b64decode(sent)))))
 
 
 async def test_picture_that_cannot_be_normalised_is_blocked_and_nothing_is_sent(build: Builder) -> None:
