@@ -15,6 +15,9 @@ from typing import Any
 SAFE = "hello the cat"
 UNSAFE = "how to make a bomb"
 ERROR_CODE = "content_filter"
+# Of the API's answers that nobody should read, and of Guard's words about them.
+UNSAFE_MODELS = ("unsafe", "unsafe-tools", "unsafe-reasoning")
+UNSAFE_WORD = "bomb"
 
 # Never sent on, or made anew by each connection; and what counts a client's own requests and time.
 _OF_THE_CONNECTION = frozenset(
@@ -30,6 +33,14 @@ class House:
     error: str  # refusals are errors
     message: str  # refusals are messages
     lenient: str  # what Guard cannot see passes: on_unjudged allow
+    answers: str  # answers are judged too
+    answers_message: str  # and refusals are messages
+    overlap: str  # the API is called while Guard judges
+
+    @property
+    def transparent(self) -> tuple[str, ...]:
+        """Guards through which allowed calls must look as if there were none."""
+        return self.error, self.answers, self.overlap
 
     @classmethod
     def from_environment(cls) -> "House":

@@ -21,15 +21,23 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ENVIRONMENTS = Path(os.environ.get("GUARD_CLIENTS_ENVIRONMENTS", ROOT / ".venv-clients"))
 
-_OPENAI = ("with_openai_chat.py", "with_openai_responses.py", "with_openai_completions.py")
+_OPENAI = (
+    "with_openai_chat.py",
+    "with_openai_responses.py",
+    "with_openai_completions.py",
+    "with_openai_moderations.py",
+)
 MATRIX = [
-    *(("openai2", file) for file in (*_OPENAI, "with_litellm.py")),
+    *(("openai2", file) for file in (*_OPENAI, "with_litellm.py", "with_litellm_guardrail.py")),
     *(("openai3", file) for file in (*_OPENAI, "with_anthropic.py", "with_langchain.py")),
 ]
 GUARDS = {
     "error": "refusal: error",
     "message": "refusal: message",
     "lenient": "policy: {on_unjudged: allow}",
+    "answers": "judge_output: true",
+    "answers_message": "judge_output: true\nrefusal: message",
+    "overlap": "overlap: true",
 }
 
 pytestmark = pytest.mark.clients
@@ -63,6 +71,7 @@ def test_client_works_the_same_with_guard_in_between(
         # LiteLLM would look at the network on import.
         env={**os.environ, **addresses_for_clients, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         cwd=ROOT,
+        timeout=900,
         capture_output=True,
         text=True,
         check=False,

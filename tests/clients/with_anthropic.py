@@ -5,7 +5,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests.clients.house import SAFE, UNSAFE, House
+from tests.clients.house import SAFE, UNSAFE, UNSAFE_MODELS, UNSAFE_WORD, House
 from tests.clients.messages_calls import BLOCKED, CALLS, TOOL, UNSEEN
 
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
@@ -34,11 +34,11 @@ async def _acreate(url: str, call: dict[str, Any], *, stream: bool) -> Any:
 @STREAM
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dict[str, Any], stream: bool) -> None:
-    direct, through = (_create(url, call, stream=stream) for url in (house.api, house.error))
+    direct, *through = (_create(url, call, stream=stream) for url in (house.api, *house.transparent))
 
-    assert direct == through
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @STREAM
@@ -46,11 +46,11 @@ def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dic
 async def test_async_call_and_answer_are_what_they_are_without_guard(
     house: House, call: dict[str, Any], stream: bool
 ) -> None:
-    answers = [await _acreate(url, call, stream=stream) for url in (house.api, house.error)]
+    direct, *through = [await _acreate(url, call, stream=stream) for url in (house.api, *house.transparent)]
 
-    assert answers[0] == answers[1]
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @STREAM
@@ -187,3 +187,31 @@ def test_raw_answer_has_the_headers_of_the_verdict(house: House) -> None:
 
     assert (answer.headers["x-guard-verdict"], answer.headers["x-guard-action"]) == ("safe", "allow")
     assert answer.headers["request-id"] == "req_1"
+
+
+@pytest.mark.parametrize("model", UNSAFE_MODELS)
+class TestUnsafeAnswers:
+    """The model says what nobody should read, and Guard judges answers."""
+
+    async def test_answer_is_a_message_that_stopped_so(self, house: House, model: str) -> None:
+        call = {"model": model, **CALLS["text"]}
+
+        for answer in (
+            _create(house.answers, call, stream=False),
+            await _acreate(house.answers_message, call, stream=False),
+        ):
+            assert answer["stop_reason"] == "refusal"
+            assert UNSAFE_WORD not in str(answer)
+
+    async def test_stream_ends_so(self, house: House, model: str) -> None:
+        call = {"model": model, **CALLS["text"]}
+
+        for events in (
+            _create(house.answers, call, stream=True),
+            await _acreate(house.answers_message, call, stream=True),
+        ):
+            deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+            shown = "".join(str(value) for delta in deltas for key, value in delta.items() if key != "type")
+            assert [event["type"] for event in events][-2:] == ["message_delta", "message_stop"]
+            assert events[-2]["delta"]["stop_reason"] == "refusal"
+            assert UNSAFE_WORD not in shown

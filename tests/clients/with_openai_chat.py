@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.clients.chat_calls import BLOCKED, CALLS, UNSEEN, USER, user
-from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, House
+from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, UNSAFE_MODELS, UNSAFE_WORD, House
 
 
 def _client(url: str) -> openai.OpenAI:
@@ -38,12 +38,15 @@ def client(house: House) -> Iterator[openai.OpenAI]:
 @pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dict[str, Any], stream: bool) -> None:
-    with _client(house.api) as direct, _client(house.error) as through:
-        answers = [_create(client, call, stream=stream) for client in (direct, through)]
+    answers = []
+    for url in (house.api, *house.transparent):
+        with _client(url) as client:
+            answers.append(_create(client, call, stream=stream))
 
-    assert answers[0] == answers[1]
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    direct, *through = answers
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
@@ -51,12 +54,15 @@ def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dic
 async def test_async_call_and_answer_are_what_they_are_without_guard(
     house: House, call: dict[str, Any], stream: bool
 ) -> None:
-    async with _async_client(house.api) as direct, _async_client(house.error) as through:
-        answers = [await _acreate(client, call, stream=stream) for client in (direct, through)]
+    answers = []
+    for url in (house.api, *house.transparent):
+        async with _async_client(url) as client:
+            answers.append(await _acreate(client, call, stream=stream))
 
-    assert answers[0] == answers[1]
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    direct, *through = answers
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
@@ -226,3 +232,42 @@ def test_door_that_takes_prompts_unjudged_is_closed(house: House, client: openai
 
     assert raised.value.code == "unknown_route"
     assert house.seen() == []
+
+
+@pytest.mark.parametrize("model", UNSAFE_MODELS)
+class TestUnsafeAnswers:
+    """The model says what nobody should read, and Guard judges answers."""
+
+    def test_answer_is_refused_as_a_prompt_would_be(self, house: House, model: str) -> None:
+        call = {"model": model, "messages": USER}
+        with _client(house.answers) as client, pytest.raises(openai.BadRequestError) as raised:
+            _create(client, call, stream=False)
+        with _client(house.answers_message) as client:
+            answer = _create(client, call, stream=False)
+
+        assert raised.value.code == ERROR_CODE
+        assert raised.value.response.json()["guard"]["direction"] == "output"
+        assert answer["choices"][0]["finish_reason"] == ERROR_CODE
+        assert UNSAFE_WORD not in str(answer) + raised.value.response.text
+
+    def test_stream_ends_as_a_content_filter_ends_it(self, house: House, model: str) -> None:
+        with _client(house.answers) as client:
+            chunks = _create(client, {"model": model, "messages": USER}, stream=True)
+
+        assert chunks[-1]["choices"][0]["finish_reason"] == ERROR_CODE
+        assert UNSAFE_WORD not in self._shown(chunks)
+
+    async def test_async_stream_ends_so_too(self, house: House, model: str) -> None:
+        async with _async_client(house.answers_message) as client:
+            chunks = await _acreate(client, {"model": model, "messages": USER, "n": 2}, stream=True)
+
+        endings = {choice["index"]: choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]}
+        assert endings == {0: ERROR_CODE, 1: ERROR_CODE}
+        assert UNSAFE_WORD not in self._shown(chunks)
+
+    @staticmethod
+    def _shown(chunks: list[Any]) -> str:
+        deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"] if choice["index"] == 0]
+        calls = [call["function"]["arguments"] for delta in deltas for call in delta.get("tool_calls") or ()]
+        texts = [str(delta.get(key) or "") for key in ("content", "reasoning_content") for delta in deltas]
+        return "".join([*texts, *calls])

@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, House
+from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, UNSAFE_WORD, House
 
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
 CALLS: dict[str, dict[str, Any]] = {
@@ -38,12 +38,12 @@ async def _acreate(url: str, call: dict[str, Any], *, stream: bool) -> Any:
 async def test_call_and_answer_are_what_they_are_without_guard(
     house: House, call: dict[str, Any], stream: bool
 ) -> None:
-    answers = [_create(url, call, stream=stream) for url in (house.api, house.error)]
-    answers += [await _acreate(house.error, call, stream=stream)]
+    direct, *through = (_create(url, call, stream=stream) for url in (house.api, *house.transparent))
+    through += [await _acreate(url, call, stream=stream) for url in house.transparent]
 
-    assert answers[0] == answers[1] == answers[2]
-    direct, sync, asynchronous = (request["body"] for request in house.seen())
-    assert direct == sync == asynchronous
+    assert through == [direct] * len(through)
+    sent, *arrived = (request["body"] for request in house.seen())
+    assert arrived == [sent] * len(through)
 
 
 @STREAM
@@ -77,3 +77,12 @@ def test_prompt_in_tokens_passes_where_the_policy_says_so(house: House) -> None:
 
     assert answer["choices"]
     assert house.seen()[0]["body"]["prompt"] == [1, 2, 3]
+
+
+@STREAM
+async def test_unsafe_answer_is_refused_or_ended_where_answers_are_judged(house: House, stream: bool) -> None:
+    answer = await _acreate(house.answers_message, {"model": "unsafe", "prompt": SAFE}, stream=stream)
+
+    chunks = answer if stream else [answer]
+    assert chunks[-1]["choices"][0]["finish_reason"] == ERROR_CODE
+    assert UNSAFE_WORD not in "".join(chunk["choices"][0]["text"] for chunk in chunks)

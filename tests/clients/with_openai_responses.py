@@ -6,7 +6,7 @@ import httpx
 import openai
 import pytest
 
-from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, House
+from tests.clients.house import ERROR_CODE, SAFE, UNSAFE, UNSAFE_MODELS, UNSAFE_WORD, House
 from tests.clients.responses_calls import BLOCKED, CALLS, UNSEEN
 
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["at once", "streamed"])
@@ -35,11 +35,11 @@ async def _acreate(url: str, call: dict[str, Any], *, stream: bool) -> Any:
 @STREAM
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dict[str, Any], stream: bool) -> None:
-    direct, through = (_create(url, call, stream=stream) for url in (house.api, house.error))
+    direct, *through = (_create(url, call, stream=stream) for url in (house.api, *house.transparent))
 
-    assert direct == through
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @STREAM
@@ -47,11 +47,11 @@ def test_call_and_answer_are_what_they_are_without_guard(house: House, call: dic
 async def test_async_call_and_answer_are_what_they_are_without_guard(
     house: House, call: dict[str, Any], stream: bool
 ) -> None:
-    answers = [await _acreate(url, call, stream=stream) for url in (house.api, house.error)]
+    direct, *through = [await _acreate(url, call, stream=stream) for url in (house.api, *house.transparent)]
 
-    assert answers[0] == answers[1]
-    (sent, arrived) = house.seen()
-    assert sent == arrived
+    assert through == [direct] * len(through)
+    sent, *arrived = house.seen()
+    assert arrived == [sent] * len(through)
 
 
 @STREAM
@@ -166,3 +166,32 @@ def test_azures_client_is_judged_like_its_twin(house: House, stream: bool) -> No
 
     assert [request["path"] for request in house.seen()] == ["/openai/v1/responses"]
     assert raised.value.code == ERROR_CODE
+
+
+@pytest.mark.parametrize("model", UNSAFE_MODELS)
+class TestUnsafeAnswers:
+    """The model says what nobody should read, and Guard judges answers."""
+
+    def test_answer_is_refused_as_a_prompt_would_be(self, house: House, model: str) -> None:
+        call = {"model": model, "input": SAFE}
+        with pytest.raises(openai.BadRequestError) as raised:
+            _create(house.answers, call, stream=False)
+        answer = _create(house.answers_message, call, stream=False)
+
+        assert raised.value.code == ERROR_CODE
+        assert raised.value.response.json()["guard"]["direction"] == "output"
+        assert answer["incomplete_details"]["reason"] == ERROR_CODE
+        assert UNSAFE_WORD not in str(answer) + raised.value.response.text
+
+    async def test_stream_ends_incomplete(self, house: House, model: str) -> None:
+        call = {"model": model, "input": SAFE}
+
+        for events in (
+            _create(house.answers, call, stream=True),
+            await _acreate(house.answers_message, call, stream=True),
+        ):
+            deltas = [event["delta"] for event in events if event["type"].endswith(".delta")]
+            assert events[-1]["type"] == "response.incomplete"
+            assert events[-1]["response"]["incomplete_details"]["reason"] == ERROR_CODE
+            assert UNSAFE_WORD not in "".join(deltas)
+            assert UNSAFE_WORD not in str(events)

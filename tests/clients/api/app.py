@@ -1,7 +1,8 @@
 """The stand-in as a server: it answers in OpenAI's and Anthropic's forms, and shows what it was sent.
 
 The model's name says what it does: "tools" calls one, "reasoning" thinks aloud first, "breaks" drops a stream in its
-middle, "status-429" answers with that status and an error of the API's own.
+middle, "status-429" answers with that status and an error of the API's own. "unsafe", "unsafe-tools" and
+"unsafe-reasoning" say what nobody should read.
 
     GET /seen      the requests since the last DELETE: [{"method", "path", "query", "headers", "body"}]
     DELETE /seen   forgets them

@@ -7,7 +7,7 @@ import orjson
 from starlette.responses import JSONResponse, Response
 
 from tests.clients.api.events import named_event, stream
-from tests.clients.api.words import ARGUMENTS, WORDS
+from tests.clients.api.words import arguments_of, thought_of, words_of
 
 _USAGE = {
     "input_tokens": 7,
@@ -16,7 +16,6 @@ _USAGE = {
     "cache_read_input_tokens": 0,
     "service_tier": "standard",
 }
-_THOUGHT = "the cat is at home"
 
 
 def answer_messages(document: dict[str, Any]) -> Response:
@@ -24,7 +23,7 @@ def answer_messages(document: dict[str, Any]) -> Response:
     model = str(document.get("model"))
     if document.get("stream"):
         return stream((named_event(event) for event in _events(model)), breaks=model == "breaks")
-    reason = "tool_use" if model == "tools" else "end_turn"
+    reason = "tool_use" if model.endswith("tools") else "end_turn"
     return JSONResponse(_message(model, _blocks(model), reason), headers={"request-id": "req_1"})
 
 
@@ -41,10 +40,12 @@ def _message(model: str, blocks: list[dict[str, Any]], reason: str | None) -> di
 
 
 def _blocks(model: str) -> list[dict[str, Any]]:
-    if model == "tools":
-        return [{"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": orjson.loads(ARGUMENTS)}]
-    thought = {"type": "thinking", "thinking": _THOUGHT, "signature": "EqQBCgIYAhIM"}
-    return [*([thought] if model == "reasoning" else []), {"type": "text", "text": " ".join(WORDS)}]
+    if model.endswith("tools"):
+        given = orjson.loads(arguments_of(model))
+        return [{"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": given}]
+    thought = {"type": "thinking", "thinking": thought_of(model), "signature": "EqQBCgIYAhIM"}
+    text = {"type": "text", "text": " ".join(words_of(model))}
+    return [thought, text] if model.endswith("reasoning") else [text]
 
 
 def _events(model: str) -> Iterator[dict[str, Any]]:
@@ -54,24 +55,21 @@ def _events(model: str) -> Iterator[dict[str, Any]]:
         match block["type"]:
             case "tool_use":
                 empty: dict[str, Any] = {"input": {}}
-                deltas = [
-                    {"type": "input_json_delta", "partial_json": ARGUMENTS[start : start + 5]}
-                    for start in range(0, len(ARGUMENTS), 5)
-                ]
+                deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in _pieces(arguments_of(model))]
             case "thinking":
                 empty = {"thinking": "", "signature": ""}
                 deltas = [
-                    {"type": "thinking_delta", "thinking": _THOUGHT},
+                    *({"type": "thinking_delta", "thinking": piece} for piece in _pieces(block["thinking"])),
                     {"type": "signature_delta", "signature": block["signature"]},
                 ]
             case _:
                 empty = {"text": ""}
-                deltas = [{"type": "text_delta", "text": word} for word in _pieces(block["text"])]
+                deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
         yield {"type": "content_block_start", "index": index, "content_block": block | empty}
         for delta in deltas:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    reason = "tool_use" if model == "tools" else "end_turn"
+    reason = "tool_use" if model.endswith("tools") else "end_turn"
     yield {
         "type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": {"output_tokens": 6}
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from tests.clients.api.events import named_event, stream
-from tests.clients.api.words import ARGUMENTS, CALL_ID, CREATED, WORDS
+from tests.clients.api.words import CALL_ID, CREATED, arguments_of, thought_of, words_of
 
 _USAGE = {
     "input_tokens": 7,
@@ -15,7 +15,6 @@ _USAGE = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 13,
 }
-_SUMMARY = "the cat is at home"
 
 
 def answer_responses(document: dict[str, Any]) -> Response:
@@ -57,10 +56,11 @@ def _response(document: dict[str, Any], items: list[dict[str, Any]], status: str
 
 
 def _items(model: str) -> list[dict[str, Any]]:
-    if model == "tools":
-        return [_call("completed", ARGUMENTS)]
-    reasoning = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": _SUMMARY}]}
-    return [*([reasoning] if model == "reasoning" else []), _message("completed", [_text_part(" ".join(WORDS))])]
+    if model.endswith("tools"):
+        return [_call("completed", arguments_of(model))]
+    reasoning = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": thought_of(model)}]}
+    message = _message("completed", [_text_part(" ".join(words_of(model)))])
+    return [reasoning, message] if model.endswith("reasoning") else [message]
 
 
 def _message(status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _message_events(where: dict[str, Any], item: dict[str, Any]) -> Iterator[dic
     whole = item["content"][0]
     yield {"type": "response.output_item.added", **at, "item": _message("in_progress", [])}
     yield {"type": "response.content_part.added", **inside, "part": _text_part("")}
-    words = " ".join(WORDS)
+    words = whole["text"]
     for start in range(0, len(words), 6):
         yield {"type": "response.output_text.delta", **inside, "delta": words[start : start + 6], "logprobs": []}
     yield {"type": "response.output_text.done", **inside, "text": whole["text"], "logprobs": []}
@@ -113,10 +113,11 @@ def _message_events(where: dict[str, Any], item: dict[str, Any]) -> Iterator[dic
 def _call_events(where: dict[str, Any], item: dict[str, Any]) -> Iterator[dict[str, Any]]:
     at = {"output_index": where["output_index"]}
     yield {"type": "response.output_item.added", **at, "item": _call("in_progress", "")}
-    for start in range(0, len(ARGUMENTS), 5):
-        yield {"type": "response.function_call_arguments.delta", **where, "delta": ARGUMENTS[start : start + 5]}
+    arguments = item["arguments"]
+    for start in range(0, len(arguments), 5):
+        yield {"type": "response.function_call_arguments.delta", **where, "delta": arguments[start : start + 5]}
     yield {
-        "type": "response.function_call_arguments.done", **where, "arguments": ARGUMENTS, "name": item["name"]
+        "type": "response.function_call_arguments.done", **where, "arguments": arguments, "name": item["name"]
     }  # fmt: skip
     yield {"type": "response.output_item.done", **at, "item": item}
 
@@ -127,7 +128,8 @@ def _reasoning_events(where: dict[str, Any], item: dict[str, Any]) -> Iterator[d
     part = item["summary"][0]
     yield {"type": "response.output_item.added", **at, "item": {**item, "summary": []}}
     yield {"type": "response.reasoning_summary_part.added", **inside, "part": {**part, "text": ""}}
-    yield {"type": "response.reasoning_summary_text.delta", **inside, "delta": _SUMMARY}
-    yield {"type": "response.reasoning_summary_text.done", **inside, "text": _SUMMARY}
+    for start in range(0, len(part["text"]), 4):
+        yield {"type": "response.reasoning_summary_text.delta", **inside, "delta": part["text"][start : start + 4]}
+    yield {"type": "response.reasoning_summary_text.done", **inside, "text": part["text"]}
     yield {"type": "response.reasoning_summary_part.done", **inside, "part": part}
     yield {"type": "response.output_item.done", **at, "item": item}
