@@ -10,45 +10,47 @@ from guard.errors import RateLimited
 _MINUTE_S = 60.0
 
 
+class Usage:
+    """What one tenant has asked lately; it outlives reloads."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.inflight = 0
+        self.free: float | None = None  # requests that may come now; None before the first
+        self.counted_at = clock()
+
+
 class Allowance:
-    """Counts a tenant's requests. It outlives reloads, which only change its limits.
+    """Holds a tenant's usage to the limits of its settings.
 
     A minute's requests may come at once; from then on one comes free as often as the minute allows.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._most_inflight: int | None = None
-        self._per_minute: int | None = None
-        self._inflight = 0
-        self._free = 0.0
-        self._counted_at = clock()
-
-    def limit(self, settings: TenantSettings) -> None:
-        """Take the limits of a tenant's settings."""
-        if settings.requests_per_minute != self._per_minute:
-            self._per_minute = settings.requests_per_minute
-            self._free = float(self._per_minute or 0)
-            self._counted_at = self._clock()
+    def __init__(self, usage: Usage, settings: TenantSettings) -> None:
+        self._usage = usage
         self._most_inflight = settings.max_inflight
+        self._per_minute = settings.requests_per_minute
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Count one request, to the end of its answer. Raises RateLimited: one too many."""
-        if self._most_inflight is not None and self._inflight >= self._most_inflight:
-            raise RateLimited(f"{self._inflight} requests of this tenant are under way, limit is {self._most_inflight}")
+        usage = self._usage
+        if self._most_inflight is not None and usage.inflight >= self._most_inflight:
+            raise RateLimited(f"{usage.inflight} requests of this tenant are under way, limit is {self._most_inflight}")
         if self._per_minute is not None:
-            self._take(self._per_minute)
-        self._inflight += 1
+            _take(usage, self._per_minute)
+        usage.inflight += 1
         try:
             yield
         finally:
-            self._inflight -= 1
+            usage.inflight -= 1
 
-    def _take(self, per_minute: int) -> None:
-        now = self._clock()
-        self._free = min(self._free + (now - self._counted_at) * per_minute / _MINUTE_S, per_minute)
-        self._counted_at = now
-        if self._free < 1:
-            raise RateLimited(f"more than {per_minute} requests a minute of this tenant")
-        self._free -= 1
+
+def _take(usage: Usage, per_minute: int) -> None:
+    now = usage.clock()
+    came_free = (now - usage.counted_at) * per_minute / _MINUTE_S
+    usage.free = float(per_minute) if usage.free is None else min(usage.free + came_free, per_minute)
+    usage.counted_at = now
+    if usage.free < 1:
+        raise RateLimited(f"more than {per_minute} requests a minute of this tenant")
+    usage.free -= 1

@@ -14,7 +14,8 @@ from guard.ports import Upstream
 from guard.server import admin, openapi
 from guard.server.admin import BundleDoor
 from guard.server.admission import Admission
-from guard.server.allowance import Allowance
+from guard.server.allowance import Allowance, Usage
+from guard.server.application import Application
 from guard.server.boundary import Boundary
 from guard.server.changes import Changes, Open
 from guard.server.control import Alone, Control
@@ -79,21 +80,19 @@ def create_app(
     def judged(path: str) -> Boundary:
         return Boundary(live, path, choose=_entrance, telemetry=telemetry)
 
-    bundle_door = BundleDoor(live, controlling, admission)
-    app = Starlette(
+    bundle_door = _for_admins(BundleDoor(live, controlling, admission))
+    app = Application(
         lifespan=lifespan,
-        routes=[
-            *(Route(path, judged(path)) for path in OWN),
-            Route(admin.ROUTE, Boundary(live, admin.ROUTE, choose=_for_admins(bundle_door), telemetry=telemetry)),
+        doors={path: judged(path) for path in OWN}
+        | {admin.ROUTE: Boundary(live, admin.ROUTE, choose=bundle_door, telemetry=telemetry)},
+        elsewhere=judged(ELSEWHERE),
+        pages=[
             Route(openapi.ROUTE, openapi_page()),
             Route("/healthz", health_page()),
             Route("/readyz", Readiness(live).page),
             Route("/metrics", metrics_page(controlling)),
         ],
     )
-    # The router's default and no mount: "*" is a path too, and a mount takes those alone that begin with a slash.
-    app.router.default = judged(ELSEWHERE)
-    app.router.redirect_slashes = False
     app.state.live = live
     app.state.control = controlling
     app.state.tls = serving(lambda: live.current.tls)
@@ -101,7 +100,7 @@ def create_app(
 
 
 def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Settings, Opened, Model], Generation]:
-    allowances: dict[str, Allowance] = {}
+    usages: dict[str, Usage] = {}
 
     def build(settings: Settings, opened: Opened, model: Model) -> Generation:
         def entrance(policy: str, said: TenantSettings | None = None, tenant: str = NOBODY) -> Entrance:
@@ -109,8 +108,7 @@ def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Set
             allowance = None
             if said is not None:
                 answering = settings.model_copy(update={"refusal": said.refusal or settings.refusal})
-                allowance = allowances.setdefault(tenant, Allowance())
-                allowance.limit(said)
+                allowance = Allowance(usages.setdefault(tenant, Usage()), said)
             doors = make_doors(answering, opened.under(policy), admission, forwarder)
             return Entrance(doors, policy, settings.mode.value, tenant, allowance)
 

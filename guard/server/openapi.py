@@ -147,7 +147,7 @@ def _forwarded(handling: Handling, api: Api | None, path: str) -> _Operation:
                 "headers": _VERDICT_HEADERS,
                 "content": {"application/json": {}, "text/event-stream": {}},
             },
-            **_errors((*_ANYWHERE, *_BEHIND), error),
+            **_errors_beside_the_apis_own(error),
             "default": {"description": "the LLM API's answer as it came", "headers": _VERDICT_HEADERS},
         },
     }
@@ -158,6 +158,21 @@ def _forwarded(handling: Handling, api: Api | None, path: str) -> _Operation:
 
 def _errors(statuses: tuple[int, ...], schema: str = "Error") -> Mapping[str, Any]:
     return {str(status): _json(HTTPStatus(status).phrase, schema) for status in statuses}
+
+
+def _errors_beside_the_apis_own(schema: str) -> Mapping[str, Any]:
+    """Return what an LLM API or a proxy in front of it may answer as well, in words and types of its own."""
+    either = {
+        "application/json": {"schema": {"anyOf": [ref(schema), {"type": "object"}]}},
+        "*/*": {"schema": {}},
+    }
+    return {
+        str(status): {
+            "description": f"{HTTPStatus(status).phrase}: of Guard, or of the LLM API as it came",
+            "content": either,
+        }
+        for status in (*_ANYWHERE, *_BEHIND)
+    }
 
 
 def _json(description: str, schema: str) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def make_server(
         lifespan="on",
         log_config=None,
         access_log=False,
+        # Nobody here reads the client's address, and a caller could write it.
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         backlog=_BACKLOG,

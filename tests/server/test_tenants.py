@@ -14,7 +14,7 @@ from guard.access_settings import TenantSettings
 from guard.bundle import Bundle
 from guard.config import Settings, parse_settings
 from guard.errors import ConfigInvalid, RateLimited, Unauthorized
-from guard.server.allowance import Allowance
+from guard.server.allowance import Allowance, Usage
 from guard.server.tenants import open_tenants, with_upstream_key
 from guard.wiring import choose_policies
 from tests.fakes import FakeUpstream
@@ -253,8 +253,8 @@ async def test_tenant_with_too_many_requests_under_way_gets_429_and_others_pass(
 
 def test_requests_a_minute_come_free_as_the_minute_passes() -> None:
     now = 0.0
-    allowance = Allowance(clock=lambda: now)
-    allowance.limit(TenantSettings(keys=("env:X",), requests_per_minute=3))
+    settings = TenantSettings(keys=("env:X",), requests_per_minute=3)
+    allowance = Allowance(Usage(clock=lambda: now), settings)
 
     def passed() -> int:
         count = 0
@@ -275,15 +275,12 @@ def test_requests_a_minute_come_free_as_the_minute_passes() -> None:
 
 
 def test_reload_with_the_same_limits_gives_no_new_minute() -> None:
-    allowance = Allowance(clock=lambda: 0.0)
+    usage = Usage(clock=lambda: 0.0)
     settings = TenantSettings(keys=("env:X",), requests_per_minute=1)
-    allowance.limit(settings)
-    with allowance.taken():
+    with Allowance(usage, settings).taken():
         pass
 
-    allowance.limit(settings)
-
-    with pytest.raises(RateLimited), allowance.taken():
+    with pytest.raises(RateLimited), Allowance(usage, settings).taken():
         pass
 
 
