@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from guard.core.conversation import Conversation, pairs_to_judge, substitute
 from guard.core.formats.chat import parse_chat
 from guard.core.formats.completions import parse_completions
+from guard.core.formats.guardrail import parse_guardrail
 from guard.core.formats.messages import parse_batch, parse_messages
 from guard.core.formats.responses import parse_responses
 from guard.errors import GuardError
@@ -127,12 +128,33 @@ def _batch(draw: st.DrawFn, marked: Any) -> dict[str, Any]:
     )
 
 
+def _parse_guardrail(body: bytes, *, max_images: int) -> Conversation:
+    return parse_guardrail(body, max_images=max_images).conversation
+
+
+def _guardrail(draw: st.DrawFn, marked: Any) -> dict[str, Any]:
+    asked = {"input_type": draw(st.sampled_from(["request", "response"])), "texts": ["x"]}
+    given = st.sampled_from(
+        [
+            {"texts": ["x", marked]},
+            {"images": [marked]},
+            {"tool_calls": [marked]},
+            {"tools": [marked]},
+            {"structured_messages": [{"role": "user", "content": [marked]}]},
+            {"structured_messages": [{"role": "assistant", "content": "x", draw(_KEYS): marked}]},
+            {draw(_KEYS): marked},
+        ]
+    )
+    return {**asked, **draw(given)}
+
+
 _FORMATS = {
     "chat": (parse_chat, _chat),
     "responses": (parse_responses, _responses),
     "completions": (parse_completions, _completions),
     "messages": (parse_messages, _messages),
     "batch": (parse_batch, _batch),
+    "guardrail": (_parse_guardrail, _guardrail),
 }
 _EACH = pytest.mark.parametrize("name", _FORMATS)
 
