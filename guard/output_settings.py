@@ -21,8 +21,9 @@ class OutputSettings(Section):
     calibrated on answers"""
     window_chars: PositiveInt = 200
     """new characters of a stream that are judged at once: fewer are shown sooner, and cost more"""
-    context_chars: Annotated[int, Field(ge=0, le=4000)] = 600
-    """characters before them that are judged with them once more"""
+    context_chars: Annotated[int, Field(ge=0, le=4000)] = 200
+    """characters before them that are judged with them once more; 400 characters in all are about what the embedded
+    guard reads at once (128 tokens)"""
     hold_back_chars: NonNegativeInt = 60
     """judged characters that wait until those after them are judged too, so that no phrase is shown by half; at most
     three quarters of the context"""

@@ -32,18 +32,20 @@ _KINDS: Mapping[str, dict[str, object] | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the reader of one answer saw, in milliseconds after the request left."""
+    """What the reader of one answer saw, in milliseconds after the request left; `is_cut`: it was not all of it."""
 
     first_text_ms: float
     end_ms: float
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Medians over the answers of one target; `cpu_ms` is the target's processor time an answer."""
+    """Medians over the answers of one target; `cut` of them were stopped, `cpu_ms` is processor time an answer."""
 
     name: str
     answers: int
+    cut: int
     first_text_ms: float
     first_text_p90_ms: float
     end_ms: float
@@ -98,16 +100,15 @@ async def _ask(recipe: Recipe, number: int, name: str, *, tokens: int, pace: flo
     headers = {"x-think-ms": str(think_ms), "x-tokens-a-second": str(pace), "authorization": "Bearer none"}
     async with aiohttp.ClientSession(trust_env=False) as session:
         began = time.perf_counter()
-        first = None
+        first, is_cut = None, False
         async with session.post(recipe.origin + recipe.path, json=document, headers=headers) as answer:
             answer.raise_for_status()
             async for line in answer.content:
                 if first is None and b'"content":"' in line:
                     first = time.perf_counter()
+                is_cut = is_cut or b'"guard":' in line
         end = time.perf_counter()
-    if first is None:
-        raise RuntimeError(f"{name} showed no text")
-    return Seen((first - began) * 1000, (end - began) * 1000)
+    return Seen(((first or end) - began) * 1000, (end - began) * 1000, is_cut)
 
 
 def _row(name: str, seen: list[Seen], cpu_ms: float) -> Row:
@@ -115,6 +116,7 @@ def _row(name: str, seen: list[Seen], cpu_ms: float) -> Row:
     return Row(
         name,
         len(seen),
+        sum(one.is_cut for one in seen),
         float(np.median(first)),
         float(np.percentile(first, 90)),
         float(np.median([one.end_ms for one in seen])),
@@ -152,11 +154,11 @@ def main() -> None:
     if given.json:
         sys.stdout.write(orjson.dumps([asdict(row) for row in rows]).decode() + "\n")
         return
-    sys.stdout.write(f"{'':44} first text p50    p90   last byte p50   CPU an answer\n")
+    sys.stdout.write(f"{'':44} first text p50    p90   last byte p50   CPU an answer   cut\n")
     for row in rows:
         sys.stdout.write(
             f"{row.name:44} {row.first_text_ms:10.1f} ms {row.first_text_p90_ms:6.1f} "
-            f"{row.end_ms:12.1f} ms {row.cpu_ms:11.1f} ms\n"
+            f"{row.end_ms:12.1f} ms {row.cpu_ms:11.1f} ms {row.cut:8}\n"
         )
 
 

@@ -30,7 +30,7 @@ class Windows:
     """
 
     step: int = 200
-    context: int = 600
+    context: int = 200
     hold_back: int = 60
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """The LLM API is called while Guard judges: nothing is shown before the verdict, and a block cancels the call."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,21 +69,26 @@ async def test_call_begins_before_the_verdict_and_its_answer_waits_for_it(build:
 
 
 async def test_verdict_that_is_there_first_adds_nothing(build: Builder) -> None:
-    house, upstream = make(build, thinks_s=0.1, judges_s=0.03)
+    house, upstream = make(build, thinks_s=0.2, judges_s=0.1)
 
+    began = time.perf_counter()
     await post(house, chat(SAFE))
+    elapsed_s = time.perf_counter() - began
 
     assert upstream.log == ["called", "judged", "answered"]
-    added = house.metric("guard_added_latency_seconds_sum", route=CHAT)
-    assert added < 0.02
+    # However busy the machine is: neither the API's time nor Guard's within it counts.
+    assert house.metric("guard_added_latency_seconds_sum", route=CHAT) <= elapsed_s - 0.2
 
 
 async def test_what_is_waited_for_guard_is_counted(build: Builder) -> None:
-    house, _ = make(build, thinks_s=0.03, judges_s=0.1)
+    house, upstream = make(build, thinks_s=0.1, judges_s=0.4)
 
+    began = time.perf_counter()
     await post(house, chat(SAFE))
+    elapsed_s = time.perf_counter() - began
 
-    assert 0.05 < house.metric("guard_added_latency_seconds_sum", route=CHAT) < 0.1
+    assert upstream.log == ["called", "answered", "judged"]
+    assert 0.1 < house.metric("guard_added_latency_seconds_sum", route=CHAT) <= elapsed_s - 0.1
 
 
 async def test_block_cancels_the_call(build: Builder) -> None:
