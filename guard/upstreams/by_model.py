@@ -8,8 +8,10 @@ import orjson
 
 from guard.errors import UnknownModel
 from guard.ports import Upstream, UpstreamRequest, UpstreamResponse
+from guard.upstreams.listing import listing
 
-_ONE_MODEL = "/v1/models/"
+_MODELS = "/v1/models"
+_ONE_MODEL = f"{_MODELS}/"
 
 
 def rest_of(model: str, pattern: str) -> str | None:
@@ -30,7 +32,8 @@ class ByModel:
     """An `Upstream` made of others.
 
     Args:
-        default: gets every request that names no model, or one that nobody else serves; None refuses those.
+        default: gets every request that names no model, or one that nobody else serves; None refuses those, and lists
+            the models that are named in `others`.
         others: pattern of models -> who serves them. One `Upstream` may stand behind several patterns.
     """
 
@@ -40,6 +43,8 @@ class ByModel:
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """Return once the head of the answer is here. Raises UnknownModel, and what the chosen upstream raises."""
+        if self._default is None and (request.method, request.path) == ("GET", _MODELS):
+            return listing(self._others)
         model = request.model if request.model is not None else _model_in(request)
         return await self._choose(model).send(request)
 

@@ -40,20 +40,6 @@ def error(status: int, message: str) -> bytes:
     return orjson.dumps({"error": {"message": said, "type": kind, "param": None, "code": code}})
 
 
-def models(names: list[str]) -> bytes:
-    """Return the list of the models that are named without a star."""
-    return orjson.dumps({"object": "list", "data": [_model(name) for name in names]})
-
-
-def one_model(name: str) -> bytes:
-    """Return one model."""
-    return orjson.dumps(_model(name))
-
-
-def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "litellm"}
-
-
 def _message(message: Any) -> dict[str, Any]:
     return {"content": None, **_cleaned(message)}
 

@@ -22,6 +22,7 @@ from guard.upstream_settings import OneUpstream
 from guard.upstreams import litellm_answer as shape
 from guard.upstreams.by_model import best_pattern
 from guard.upstreams.keys import read_key
+from guard.upstreams.listing import Listing, listing, one_model
 from guard.upstreams.litellm_failures import FAILURES, failure, message_of, retry_after, status_of
 from guard.upstreams.litellm_request import chat_arguments, provider_model
 from guard.upstreams.litellm_response import LitellmResponse, Stream
@@ -52,7 +53,7 @@ class ThroughLitellm:
         litellm.turn_off_message_logging = True
         self._timeout = _timeout(settings)
 
-    async def send(self, request: UpstreamRequest) -> LitellmResponse:
+    async def send(self, request: UpstreamRequest) -> LitellmResponse | Listing:
         """Return once the answer is here, or the first chunk of a stream.
 
         Raises:
@@ -110,13 +111,13 @@ class ThroughLitellm:
             fixed["api_key"] = key
         return fixed
 
-    def _models(self, path: str) -> LitellmResponse:
+    def _models(self, path: str) -> Listing:
         if path == _MODELS:
-            return LitellmResponse(200, shape.models([name for name in self._settings.litellm if "*" not in name]))
+            return listing(self._settings.litellm)
         name = unquote(path.removeprefix(f"{_MODELS}/"))
         if best_pattern(name, self._settings.litellm) is None:
             raise UnknownModel("the model is not in the map (upstream.litellm)")
-        return LitellmResponse(200, shape.one_model(name))
+        return one_model(name)
 
 
 def _timeout(settings: OneUpstream) -> httpx.Timeout:

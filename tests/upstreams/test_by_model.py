@@ -1,5 +1,6 @@
 """Several upstreams: the model decides, and each is sent its own key and nobody else's."""
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -83,6 +84,20 @@ async def test_request_without_a_model_goes_to_the_default(body: bytes) -> None:
 async def test_model_that_nobody_serves_is_unknown_where_there_is_no_default() -> None:
     with pytest.raises(UnknownModel, match=r"upstream\.others"):
         await ByModel(None, {"claude-*": FakeUpstream()}).send(_ask("gpt-4o"))
+
+
+@pytest.mark.parametrize(("has_default", "listed"), [(False, ["opus"]), (True, None)])
+async def test_models_are_the_defaults_to_list_and_those_of_the_map_where_there_is_none(
+    has_default: bool, listed: list[str] | None
+) -> None:
+    default, claude = FakeUpstream(), FakeUpstream()
+    upstream = ByModel(default if has_default else None, {"claude-*": claude, "opus": claude})
+
+    response = await upstream.send(UpstreamRequest("GET", "/v1/models", "", {}, b""))
+    body = orjson.loads(b"".join([chunk async for chunk in response.chunks()]))
+
+    assert len(default.sent) == has_default
+    assert listed is None or [model["id"] for model in body["data"]] == listed
 
 
 async def test_closing_closes_every_upstream() -> None:
