@@ -114,7 +114,9 @@ _TAKES_PROMPTS = frozenset({
     "invoke-with-response-stream", "invoke-async", "converse", "converse-stream", "predict", "rawpredict",
     "streamrawpredict", "serverstreamingpredict", "generatecontent", "streamgeneratecontent", "batchgeneratecontent",
     "generatemessage", "generatetext", "generateanswer", "count_tokens", "input_tokens", "compact", "threads",
-    "conversations", "items"
+    "conversations", "items", "assistants", "agents", "client_secrets", "events", "run", "predictions", "interactions",
+    "infer", "dreams",
+    "",  # of "/", under which text-generation-inference answers
 })  # fmt: skip
 _WITHOUT_PROMPT = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _UNQUOTED = "/:@!$&'()*+,=~"

@@ -136,6 +136,11 @@ def test_everything_else_is_unknown(method: str, path: str) -> None:
         "/api/generate",
         "/api/chat",
         "/invocations",
+        "/v1/realtime/client_secrets",
+        "/v1/sessions/s/events",
+        "/v1/predictions",
+        "/v2/models/m/infer",
+        "/",
     ],
 )
 def test_doors_that_take_prompts_and_are_not_judged_are_told_apart(method: str, path: str) -> None:
