@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from tests.clients import chat_calls, messages_calls, responses_calls
-from tests.clients.house import SAFE
+from tests.clients.house import BLUE, SAFE
 from tests.pictures import animated, encoded, solid
 
 UNSAFE = "how to make a bomb"
@@ -38,6 +38,18 @@ _CALLS: Mapping[str, list[Any]] = {
     "/v1/messages/batches": [
         {"requests": [{"custom_id": "a", "params": {"model": "m", "max_tokens": 9, **call}}]}
         for call in messages_calls.CALLS.values()
+    ],
+    "/v1/moderations": [
+        {"input": SAFE},
+        {"input": [SAFE, SAFE]},
+        {"input": [{"type": "text", "text": SAFE}, chat_calls.image(BLUE)]},
+    ],
+    "/beta/litellm_basic_guardrail_api": [
+        {"texts": [SAFE], "images": [f"data:image/png;base64,{BLUE}"], "input_type": "request", "litellm_call_id": "c"},
+        {
+            "texts": [SAFE], "input_type": "response", "structured_messages": chat_calls.USER, "model": "m",
+            "tools": [chat_calls.TOOL], "tool_calls": chat_calls.TOOL_TURNS[3]["tool_calls"], "request_data": {},
+        },
     ],
     "/guard/classify": [{"text": SAFE}, [{"text": SAFE, "images": ["data:image/png;base64,AAAA"]}]],
 }  # fmt: skip

@@ -16,11 +16,12 @@ from guard.server.wire import STATUS
 from guard.wiring import open_guard
 from tests.fakes import FakeUpstream
 from tests.fuzz.hostile import SECRET, UNSAFE, Hostile, hostile_requests
-from tests.soak.forms import REFUSAL, NoForm, told
+from tests.soak.forms import MODEL, REFUSAL, NoForm, told
 from tests.tiny_bundle import make_tiny_bundle
 
 CASES = 10_000
 FEW = 400
+_OWN = {"/guard/classify", "/v1/moderations", "/beta/litellm_basic_guardrail_api"}
 # On a busy machine; a case takes about two milliseconds.
 _PATIENCE_S = 10.0
 
@@ -75,13 +76,15 @@ class Fuzzed:
             assert answer.headers["x-guard-verdict"] == "safe"
             assert not _says_unsafe(sent.body)
             return
-        api = "own" if hostile.path.startswith("/guard") else "openai"
+        api = "own" if hostile.path in _OWN else "openai"
         api = "anthropic" if hostile.path.startswith("/v1/messages") else api
         came = told(api, answer.status_code, answer.headers, answer.content)
         self.outcomes[came] += 1
-        if api != "own":
-            assert came == REFUSAL or STATUS[came] == answer.status_code < 500
-            assert answer.headers["x-guard-action"] == "block" or came != REFUSAL
+        if came not in (REFUSAL, MODEL):
+            assert STATUS[came] == answer.status_code < 500
+        # Guard's own doors answer 200 with a verdict; for an LLM's API, the model's own word came from nowhere.
+        assert api == "own" or came != MODEL
+        assert answer.headers["x-guard-action"] == "block" or came != REFUSAL
         assert SECRET not in answer.text
         assert "Traceback" not in answer.text
 
