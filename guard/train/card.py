@@ -84,7 +84,8 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {scale['text_epochs']} epoch(s) of fine-tuning with mean pooling. The picture is a second "
+            f"- Judge: {scale['text_epochs']} epoch(s) of fine-tuning with mean pooling; the mean of the weights of "
+            f"{scale.get('judges', 1)} that began alike and saw the rows in other orders. The picture is a second "
             "segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it "
             "to combine: every text and every thing stands on both sides of the label.",
             _vision(run, report["vision"]["parameters"]),

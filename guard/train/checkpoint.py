@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from guard.errors import UsageError
@@ -30,8 +31,20 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def save_weights(path: Path, module: Any) -> None:
     """Write the parameters and buffers of a module as safetensors."""
-    tensors = {name: value.detach().contiguous().cpu() for name, value in module.state_dict().items()}
-    _atomically(path, lambda target: save_file(tensors, target))
+    save_tensors(path, {name: value.detach().contiguous().cpu() for name, value in module.state_dict().items()})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write named tensors, contiguous and on the CPU, as safetensors."""
+    _atomically(path, lambda target: save_file(dict(tensors), target))
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return what `save_weights` wrote. Raises UsageError where the file is missing or no such file."""
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{path}: no weights; train that part first") from error
 
 
 def load_weights(path: Path, module: Any) -> None:

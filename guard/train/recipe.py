@@ -27,7 +27,7 @@ from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
 from guard.train.rows import TextRow
 from guard.train.text_data import TextData, read_text_data
-from guard.train.text_tower import train_text
+from guard.train.text_tower import average_text, train_text
 from guard.train.vision import load_vision, train_vision, vision_data
 from guard.train.vision_figures import best_sharpness, hazard_recall, naming, writing_gate
 from guard.train.vision_tower import look
@@ -44,6 +44,7 @@ class Scale:
     """How much of everything. The default is what ships; tests run less."""
 
     text_epochs: int = 2
+    judges: int = 2  # text towers, each on its own draw and in its own order; the mean of their weights is what ships
     text_rows: int | None = None  # at most so many rows; None is all
     vision_epochs: int = 40
     drawn: int = 6000  # pictures with writing; a third as many without
@@ -81,7 +82,7 @@ class Recipe:
             raise UsageError(f"{self.out}: {error.strerror}") from error
         texts = self._texts()
         self._describe(texts)
-        if part in ("text", "all") and not self._train_text(texts, budget):
+        if part in ("text", "all") and not self._train_text(budget):
             return False
         if part in ("vision", "all") and not self._train_vision(texts, budget):
             return False
@@ -92,31 +93,38 @@ class Recipe:
             save_probes(self.out / "probes", probes)
         return True
 
-    def _texts(self) -> TextData:
-        texts = read_text_data(self.data, profile=self.profile, seed=self.seed)
+    def _texts(self, order: int = 0) -> TextData:
+        texts = read_text_data(self.data, profile=self.profile, seed=self.seed + order)
         return texts if self.scale.text_rows is None else texts.thinned(self.scale.text_rows)
 
-    def _train_text(self, texts: TextData, budget: Budget) -> bool:
-        backbone = load_backbone(self.backbone)
+    def _train_text(self, budget: Budget) -> bool:
+        folders = [self.out / "text" / str(order) for order in range(self.scale.judges)]
         pictures = read_pictures(self.data)
-        rows = rows_beside_pictures(
-            backbone,
-            texts.train,
-            own_acts(),
-            pictures,
-            seed=self.seed,
-            plenty=self.scale.plenty,
-            kept=self.out / "text" / "seen.json",
-        )
-        return train_text(
-            backbone,
-            rows,
-            self.out / "text",
-            budget=budget,
-            seed=self.seed,
-            device=self.device,
-            epochs=self.scale.text_epochs,
-        )
+        for order, folder in enumerate(folders):
+            backbone = load_backbone(self.backbone)
+            rows = rows_beside_pictures(
+                backbone,
+                self._texts(order).train,
+                own_acts(),
+                pictures,
+                seed=self.seed + order,
+                plenty=self.scale.plenty,
+                kept=folder / "seen.json",
+            )
+            finished = train_text(
+                backbone,
+                rows,
+                folder,
+                budget=budget,
+                start=self.seed,
+                order=self.seed + order,
+                device=self.device,
+                epochs=self.scale.text_epochs,
+            )
+            if not finished:
+                return False
+        average_text(folders, self.out / "text")
+        return True
 
     def _fit_dual(self, dual: DualEncoder, texts: TextData, budget: Budget) -> bool:
         gallery = Gallery(self._all_pictures(), dual.spec)

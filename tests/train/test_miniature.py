@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from guard.binding import bind
 from guard.bundle import Bundle
 from guard.scorers.onnx import OnnxScorer
-from guard.train.checkpoint import load_json, load_state
+from guard.train.checkpoint import load_json, load_state, read_weights
 from guard.train.export import MOST_BYTES, export
 from guard.train.labels import bare_name
 from guard.train.loop import Budget
@@ -25,10 +26,11 @@ pytestmark = pytest.mark.slow
 
 SCALE = Scale(
     text_epochs=2,
+    judges=2,
     text_rows=700,
     vision_epochs=6,
     drawn=150,
-    plenty=Plenty(squares=30, meetings=1, plain=0.2, alone=30),
+    plenty=Plenty(squares=300, meetings=0, plain=0.2, alone=30),
     probe_squares=15,
 )
 COPIES = 40
@@ -98,12 +100,19 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundle"), precision="int8")
 
 
-@pytest.mark.parametrize("part", ["text", "vision"])
+@pytest.mark.parametrize("part", ["text/0", "text/1", "vision"])
 def test_the_loss_of_each_part_falls(run: Path, part: str) -> None:
     losses = load_state(run / part / "state.pt")["losses"]
     tenth = max(1, len(losses) // 10)
 
     assert np.mean(losses[-tenth:]) < 0.9 * np.mean(losses[:tenth])
+
+
+def test_the_text_tower_is_the_mean_of_judges_that_began_as_one_and_went_their_own_ways(run: Path) -> None:
+    first, second, mean = (read_weights(run / "text" / f / "text.safetensors")["heads.weight"] for f in ("0", "1", ""))
+
+    assert not torch.allclose(first, second)
+    assert torch.allclose(mean, (first + second) / 2, atol=1e-6)
 
 
 def test_the_bundle_loads_and_says_what_pytorch_says(bundle: Bundle) -> None:
