@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from guard.core.conversation import Slot, Turn
 from guard.core.formats.fields import content_field, is_setting, misspelled
 from guard.core.formats.language import is_name, is_protocol, language_in
@@ -36,6 +38,7 @@ _ROLE = re.compile(r"[A-Za-z_]{1,32}")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _WINDOW = 64
+_MOST_CIPHERTEXT = 1_000_000  # characters; more is judged as the text that it is, and is too long for that
 _HEAD_CHARS = 32
 _LEAST_OF_A_CASE = 8
 # 3,000 random bytes hold 16 that are text once in a hundred times, and 20 once in thousands.
@@ -163,23 +166,26 @@ def read_opaque(draft: Draft, value: Any, place: str) -> None:
 
 def _ciphertext(text: str) -> bytes | None:
     """Return the bytes of base64 that is as mixed everywhere as random bytes make it; None for anything else."""
-    if len(text) < _WINDOW or _BASE64.fullmatch(text) is None:
+    if not _WINDOW <= len(text) <= _MOST_CIPHERTEXT or _BASE64.fullmatch(text) is None:
         return None
-    starts = [*range(0, len(text) - _WINDOW, _WINDOW), len(text) - _WINDOW]
-    if not all(_is_mixed(text[start : start + _WINDOW]) for start in starts):
+    whole = len(text) // _WINDOW * _WINDOW
+    if not (_is_mixed(text[:whole]) and _is_mixed(text[-_WINDOW:])):
         return None
     bare = text.rstrip("=").translate(_STANDARD)
-    whole = bare[:-1] if len(bare) % 4 == 1 else bare
-    return b64decode(whole + "=" * (-len(whole) % 4))
+    padded = bare[:-1] if len(bare) % 4 == 1 else bare
+    return b64decode(padded + "=" * (-len(padded) % 4))
 
 
 _STANDARD = str.maketrans("-_", "+/")
 
 
-def _is_mixed(window: str) -> bool:
+def _is_mixed(text: str) -> bool:
+    """Return whether every window of a text of whole windows holds both cases often, and something else."""
+    windows = np.frombuffer(text.encode("ascii"), np.uint8).reshape(-1, _WINDOW)
+    upper = ((windows >= ord("A")) & (windows <= ord("Z"))).sum(axis=1)
+    lower = ((windows >= ord("a")) & (windows <= ord("z"))).sum(axis=1)
     # Of 64 random symbols some 26 are of each case: fewer than 8 come once in a million times.
-    upper, lower = sum(map(str.isupper, window)), sum(map(str.islower, window))
-    return min(upper, lower) >= _LEAST_OF_A_CASE and upper + lower < len(window)
+    return bool((np.minimum(upper, lower) >= _LEAST_OF_A_CASE).all() and (upper + lower < _WINDOW).all())
 
 
 def _add_language(draft: Draft, value: Any, *, may_name_content: bool = False) -> None:

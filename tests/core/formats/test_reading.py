@@ -1,5 +1,6 @@
 """What only a provider can decrypt: ciphertext passes, and everything else in its place is judged."""
 
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from random import Random
@@ -80,3 +81,17 @@ def test_data_url_in_the_place_of_ciphertext_is_a_file_that_was_not_seen() -> No
 def test_what_is_no_string_is_refused(value: object) -> None:
     with pytest.raises(RequestInvalid, match=r"^signature: must be a string$"):
         _read(value)
+
+
+def test_more_ciphertext_than_anything_holds_is_judged_as_the_text_that_it_is() -> None:
+    value = b64encode(_noise(900_000)).decode()
+
+    assert _read(value).texts == [value]
+
+
+def test_much_ciphertext_is_looked_through_in_a_moment() -> None:
+    value = b64encode(_noise(700_000)).decode()
+    start = time.process_time()
+
+    assert _read(value).unjudged == []
+    assert time.process_time() - start < 0.5
