@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,23 +68,26 @@ _UPRIGHT = {
 }
 
 
+_Size: TypeAlias = tuple[int, int]  # width and height
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """One way in which a model may see a frame, not yet painted; good until the next one is asked for."""
 
     image: ImageFile
     look: Look
-    is_drafted: bool  # the decoder has reduced it already
+    drafted: int  # by which factor the decoder has reduced it already
     turn: Image.Transpose | None  # None: as it is stored
 
     def reduced(self) -> tuple[Image.Image, bool]:
         """Return it painted, and whether it has fewer pixels than the picture."""
         factor = max(1, min(self.image.size) // VIEW_SIDE)
-        return self._turned(paint(self.image, self.look, factor)), self.is_drafted or factor > 1
+        return self._turned(paint(self.image, self.look, factor)), self.drafted > 1 or factor > 1
 
-    def full(self) -> Image.Image:
-        """Return it painted with every pixel that was decoded."""
-        return self._turned(paint(self.image, self.look, 1))
+    def by(self, factor: int) -> Image.Image:
+        """Return it painted with each side reduced by a factor, what the decoder did included."""
+        return self._turned(paint(self.image, self.look, max(1, factor // self.drafted)))
 
     def _turned(self, painted: Image.Image) -> Image.Image:
         return painted if self.turn is None else painted.transpose(self.turn)
@@ -137,7 +141,7 @@ def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
     digest = hashlib.sha256(data).hexdigest()
     frames = []
     with _damage_is_rejected():
-        for index, view in enumerate(_views(data, limits, draft=True)):
+        for index, view in enumerate(_views(data, limits, _at_least_a_view)):
             painted, is_reduced = view.reduced()
             frames.append(
                 Frame(
@@ -175,18 +179,22 @@ def upright(data: bytes, limits: ImageSettings) -> Image.Image:
     if len(data) > limits.max_bytes:
         raise ImageRejected(f"{len(data):,} bytes, limit is {limits.max_bytes:,}")
     with _damage_is_rejected():
-        return next(_views(data, limits, draft=False)).full()
+        return next(_views(data, limits)).by(1)
 
 
-def full_pixels(frame: Frame) -> NDArray[np.uint8]:
-    """Return every pixel of a frame, uint8 (height, width, 3); a reduced one is decoded again. Raises ImageRejected."""
+def full_pixels(frame: Frame, factor: int = 1) -> NDArray[np.uint8]:
+    """Return every pixel of a frame, uint8 (height, width, 3), or its sides reduced by about a whole factor.
+
+    A frame that is kept reduced is decoded again; one that is not is given as it is. Raises ImageRejected.
+    """
     if frame.source is None:
         return frame.pixels
     # The limits were kept when the frame was made.
     unlimited = ImageSettings(max_bytes=2**62, max_pixels=2**62, max_frames=2**31)
     with _damage_is_rejected():
-        views = _views(frame.source, unlimited, draft=False)
-        return np.asarray(next(itertools.islice(views, frame.index, None)).full())
+        draft = None if factor == 1 else lambda size: (size[0] // factor, size[1] // factor)
+        views = _views(frame.source, unlimited, draft)
+        return np.asarray(next(itertools.islice(views, frame.index, None)).by(factor))
 
 
 def full_size(frame: Frame) -> tuple[int, int]:
@@ -220,8 +228,12 @@ def _damage_is_rejected() -> Iterator[None]:
         raise ImageRejected("cut short or damaged") from error
 
 
-def _views(data: bytes, limits: ImageSettings, *, draft: bool) -> Iterator[_View]:
-    """Yield each way a model may see each frame; `draft`: JPEGs are decoded reduced."""
+def _at_least_a_view(_: _Size) -> _Size:
+    return VIEW_SIDE, VIEW_SIDE
+
+
+def _views(data: bytes, limits: ImageSettings, least: Callable[[_Size], _Size] | None = None) -> Iterator[_View]:
+    """Yield each way a model may see each frame; JPEGs may be decoded reduced to the size that `least` makes of it."""
     with _open(data, limits) as image:
         pixels = 0
         for number in itertools.count():
@@ -232,13 +244,13 @@ def _views(data: bytes, limits: ImageSettings, *, draft: bool) -> Iterator[_View
             pixels += image.width * image.height
             if pixels > limits.max_pixels:
                 raise ImageRejected(f"{pixels:,} pixels, limit is {limits.max_pixels:,}")
-            is_drafted = draft and _draft(image)
+            drafted = 1 if least is None else _draft(image, least)
             image.load()
             upright = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
             for look in looks_at(image):
                 if upright is not None:
-                    yield _View(image, look, is_drafted, upright)
-                yield _View(image, look, is_drafted, None)
+                    yield _View(image, look, drafted, upright)
+                yield _View(image, look, drafted, None)
 
 
 def _open(data: bytes, limits: ImageSettings) -> ImageFile:
@@ -261,10 +273,10 @@ def _has_frame(image: ImageFile, number: int) -> bool:
     return True
 
 
-def _draft(image: ImageFile) -> bool:
-    """Let a JPEG be decoded at a fraction of its size; True if it will be."""
-    full = image.size
+def _draft(image: ImageFile, least: Callable[[_Size], _Size]) -> int:
+    """Let a JPEG be decoded at a fraction of its size, and return which; 1 for every pixel."""
+    width = image.width
     # Not for MPO: the second frame would be decoded at the first one's scale.
     if image.format == "JPEG":
-        image.draft(None, (VIEW_SIDE, VIEW_SIDE))
-    return image.size != full
+        image.draft(None, least(image.size))
+    return max(1, round(width / image.width))

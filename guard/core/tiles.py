@@ -1,7 +1,8 @@
 """Parts of a large picture, in which small writing shows that is grey in a small view of the whole.
 
 A line of letters 40 pixels high in a photograph of 12 million pixels is found in no view of the whole, nor of a quarter
-of it, and in its tile it is (measured: 8 photographs, likelihood of writing 0.01 to 0.11, in the tile 0.43 to 1.0).
+of it; in a tile it is (7 photographs, likelihood of writing at most 0.49 before in 6 of them, and 0.86 to 1.0 in a tile;
+0.05 to 1.0 for letters of 28 pixels).
 """
 
 import math
@@ -18,10 +19,15 @@ from guard.types import Frame
 _LARGE_PIXELS = 1_200_000
 # Share of a side that each of a large picture's four quarters has: they overlap by 12 %.
 _QUARTER = 0.56
-# Side of a tile with every pixel, and how much of it two of them share: a word.
+# Side of a tile in pixels of the picture, and how much of it two of them share: a word.
 _TILE = 600
 _SHARED = 0.12
-_MOST_TILES = 48
+_MOST_TILES = 36
+# A tile is squeezed to the model's 224 pixels anyway: half the pixels cost half the time, and a JPEG a quarter of it.
+TILES_REDUCED = 2
+# Letters leave steps of so many levels between neighbours, in so large a share of a tile and its colours at least.
+_STEP = 16
+_STEPS_SHARE = 0.0003
 
 
 def is_tiled(frame: Frame) -> bool:
@@ -38,10 +44,16 @@ def quarters(frame: Frame) -> list[Frame]:
 
 
 def tiles(frame: Frame, pixels: NDArray[np.uint8]) -> Iterator[Frame]:
-    """Yield overlapping tiles of all of a frame's `pixels`, at most 48; plain ones are left out."""
-    for top, left, size in grid(*pixels.shape[:2], size=_TILE, most=_MOST_TILES):
+    """Yield overlapping tiles of a frame, at most 36; those without any edges are left out.
+
+    Args:
+        frame: whose tiles they are.
+        pixels: all of it, reduced by `TILES_REDUCED`.
+    """
+    for top, left, size in grid(*pixels.shape[:2], size=_TILE // TILES_REDUCED, most=_MOST_TILES):
         tile = pixels[top : top + size, left : left + size]
-        if np.ptp(tile):
+        steps = np.abs(np.diff(tile.astype(np.int16), axis=1)) >= _STEP
+        if steps.any() and steps.mean() >= _STEPS_SHARE:
             yield part(frame, tile)
 
 

@@ -39,11 +39,11 @@ class Decoder:
         """Return a picture that has bytes, written anew. Raises ImageRejected, as `guard.core.rewrite.rewritten`."""
         return await self._run(image, rewritten, in_full=True)
 
-    async def full_pixels(self, frame: Frame) -> NDArray[np.uint8]:
-        """Return every pixel of a frame, decoded again where it was reduced. Raises ImageRejected."""
-        is_small = frame.source is None or not is_large(frame.source, self._limits, in_full=True)
+    async def pixels(self, frame: Frame, factor: int) -> NDArray[np.uint8]:
+        """Return a frame's pixels, sides reduced by a factor. Raises ImageRejected."""
+        is_small = frame.source is None or not is_large(frame.source, self._limits)
         workers = self._workers if is_small else self._large
-        return await asyncio.get_running_loop().run_in_executor(workers, full_pixels, frame)
+        return await asyncio.get_running_loop().run_in_executor(workers, full_pixels, frame, factor)
 
     async def work(self, work: Callable[[NDArray[np.uint8]], Result], pixels: NDArray[np.uint8]) -> Result:
         """Return what is made of pixels in a worker thread."""

@@ -10,7 +10,7 @@ from guard.core.cache import LruCache
 from guard.core.contrast import evened
 from guard.core.flights import Flights
 from guard.core.text import normalise
-from guard.core.tiles import is_tiled, part, quarters, tiles
+from guard.core.tiles import TILES_REDUCED, is_tiled, part, quarters, tiles
 from guard.core.together import together
 from guard.errors import ContentUnjudged, GuardError, PreparationTimeout, ScorerFailed, TextTooLong
 from guard.pipeline.decoding import Decoder
@@ -169,7 +169,7 @@ class Sight:
             if await self._scorer.writing_likelihood(quarter, deadline) >= self._gate:
                 return True
         async with asyncio.timeout_at(deadline):
-            pixels = await self._decoder.full_pixels(frame)
+            pixels = await self._decoder.pixels(frame, TILES_REDUCED)
         for tile in tiles(frame, pixels):
             if await self._scorer.writing_likelihood(tile, deadline) >= sure:
                 return True

@@ -204,6 +204,15 @@ def test_full_pixels_of_a_later_frame_are_those_of_that_frame() -> None:
     assert full_pixels(frames[1])[450, 450].argmax() == 1
 
 
+@pytest.mark.parametrize("format_", ["JPEG", "PNG"])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_pixels_of_a_large_picture_are_given_reduced_on_demand(format_: str, factor: int) -> None:
+    upright, stored = decode_image(_turned(format_, 6, (2400, 1600)), LIMITS)
+
+    assert full_pixels(upright, factor).shape == (2400 // factor, 1600 // factor, 3)
+    assert full_pixels(stored, factor).shape == (1600 // factor, 2400 // factor, 3)
+
+
 def test_reduced_jpeg_gives_nearly_the_same_tensor_as_the_full_one() -> None:
     rough = np.random.default_rng(1).integers(0, 255, (24, 32, 3), np.uint8)
     image = Image.fromarray(rough).resize((1024, 768), Image.Resampling.BICUBIC)
