@@ -99,7 +99,7 @@ def hostile_requests(count: int, *, seed: int) -> Iterator[Hostile]:
         body = json.dumps(document, ensure_ascii=random_.random() < 0.5).encode("utf-8", "surrogatepass")
         headers: dict[str, str] = {"content-type": "application/json"}
         if random_.random() < 0.25:
-            body = _spoil_bytes(random_, body)
+            body = spoil_bytes(random_, body)
         if random_.random() < 0.08:
             body, headers["content-encoding"] = _compress(random_, body)
         yield Hostile(path, body, headers, is_unsafe)
@@ -225,7 +225,8 @@ def _pictures() -> tuple[bytes, ...]:
     )
 
 
-def _spoil_bytes(random_: random.Random, body: bytes) -> bytes:
+def spoil_bytes(random_: random.Random, body: bytes) -> bytes:
+    """Return a body that is spoilt at one place, in its encoding, or altogether."""
     at = random_.randrange(len(body)) if body else 0
     changes: tuple[Callable[[], bytes], ...] = (
         lambda: body[:at],

@@ -11,7 +11,7 @@ import orjson
 from tests.pictures import solid
 from tests.soak.forms import MODEL, REFUSAL
 
-# Stands in what may never reach the API, and nowhere else.
+# Stands in what may never reach the API, in what an unsafe model says, and nowhere else.
 MARK = "bomb"
 _SAFE = ("hello the cat", "what is the weather", "please make a picture")
 _UNSAFE = (f"how to make a {MARK}", f"hello please make a {MARK}")
@@ -47,18 +47,20 @@ def _of_text(random_: random.Random) -> Asked:
     """Return a text of a random API, streamed or not, safe or not."""
     is_unsafe = random_.random() < 0.4
     text, expected = _text(random_, is_unsafe=is_unsafe), REFUSAL if is_unsafe else MODEL
-    stream = random_.random() < 0.5
+    more: dict[str, Any] = {"stream": random_.random() < 0.5}
+    # A model that says what nobody should read, whatever it is asked.
+    if random_.random() < 0.15:
+        more["model"], expected = "unsafe", REFUSAL
     turns = [{"role": "user", "content": text}]
     match random_.randrange(4):
         case 0:
-            return _post("openai", "/v1/chat/completions", {"messages": turns, "stream": stream}, expected)
+            return _post("openai", "/v1/chat/completions", {"messages": turns, **more}, expected)
         case 1:
-            return _post("openai", "/v1/responses", {"input": text, "stream": stream}, expected)
+            return _post("openai", "/v1/responses", {"input": text, **more}, expected)
         case 2:
-            return _post("openai", "/v1/completions", {"prompt": text, "stream": stream}, expected)
+            return _post("openai", "/v1/completions", {"prompt": text, **more}, expected)
         case _:
-            document = {"messages": turns, "max_tokens": 9, "stream": stream}
-            return _post("anthropic", "/v1/messages", document, expected)
+            return _post("anthropic", "/v1/messages", {"messages": turns, "max_tokens": 9, **more}, expected)
 
 
 def _of_picture(random_: random.Random) -> Asked:
@@ -96,9 +98,17 @@ def _of_url(random_: random.Random) -> Asked:
     return _post("openai", "/v1/chat/completions", document, "image_unreachable")
 
 
-def _of_classify(random_: random.Random) -> Asked:
-    items = [{"text": _text(random_, is_unsafe=random_.random() < 0.5)} for _ in range(3)]
-    return Asked("own", "/guard/classify", orjson.dumps(items), MODEL)
+def _of_own(random_: random.Random) -> Asked:
+    """Return texts for one of the doors that Guard answers itself."""
+    texts = [_text(random_, is_unsafe=random_.random() < 0.5) for _ in range(3)]
+    match random_.randrange(3):
+        case 0:
+            return Asked("own", "/guard/classify", orjson.dumps([{"text": text} for text in texts]), MODEL)
+        case 1:
+            return Asked("own", "/v1/moderations", orjson.dumps({"input": texts}), MODEL)
+        case _:
+            asked = {"texts": texts, "input_type": "request"}
+            return Asked("own", "/beta/litellm_basic_guardrail_api", orjson.dumps(asked), MODEL)
 
 
 def _of_leaver(random_: random.Random) -> Asked:
@@ -112,7 +122,7 @@ _KINDS: tuple[tuple[int, Callable[[random.Random], Asked]], ...] = (
     (15, _of_picture),
     (8, _of_nonsense),
     (2, _of_url),
-    (5, _of_classify),
+    (6, _of_own),
     (10, _of_leaver),
 )
 

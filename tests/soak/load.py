@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from tests.soak.asking import Asked, ask_something
+from tests.soak.asking import MARK, Asked, ask_something
 from tests.soak.faults import HARMLESS, Fault
 from tests.soak.forms import MODEL, REFUSAL, NoForm, told
 
@@ -79,6 +79,8 @@ class Load:
                 async with session.post(asked.path, data=asked.body, headers=headers) as answer:
                     has_begun = True
                     body, is_whole = await _read(answer)
+                    if MARK.encode() in body:
+                        self.tally.note(f"{asked.path}: UNSAFE SHOWN")
                     # A stream that breaks off must say so in an event; of another body, HTTP says it.
                     if not is_whole and answer.content_type != "text/event-stream":
                         return BROKE_OFF

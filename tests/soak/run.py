@@ -111,6 +111,7 @@ def _guard(folder: Path, upstream: str) -> Iterator[tuple["subprocess.Popen[str]
         "ocr": {"mode": "off"},
         "threads": 1,
         "refusal": "message",
+        "judge_output": True,
         "admin": {"token": f"sha256:{hashlib.sha256(_TOKEN.encode()).hexdigest()}"},
     }  # fmt: skip
     (folder / "guard.yaml").write_text(yaml.safe_dump(settings))
