@@ -37,7 +37,10 @@ def read_logprobs(found: Found, value: Any, texts: Collection[str], *, choice: i
                 _read_candidates(found, each)
         case dict():
             for key, below in value.items():
-                read_logprobs(found, below, texts, choice=choice, name=key)
+                if isinstance(below, list):
+                    _read_tokens(found, below, texts, choice, key)
+                else:
+                    read_value(found, {key: below}, choice=choice)
         case _:
             read_value(found, value, choice=choice)
 

@@ -14,6 +14,9 @@ from guard.core.document import write_document
 
 _DELTA = ".delta"
 _AUDIO = "response.audio.delta"
+# Response, its items, their parts: no deeper do log probabilities lie.
+_HOLDERS = frozenset({"response", "output", "item", "content", "part"})
+_MOST_DEPTH = 4
 _PLACES = ("output_index", "content_index", "summary_index")
 
 
@@ -81,23 +84,20 @@ def _read_item(found: Found, item: Any, place: int) -> None:
             read_value(found, part, strand=(place, "content", index), grows=True)
 
 
-def _read_again(found: Found, value: Any) -> None:
+def _read_again(found: Found, value: Any, depth: int = 0) -> None:
     """Read what stands in an event in full; log probabilities within it are compared with the text beside them."""
-    match value:
-        case {"logprobs": list(), "text": str(text)}:
-            read_logprobs(found, value["logprobs"], {text})
-            read_value(found, {key: below for key, below in value.items() if key != "logprobs"})
-        case {"item": dict(holder)} | {"response": dict(holder)} | {"part": dict(holder)}:
-            key = next(key for key in ("item", "response", "part") if value.get(key) is holder)
-            read_value(found, {name: below for name, below in value.items() if name != key})
-            _read_again(found, holder)
-        case {"output": list(below)} | {"content": list(below)}:
-            key = "output" if value.get("output") is below else "content"
-            read_value(found, {name: inner for name, inner in value.items() if name != key})
-            for inner in below:
-                _read_again(found, inner)
-        case _:
-            read_value(found, value)
+    if not isinstance(value, dict) or depth > _MOST_DEPTH:
+        read_value(found, value)
+        return
+    rest = dict(value)
+    text = value.get("text")
+    if isinstance(text, str):
+        read_logprobs(found, rest.pop("logprobs", None), {text})
+    for key in _HOLDERS & value.keys():
+        below = rest.pop(key)
+        for inner in below if isinstance(below, list) else [below]:
+            _read_again(found, inner, depth + 1)
+    read_value(found, rest)
 
 
 def _place(document: dict[str, Any], key: str) -> int:
