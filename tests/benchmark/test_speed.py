@@ -181,7 +181,8 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
         took_s=60.0,
     )
     text = to_markdown("Speed", make_sheets(report))
-    assert text.count("Guard, cached verdict") >= 2
+    assert "| Guard, cached verdict | 40 | 0.50 |" in text
+    assert "| Guard | prompt × 32 | 1,000 | 0.90 | 1.00 | 2.0 | 0.500 |" in text
     assert "0.80 × aiohttp forwarder" in text
     assert "0.40 × aiohttp forwarder" in text
     assert "0.31 ms later than through the aiohttp forwarder; 160 requests/s with a picture of 2 MB" in text
