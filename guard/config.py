@@ -124,7 +124,7 @@ class Settings(Section):
     """where the graphs run; cuda or tensorrt that cannot load stops the start"""
     unknown_routes: Literal["deny", "forward"] = "deny"
     """paths that Guard does not know, in mode enforce, which never forwards prompts that it does not judge (a POST to
-    /v1/responses); the other modes forward and count them all"""
+    /v1/images/generations); the other modes forward and count them all"""
     access_log: bool = True
     """one JSON line per request on stderr, without any content"""
     refusal: Literal["error", "message"] = "error"

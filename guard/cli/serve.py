@@ -88,7 +88,7 @@ def _announcer(settings: "Settings", bound: "socket.socket") -> Callable[[Mappin
 
     def announce(said: Mapping[str, Any]) -> None:
         address = address_of(bound, is_secure=settings.tls.certificate is not None)
-        behind = str(settings.upstream.url or "no LLM API (classify only)").rstrip("/")
+        behind = str(settings.upstream.url or "no LLM API (its own pages only)").rstrip("/")
         together = "" if settings.workers == 1 else f", {settings.workers} workers"
         typer.echo(
             f"guard serves {address} in front of {behind}: mode {settings.mode.value}, "
