@@ -11,10 +11,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from guard.core.disguise import READINGS
-from guard.manifest import Binding, Device, Manifest
-
-_GPU = "_gpu.onnx"
+from guard.core.preparation import READINGS, VIEWS
+from guard.manifest import GPU_GRAPH, Binding, Device, Manifest
 
 
 def bind(manifest: Manifest, devices: Iterable[Device] = ("cpu",), *, data_sha256: str | None = None) -> Binding:
@@ -28,7 +26,9 @@ def bind(manifest: Manifest, devices: Iterable[Device] = ("cpu",), *, data_sha25
     return Binding(
         tokenizer=manifest.files["tokenizer.json"].sha256,
         names=manifest.files["names.txt"].sha256,
-        preparation=_digest([manifest.text.model_dump(), manifest.image.model_dump(), manifest.writing_gate, READINGS]),
+        preparation=_digest(
+            [manifest.text.model_dump(), manifest.image.model_dump(), manifest.writing_gate, READINGS, VIEWS]
+        ),
         graphs={device: _graphs(manifest, device) for device in devices},
         data=data_sha256,
     )
@@ -57,8 +57,8 @@ def mismatches(binding: Binding | None, manifest: Manifest, device: Device = "cp
 def _graphs(manifest: Manifest, device: Device) -> str:
     """Return the digest of the graphs that run on a device, and of all that they may read their weights from."""
     names = set(manifest.graph_files)
-    for own in {name for name in names if name.endswith(_GPU)}:
-        names.discard(own if device == "cpu" else own.replace(_GPU, ".onnx"))
+    for own in {name for name in names if name.endswith(GPU_GRAPH)}:
+        names.discard(own if device == "cpu" else own.replace(GPU_GRAPH, ".onnx"))
     return _digest([[name, manifest.files[name].sha256] for name in sorted(names)])
 
 

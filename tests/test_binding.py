@@ -113,7 +113,7 @@ def test_bundle_without_graphs_for_gpus_runs_the_same_ones_there(bundle: Bundle)
     assert mismatches(bind(bundle.manifest), bundle.manifest, "gpu") == ()
 
 
-def test_manifest_keeps_bindings_and_loads_without_them(bundle: Bundle) -> None:
+def test_manifest_keeps_bindings(bundle: Bundle) -> None:
     bound = bind(bundle.manifest, data_sha256="d" * 64)
     point = OperatingPoint(threshold=0.4, chosen_on="some pairs", binding=bound)
     calibration = Calibration(kind="temperature", binding=bound)
@@ -122,7 +122,20 @@ def test_manifest_keeps_bindings_and_loads_without_them(bundle: Bundle) -> None:
     written = write_manifest(bundle.path, manifest).manifest
 
     assert written.operating_points["own"].binding == written.calibration.binding == bound
-    assert all(point.binding is None for point in Bundle.load("embedded").manifest.operating_points.values())
+
+
+def test_bundle_without_bindings_loads_and_differs_from_nothing(bundle: Bundle) -> None:
+    points = Bundle.load(bundle.path).manifest.operating_points.values()
+
+    assert points
+    assert all(point.binding is None and mismatches(point.binding, bundle.manifest) == () for point in points)
+
+
+def test_embedded_thresholds_are_bound_to_the_files_and_rules_that_serve() -> None:
+    manifest = Bundle.load("embedded").manifest
+
+    for binding in (manifest.calibration.binding, *(point.binding for point in manifest.operating_points.values())):
+        assert binding == bind(manifest)
 
 
 def test_certificate_about_other_data_than_its_threshold_is_invalid(bundle: Bundle) -> None:

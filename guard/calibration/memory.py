@@ -8,7 +8,7 @@ from pathlib import Path
 from guard.bundle import Bundle
 from guard.calibration.scoring import ScoreFile
 from guard.config import Settings
-from guard.core.disguise import READINGS
+from guard.core.preparation import READINGS, VIEWS
 from guard.suites import Suite
 
 
@@ -28,7 +28,7 @@ class Memory:
         weights = [f"{name} {manifest.files[name].sha256}" for name in sorted(manifest.scored_with)]
         settled = (settings.ocr.model_dump_json(), settings.images.model_dump_json())
         # Without a reader, pictures with writing are unjudged; they are judged once there is one.
-        programs = (_release("mllm-guard"), f"readings {READINGS}", f"reader {_release('rapidocr')}")
+        programs = (_release("mllm-guard"), f"readings {READINGS}, views {VIEWS}", f"reader {_release('rapidocr')}")
         parts = (*programs, model, *weights, suite.digest, *settled)
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return ScoreFile(self.folder / "scores" / f"{name}.jsonl")

@@ -16,9 +16,6 @@ from guard.core.ornaments import ornaments_dropped
 from guard.core.spellings import halves_joined, letters_joined, signs_as_letters, words_parted
 from guard.core.text import normalise
 
-# The rules by which a pair gets further readings, `guard.pipeline.readings` included. Thresholds are bound to them: the
-# most unsafe reading counts, so other rules make other scores. A test tells when they changed.
-READINGS = "guard-2"
 # Disguises within disguises. Each costs a pass over the text.
 MOST_LAYERS = 5
 # Each is scored like a text of its own: in its place and alone, for each way to read what runs backwards.
