@@ -152,12 +152,6 @@ def open_upstream(settings: UpstreamSettings) -> Upstream:
     return open_upstreams(settings, os.environ)
 
 
-def choose_policy(settings: Settings, bundle: Bundle) -> tuple[Policy, OperatingPoint]:
-    """Return the policy that judges by default, and its operating point. Raises ConfigInvalid, as `choose_policies`."""
-    chosen = choose_policies(settings, bundle).chosen
-    return chosen.policy, chosen.point
-
-
 def choose_policies(settings: Settings, bundle: Bundle) -> Policies:
     """Return every policy of the settings on a bundle's operating points. Raises ConfigInvalid: one does not fit it.
 

@@ -33,7 +33,7 @@ from guard.telemetry import Telemetry
 from guard.train.measure import as_list
 from guard.train.samples import Sample, at_most, make_panels
 from guard.types import Frame, ImageInput, Pair, Verdict
-from guard.wiring import choose_policy
+from guard.wiring import choose_policies
 
 EACH = 60
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -104,12 +104,11 @@ class _Watched:
 def _open(settings: Settings, reader: TextReader) -> Guard:
     """Return a guard as `open_guard` wires it, but with this reader, and without a fetcher: nothing is behind URLs."""
     bundle = Bundle.load(settings.bundle)
-    policy, _ = choose_policy(settings, bundle)
     scorer = OnnxScorer(bundle, threads=1, provider=settings.provider, picture_cache=settings.cache.pictures)
     return Guard(
         settings=settings,
         bundle=bundle,
-        policy=policy,
+        policy=choose_policies(settings, bundle).chosen.policy,
         scorer=scorer,
         reader=reader,
         fetcher=NoFetcher(),
