@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from guard.bundle import Bundle
 from guard.config import Settings, UpstreamSettings
 from guard.core.policies import Policies, make_policies, warnings
-from guard.core.policy import Policy
 from guard.errors import ConfigInvalid
 from guard.manifest import OperatingPoint
 from guard.perception.fetch import HttpFetcher, NoFetcher
