@@ -38,9 +38,9 @@ class Margins(_Part):
     """What a candidate may cost."""
 
     false_refusals: Share | None = 0.01
-    """by how much the share of harmless pairs that are refused may grow: 0.01 is one point"""
+    """by how much the share of harmless pairs that are refused, in the mean over groups, may grow: 0.01 is one point"""
     recall: Share | None = 0.02
-    """by how much the share of unsafe pairs that are refused may fall"""
+    """by how much the share of unsafe pairs that are refused, in the mean over groups, may fall"""
     missing_pictures: Share | None = 0.05
     """largest share of a suite's rows whose picture is not there: nobody knows what either guard makes of them"""
     picture_use: Share | None = 0.05

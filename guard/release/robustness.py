@@ -8,7 +8,7 @@ from guard.release.compare import Judged
 from guard.release.contender import Contender
 from guard.release.margins import Margins
 from guard.stats.measures import Share
-from guard.stats.paired import Verdict, non_inferior, paired_difference
+from guard.stats.paired import Verdict, mean_share, non_inferior, paired_difference
 
 
 def check_flips(
@@ -41,7 +41,8 @@ def check_flips(
     theirs = baseline.refuses(before[1]) != baseline.refuses(after[1])
     theirs &= np.isfinite(before[1]) & np.isfinite(after[1])
     counted = np.ones(len(mine), dtype=np.bool_)
-    difference = paired_difference(Share(mine, counted), Share(theirs, counted), plain.groups)
+    flips, flips_before = Share(mine, counted), Share(theirs, counted)
+    difference = paired_difference(flips, flips_before, plain.groups)
     margin = None if name in SHOWN_ONLY else margins.robustness
     verdict = None if margin is None else non_inferior(difference, margin)
     reason = f"{int(mine.sum())} of {len(mine)} decisions of the candidate flip, {int(theirs.sum())} of the baseline"
@@ -56,8 +57,8 @@ def check_flips(
         place=name,
         verdict=verdict,
         reason=reason,
-        candidate=float(mine.mean()),
-        baseline=float(theirs.mean()),
+        candidate=mean_share(flips, plain.groups),
+        baseline=mean_share(flips_before, plain.groups),
         difference=difference,
         margin=margin,
         figures={

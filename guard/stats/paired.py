@@ -58,7 +58,7 @@ def mcnemar(first: Bools, second: Bools, groups: Sequence[str] | None = None) ->
 def paired_difference(
     candidate: Share, baseline: Share, groups: Sequence[str], *, confidence: float = 0.95, resamples: int = 20_000
 ) -> Estimate:
-    """Return by how much the candidate's share exceeds the baseline's, between two one-sided bounds.
+    """Return by how much the candidate's share exceeds the baseline's in the mean over groups, between one-sided bounds.
 
     Args:
         candidate: what is counted of the candidate, over n rows.
@@ -69,39 +69,42 @@ def paired_difference(
         resamples: number of draws, at least 100.
 
     Returns:
-        The difference in [−1, 1] with its bounds; all None where no row counts.
+        The difference in [−1, 1] with its bounds; all None where no row counts. Each group weighs the same, whatever
+        its size (`mean_share` gives what is compared): a few large groups that a sample does not hold could move the
+        share of all rows by any amount, and no bound from this sample would know.
 
     Raises:
         ValueError: the two count different rows.
 
     The groups' weights are drawn at random (the Bayesian bootstrap), and for each bound one group is added that was
-    never seen and is as bad as can be: with all its rows against the bound, and as large as the group of an average
-    row. Without it, guards that never differ in a sample would seem equal for sure, and the bound would be broken about
-    three times as often as stated where they seldom differ. For groups of one row that differ in one direction only,
-    the bound is the exact binomial one.
+    never seen and is as bad as can be: with all its rows against the bound. Without it, guards that never differ in a
+    sample would seem equal for sure, and the bound would be broken about three times as often as stated where they
+    seldom differ. For groups of one row that differ in one direction only, the bound is the exact binomial one.
 
     Source: Rubin (1981) for the weights; Gaffke (2005), see Learned-Miller and Thomas (arXiv 1905.06208), for the added
-    group. Exact where groups are all or nothing in one direction; that it holds for all bounded groups is a conjecture
-    that nobody has refuted, and that `tests/promises` simulates.
+    group. Exact where groups are all or nothing in one direction; that it holds for the mean of any bounded values is a
+    conjecture that nobody has refuted, and that `tests/promises` simulates.
     """
     if not np.array_equal(candidate.counted_rows, baseline.counted_rows):
         raise ValueError("a paired difference needs the same rows on both sides")
-    counts = candidate.counted_rows
-    lead = (candidate.hits & counts).astype(np.int64) - (baseline.hits & counts)
-    sizes = _sums(counts.astype(np.int64), groups)
-    leads = _sums(lead, groups)[sizes > 0]
-    sizes = sizes[sizes > 0]
-    if len(sizes) == 0:
+    leads = _shares(candidate, groups) - _shares(baseline, groups)
+    if len(leads) == 0:
         return Estimate(None, None, None)
-    # Groups that are alike share one weight: a sum of exponential ones, so a gamma one.
-    kinds, alike = np.unique(np.stack([leads, sizes], axis=1), axis=0, return_counts=True)
-    unseen = float(np.sum(sizes**2) / np.sum(sizes))
-    below, above = _drawn(kinds.astype(np.float64), alike, unseen, resamples)
+    # Groups that are alike share one weight: a sum of exponential ones, so a gamma one. Shares are quotients of counts:
+    # what differs by rounding alone is alike.
+    kinds, alike = np.unique(leads.round(12), return_counts=True)
+    below, above = _drawn(kinds, alike, resamples)
     return Estimate(
-        value=float(np.sum(leads) / np.sum(sizes)),
+        value=float(leads.mean()),
         low=float(np.quantile(below, 1 - confidence)),
         high=float(np.quantile(above, confidence)),
     )
+
+
+def mean_share(share: Share, groups: Sequence[str]) -> float | None:
+    """Return the mean over groups of the share of their rows, in [0, 1]; None where no row counts."""
+    shares = _shares(share, groups)
+    return float(shares.mean()) if len(shares) else None
 
 
 def non_inferior(difference: Estimate, margin: float, *, worse: Literal["higher", "lower"] = "higher") -> Verdict:
@@ -139,13 +142,20 @@ def _sums(values: NDArray[np.int64], groups: Sequence[str]) -> NDArray[np.int64]
     return sums
 
 
-def _drawn(kinds: Floats, alike: NDArray[np.int64], unseen: float, resamples: int) -> tuple[Floats, Floats]:
+def _shares(share: Share, groups: Sequence[str]) -> Floats:
+    """Return the share of each group in which rows count, shape (groups,), in the order of their names."""
+    counts = share.counted_rows
+    sizes = _sums(counts.astype(np.int64), groups)
+    hits = _sums((share.hits & counts).astype(np.int64), groups)
+    return np.asarray(hits[sizes > 0] / sizes[sizes > 0], np.float64)
+
+
+def _drawn(kinds: Floats, alike: NDArray[np.int64], resamples: int) -> tuple[Floats, Floats]:
     """Return the differences of `resamples` draws with an unseen group against low and against high, shape (b,) each.
 
     Args:
-        kinds: lead and size of each kind of group, shape (k, 2).
+        kinds: the lead of each kind of group, shape (k,).
         alike: how many groups of each kind there are, shape (k,).
-        unseen: the size of the added group, in rows.
         resamples: number of draws, b.
     """
     random = np.random.default_rng(_SEED)
@@ -154,7 +164,8 @@ def _drawn(kinds: Floats, alike: NDArray[np.int64], unseen: float, resamples: in
     for start in range(0, resamples, chunk):
         here = slice(start, min(start + chunk, resamples))
         b = here.stop - here.start
-        leads, sizes = (random.standard_gamma(alike, (b, len(kinds))) @ kinds).T  # (b,) each
-        added = unseen * random.standard_exponential(b)
-        below[here], above[here] = (leads - added) / (sizes + added), (leads + added) / (sizes + added)
+        weights = random.standard_gamma(alike, (b, len(kinds)))
+        added = random.standard_exponential(b)
+        leads, total = weights @ kinds, weights.sum(axis=1) + added  # (b,) each
+        below[here], above[here] = (leads - added) / total, (leads + added) / total
     return below, above

@@ -20,14 +20,25 @@ class Comparison:
     only_baseline: float
     sizes: tuple[int, ...] = (1,)  # drawn from, each as likely
     whole: bool = False  # the rows of a group stand or fall together
+    large: tuple[float, int] = (0.0, 1)  # share and size of groups that the candidate refuses whole, the baseline never
 
     def draw(self, random: np.random.Generator) -> tuple[Share, Share, list[str]]:
         sizes = random.choice(self.sizes, self.n_groups)
+        share, size = self.large
+        is_large = random.random(self.n_groups) < share
+        sizes[is_large] = size
         groups = np.repeat(np.arange(self.n_groups), sizes)
         place = random.random(self.n_groups)[groups] if self.whole else random.random(len(groups))
         every = np.ones(len(groups), dtype=np.bool_)
         candidate, baseline = place < self.only_candidate, place >= 1 - self.only_baseline
+        candidate, baseline = candidate | is_large[groups], baseline & ~is_large[groups]
         return Share(candidate, every), Share(baseline, every), [str(group) for group in groups]
+
+    @property
+    def truth(self) -> float:
+        """By how much the candidate is worse in the mean over groups."""
+        share = self.large[0]
+        return share + (1 - share) * (self.only_candidate - self.only_baseline)
 
 
 COMPARISONS = {
@@ -38,6 +49,8 @@ COMPARISONS = {
     "independent rows in groups": Comparison(104, 0.05, 0.02, sizes=(4,)),
     "equal rows in groups": Comparison(104, 0.05, 0.03, sizes=(4,), whole=True),
     "groups of uneven size": Comparison(200, 0.06, 0.03, sizes=(1, 1, 1, 2, 12), whole=True),
+    "few large groups that are bad": Comparison(300, 0.0, 0.0, large=(0.003, 50)),
+    "some large groups that are bad": Comparison(150, 0.02, 0.01, large=(0.05, 12)),
     "a large margin": Comparison(300, 0.25, 0.05, sizes=(2, 3), whole=True),
 }
 
@@ -45,7 +58,7 @@ COMPARISONS = {
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_non_inferiority_errs_no_more_often_than_it_says_at_the_margin(name: str) -> None:
     comparison, random, draws = COMPARISONS[name], np.random.default_rng(41), 1000
-    margin = comparison.only_candidate - comparison.only_baseline
+    margin = comparison.truth
     outcomes = []
     for _ in range(draws):
         difference = paired_difference(*comparison.draw(random), resamples=1000)
