@@ -88,9 +88,17 @@ class Records:
         threshold passes; and so does one of an earlier Guard, which does not say at which threshold it was.
         """
         about = [r for r in self.trusted if threshold == r.threshold or (r.threshold is None and r.verdict != "passed")]
-        if not about and state_of(self) in {GateState.FAILED, GateState.CANNOT_TELL}:
-            about = list(self.trusted)
-        return replace(self, trusted=tuple(about))
+        return replace(self, trusted=tuple(about) or self._that_hold_back())
+
+    def _that_hold_back(self) -> tuple[Record, ...]:
+        """Return the records at one threshold at which no gate has passed since one did not; none where all have."""
+        thresholds = dict.fromkeys(record.threshold for record in self.trusted)
+        each = [tuple(r for r in self.trusted if r.threshold == threshold) for threshold in thresholds]
+        for state in (GateState.FAILED, GateState.CANNOT_TELL):
+            for records in each:
+                if state_of(Records(records, (), ())) is state:
+                    return records
+        return ()
 
     @property
     def providers_passed(self) -> frozenset[Provider]:

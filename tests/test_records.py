@@ -378,3 +378,21 @@ def test_record_at_the_end_of_time_is_no_traceback(bundle: Bundle, created: str)
     path.write_bytes(path.read_bytes().replace(b"2025-11-21T12:00:00+00:00", created.encode()))
 
     assert gate_state(bundle) in {GateState.UNREADABLE, GateState.PASSED}
+
+
+@pytest.mark.parametrize("verdict", ["failed", "cannot_tell"])
+def test_pass_elsewhere_frees_no_threshold_that_nobody_looked_at(bundle: Bundle, verdict: Outcome) -> None:
+    write_record(bundle, replace(_record(bundle, verdict), operating_point="strict", threshold=0.4))
+    write_record(bundle, replace(_record(bundle, minutes=5), operating_point="permissive", threshold=0.8))
+    records = inspect_records(bundle)
+
+    assert state_of(records.at(0.8)) == GateState.PASSED
+    for threshold in (0.4, 0.4 + 1e-9, 0.6):
+        assert state_of(records.at(threshold)) == GateState(verdict)
+
+
+def test_failure_is_undone_for_all_thresholds_by_a_pass_at_its_own(bundle: Bundle) -> None:
+    write_record(bundle, replace(_record(bundle, "failed"), threshold=0.4))
+    write_record(bundle, replace(_record(bundle, minutes=5), threshold=0.4))
+
+    assert state_of(inspect_records(bundle).at(0.6)) == GateState.NONE
