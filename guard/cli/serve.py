@@ -57,7 +57,7 @@ def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload")
     guard = live.current.guard
 
     def begin() -> None:
-        on_hangup(lambda: reload(lambda: live.current.settings, control.apply))
+        on_hangup(lambda: reload(control.reload))
         announce(
             {
                 "policy": guard.policy.name,

@@ -64,8 +64,7 @@ class BundleDoor:
         settings = self._live.current.settings
         with self._admission.account() as hold:
             asked = _parse(await read_request_body(exchange, settings, hold))
-        wanted = settings.model_copy(update={"bundle": asked.bundle})
-        await self._control.apply(wanted, reopens=True, digest=asked.digest)
+        await self._control.swap(asked.bundle, digest=asked.digest)
 
     async def _state(self) -> dict[str, object]:
         now = self._live.current

@@ -1,12 +1,14 @@
 """Who carries out a change of what judges: this process alone, or every worker together."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from guard.config import Settings
 from guard.server.changes import Changes
 from guard.server.live import Live
+from guard.server.reload import with_reloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,15 @@ class WorkerState:
 class Control(Protocol):
     """Changes what judges, all at once or not at all. Implementations: `Alone`, `guard.server.worker.Together`."""
 
-    async def apply(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
-        """Return the digest of the bundle that every process judges by from now on.
+    async def swap(self, bundle: str, *, digest: str | None = None) -> str:
+        """Return the digest of the bundle that every process judges by from now on; the other settings stay.
 
-        The arguments are those of `Changes.prepare`. Raises SwapRefused, SupervisorLost: nothing has changed anywhere.
+        Args:
+            bundle: a bundle directory, or "embedded".
+            digest: the one that it must have; None takes whatever is there.
+
+        Raises:
+            SwapRefused, SupervisorLost: nothing has changed anywhere.
         """
         ...
 
@@ -48,9 +55,18 @@ class Alone:
         self._pid = pid
         self._turn = asyncio.Lock()
 
-    async def apply(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
-        """Change what judges, one change at a time."""
+    async def swap(self, bundle: str, *, digest: str | None = None) -> str:
+        """Open another bundle in the place of the one that judges."""
+        return await self._apply(lambda now: now.model_copy(update={"bundle": bundle}), reopens=True, digest=digest)
+
+    async def reload(self, read: Settings) -> str:
+        """Judge by what a reload changes, and return the digest of the bundle that does. Raises SwapRefused."""
+        return await self._apply(lambda now: with_reloaded(now, read), reopens=False)
+
+    async def _apply(self, change: Callable[[Settings], Settings], *, reopens: bool, digest: str | None = None) -> str:
         async with self._turn:
+            # Within the turn: settings of before it would undo the change that was waited for.
+            settings = change(self._live.current.settings)
             found = await self._changes.prepare(settings, reopens=reopens, digest=digest)
             self._changes.commit()
             self._changes.settle()

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from guard.config import Settings
 from guard.errors import GuardError
@@ -16,14 +15,6 @@ RELOADED = (
     *("mode", "policy", "policies", "tenants", "unknown_tenants", "refusal", "unknown_routes", "admin"),
     *("judge_output", "overlap"),
 )
-
-
-class Apply(Protocol):
-    """Changes what judges (`guard.server.control.Control.apply`)."""
-
-    async def __call__(self, settings: Settings, *, reopens: bool) -> str:
-        """Return the digest of the bundle that judges. Raises SwapRefused, SupervisorLost: nothing has changed."""
-        ...
 
 
 class Reload:
@@ -39,17 +30,17 @@ class Reload:
         self._before = first
         self._turn = asyncio.Lock()
 
-    async def __call__(self, now: Callable[[], Settings], apply: Apply) -> bool:
+    async def __call__(self, take: Callable[[Settings], Awaitable[str]]) -> bool:
         """Apply what changed, and return whether that went well; the log says what happened. Never raises GuardError.
 
         Args:
-            now: the settings in use, which a swap of the bundle may have changed since.
-            apply: carries the change out.
+            take: judges by what a reload changes of the settings that were read, and returns the digest of the bundle
+                that does (`guard.server.control.Alone.reload`). Raises SwapRefused: nothing has changed.
         """
         async with self._turn:
             try:
                 read = await asyncio.to_thread(self._read)
-                digest = await apply(with_reloaded(now(), read), reopens=False)
+                digest = await take(read)
             except GuardError as error:
                 _say_refused(error)
                 return False

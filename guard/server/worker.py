@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from guard.config import Settings, parse_settings
+from guard.config import parse_settings
 from guard.errors import GuardError, SupervisorLost
 from guard.server.changes import Changes
 from guard.server.channel import ChannelClosed, Peer, open_streams
@@ -39,10 +39,9 @@ class Together:
             "figures": self._figures,
         }
 
-    async def apply(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
-        """Change what judges in every worker."""
-        given = settings.model_dump(mode="json")
-        return str(await self._ask("apply", _CHANGE_S, settings=given, reopens=reopens, digest=digest))
+    async def swap(self, bundle: str, *, digest: str | None = None) -> str:
+        """Open another bundle in every worker."""
+        return str(await self._ask("swap", _CHANGE_S, bundle=bundle, digest=digest))
 
     async def workers(self) -> list[WorkerState]:
         """Return what every worker serves."""

@@ -18,11 +18,11 @@ from typing import Any
 import orjson
 
 import guard
-from guard.config import Settings, parse_settings
+from guard.config import Settings
 from guard.errors import GuardError, SwapRefused
 from guard.server.channel import ChannelClosed, Peer, error_of, open_streams
 from guard.server.figures import Snapshot, add_up, lasting
-from guard.server.reload import Reload
+from guard.server.reload import Reload, with_reloaded
 from guard.server.run import on_hangup
 
 _log = logging.getLogger("guard.server")
@@ -76,7 +76,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._is_ending.set)
-        on_hangup(lambda: self._reload(lambda: self.settings, self.apply))
+        on_hangup(lambda: self._reload(self.reload))
         keeping: list[asyncio.Task[None]] = []
         try:
             started = await asyncio.gather(*(self._start() for _ in range(self._count)), return_exceptions=True)
@@ -93,12 +93,24 @@ class Supervisor:
                 task.cancel()
             await self._end_all()
 
-    async def apply(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
-        """Change what judges in every worker, and return the digest that all of them serve.
+    async def swap(self, bundle: str, *, digest: str | None = None) -> str:
+        """Open another bundle in every worker, and return the digest that all of them serve.
 
         Raises SwapRefused: at least one cannot, and all serve what they served before.
         """
+        return await self._apply(lambda now: now.model_copy(update={"bundle": bundle}), reopens=True, digest=digest)
+
+    async def reload(self, read: Settings) -> str:
+        """Have every worker judge by what a reload changes, and return the digest of the bundle that all serve.
+
+        Raises SwapRefused: at least one cannot, and all judge as before.
+        """
+        return await self._apply(lambda now: with_reloaded(now, read), reopens=False)
+
+    async def _apply(self, change: Callable[[Settings], Settings], *, reopens: bool, digest: str | None = None) -> str:
         async with self._turn:
+            # Within the turn: settings of before it would undo the change that was waited for.
+            settings = change(self.settings)
             workers = list(self._workers.values())
             if len(workers) < self._count:
                 raise SwapRefused(f"{self._count - len(workers)} of {self._count} workers are being started; try again")
@@ -200,7 +212,7 @@ class Supervisor:
             if isinstance(error, TimeoutError):
                 raise GuardError(f"a worker did not start within {_START_S:g} s") from error
             raise
-        peer = Peer(reader, writer, {"apply": self._on_apply, "workers": self._on_workers, "figures": self._on_figures})
+        peer = Peer(reader, writer, {"swap": self._on_swap, "workers": self._on_workers, "figures": self._on_figures})
         return _Worker(process, peer, hello)
 
     async def _end_all(self) -> None:
@@ -216,9 +228,8 @@ class Supervisor:
             for process in processes:
                 _kill(process)
 
-    async def _on_apply(self, said: Mapping[str, Any]) -> str:
-        settings = parse_settings(said["settings"], source="worker")
-        return await self.apply(settings, reopens=said["reopens"], digest=said["digest"])
+    async def _on_swap(self, said: Mapping[str, Any]) -> str:
+        return await self.swap(said["bundle"], digest=said["digest"])
 
     async def _on_workers(self, said: Mapping[str, Any]) -> object:
         return [{"pid": worker.process.pid, "digest": worker.digest} for worker in self._workers.values()]

@@ -14,6 +14,7 @@ from guard.config import Settings
 from guard.errors import ConfigInvalid
 from guard.server.app import create_app
 from guard.server.reload import RELOADED, Reload, needs_restart
+from guard.types import Mode
 from tests.fakes import FakeUpstream
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -37,7 +38,7 @@ class Site:
         self._file.write_text(f'ocr: {{mode: "off"}}\nthreads: 1\n{text}')
 
     async def reload(self) -> bool:
-        return await self._reload(lambda: self.app.state.live.current.settings, self.app.state.control.apply)
+        return await self._reload(self.app.state.control.reload)
 
     async def policy(self) -> tuple[str, float]:
         transport = httpx.ASGITransport(self.app)
@@ -121,9 +122,7 @@ async def test_keys_that_need_a_restart_are_named_until_they_are_as_before(
 async def test_reload_keeps_a_bundle_that_was_swapped_in(site: Site, tmp_path: Path) -> None:
     other = make_tiny_bundle(tmp_path / "other", seed=1)
     live = site.app.state.live
-    await site.app.state.control.apply(
-        live.current.settings.model_copy(update={"bundle": str(other.path)}), reopens=True
-    )
+    await site.app.state.control.swap(str(other.path))
     site.write("policy: strict\n")
 
     assert await site.reload()
@@ -131,10 +130,24 @@ async def test_reload_keeps_a_bundle_that_was_swapped_in(site: Site, tmp_path: P
     assert await site.policy() == ("strict", 0.3)
 
 
+@pytest.mark.parametrize("is_swap_first", [True, False])
+async def test_swap_and_reload_at_once_are_both_in_force(site: Site, tmp_path: Path, is_swap_first: bool) -> None:
+    other = make_tiny_bundle(tmp_path / "other", seed=1)
+    site.write("mode: shadow\npolicy: strict\n")
+    control, live = site.app.state.control, site.app.state.live
+    changes = [control.swap(str(other.path)), site.reload()]
+
+    await asyncio.gather(*(changes if is_swap_first else reversed(changes)))
+
+    now = live.current
+    assert (now.settings.bundle, now.guard.bundle.digest) == (str(other.path), other.digest)
+    assert (now.settings.mode, now.guard.policy.name) == (Mode.SHADOW, "strict")
+
+
 async def test_reloads_at_once_come_one_after_another() -> None:
     under_way, most = 0, 0
 
-    async def apply(settings: Settings, *, reopens: bool) -> str:
+    async def take(read: Settings) -> str:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
@@ -143,7 +156,7 @@ async def test_reloads_at_once_come_one_after_another() -> None:
         return "0" * 64
 
     reload = Reload(Settings, Settings())
-    assert await asyncio.gather(*(reload(Settings, apply) for _ in range(3))) == [True] * 3
+    assert await asyncio.gather(*(reload(take) for _ in range(3))) == [True] * 3
     assert most == 1
 
 
@@ -151,10 +164,10 @@ async def test_settings_that_cannot_be_read_are_not_applied() -> None:
     def read() -> Settings:
         raise ConfigInvalid("broken")
 
-    async def apply(settings: Settings, *, reopens: bool) -> str:
+    async def take(read: Settings) -> str:
         raise AssertionError("nothing to apply")
 
-    assert not await Reload(read, Settings())(Settings, apply)
+    assert not await Reload(read, Settings())(take)
 
 
 def test_every_key_is_either_reloaded_or_needs_a_restart() -> None:

@@ -13,6 +13,7 @@ from guard.errors import BundleInvalid, GuardError, SwapRefused
 from guard.server.channel import ChannelClosed, Peer, open_streams
 from guard.server.reload import Reload
 from guard.server.workers import Supervisor
+from guard.types import Mode
 
 OLD, NEW = "0" * 64, "1" * 64
 
@@ -39,6 +40,21 @@ class Worker:
         self.is_killed = True
 
 
+class Slow(Worker):
+    """A worker that answers once it may, and keeps the settings that it was last given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.settings: object = None
+
+    async def call(self, step: str, *, timeout_s: float, **said: object) -> object:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        self.settings = said.get("settings", self.settings)
+        return await super().call(step, timeout_s=timeout_s, **said)
+
+
 @pytest.fixture
 def bound() -> Iterator[socket.socket]:
     with socket.socket() as made:
@@ -55,11 +71,10 @@ def _supervisor(bound: socket.socket, *workers: Worker) -> Supervisor:
 async def test_change_is_settled_when_every_worker_serves_the_same_bundle(bound: socket.socket) -> None:
     one, other = Worker(), Worker()
     supervisor = _supervisor(bound, one, other)
-    wanted = Settings(workers=2, bundle="new")
 
-    assert await supervisor.apply(wanted, reopens=True) == NEW
+    assert await supervisor.swap("new") == NEW
     assert one.steps == other.steps == ["prepare", "commit", "settle"]
-    assert supervisor.settings == wanted
+    assert supervisor.settings == Settings(workers=2, bundle="new")
     assert (one.digest, other.digest) == (NEW, NEW)
 
 
@@ -81,7 +96,7 @@ async def test_all_go_back_when_one_worker_does_not_go_along(
     before = supervisor.settings
 
     with pytest.raises(SwapRefused, match=said):
-        await supervisor.apply(Settings(workers=2, bundle="new"), reopens=True)
+        await supervisor.swap("new")
 
     assert willing.steps == steps
     assert supervisor.settings == before
@@ -93,7 +108,7 @@ async def test_worker_that_does_not_go_back_is_ended(bound: socket.socket) -> No
     willing, stuck = Worker(), Worker(commit=ChannelClosed("silent"), revert=ChannelClosed("silent"))
 
     with pytest.raises(SwapRefused):
-        await _supervisor(bound, willing, stuck).apply(Settings(workers=2), reopens=True)
+        await _supervisor(bound, willing, stuck).swap("new")
 
     assert (willing.is_killed, stuck.is_killed) == (False, True)
 
@@ -104,7 +119,7 @@ async def test_nothing_changes_while_a_worker_is_missing(bound: socket.socket) -
     del supervisor._workers[1]
 
     with pytest.raises(SwapRefused, match="1 of 2 workers are being started"):
-        await supervisor.apply(Settings(workers=2), reopens=True)
+        await supervisor.swap("new")
 
     assert only.steps == []
 
@@ -113,9 +128,27 @@ async def test_changes_come_one_after_another(bound: socket.socket) -> None:
     one = Worker()
     supervisor = _supervisor(bound, one)
 
-    await asyncio.gather(*(supervisor.apply(Settings(), reopens=False) for _ in range(3)))
+    await asyncio.gather(*(supervisor.reload(Settings()) for _ in range(3)))
 
     assert one.steps == ["prepare", "commit", "settle"] * 3
+
+
+@pytest.mark.parametrize("is_swap_first", [True, False])
+async def test_swap_and_reload_at_once_are_both_in_force(bound: socket.socket, is_swap_first: bool) -> None:
+    slow = Slow()
+    supervisor = _supervisor(bound, slow)
+    changes = [supervisor.swap("new"), supervisor.reload(Settings(mode=Mode.SHADOW))]
+
+    first, second = changes if is_swap_first else reversed(changes)
+    under_way = asyncio.create_task(first)
+    await slow.is_asked.wait()
+    waiting = asyncio.create_task(second)
+    await asyncio.sleep(0)
+    slow.may_answer.set()
+    await asyncio.gather(under_way, waiting)
+
+    assert (supervisor.settings.bundle, supervisor.settings.mode) == ("new", Mode.SHADOW)
+    assert slow.settings == supervisor.settings.model_dump(mode="json")
 
 
 async def _peers(answers: dict[str, Any]) -> tuple[Peer, Peer]:
