@@ -37,16 +37,34 @@ def open_tls(settings: TlsSettings) -> ssl.SSLContext | None:
 
 
 def serving(now: Callable[[], ssl.SSLContext | None]) -> ssl.SSLContext | None:
-    """Return a context whose handshakes show the certificate of now; None where there is none at the start."""
+    """Return a context whose connections are wholly under the one of now; None where there is none at the start."""
     first = now()
     if first is None:
         return None
+    outer = _OfNow(ssl.PROTOCOL_TLS_SERVER)
+    outer.now = lambda: now() or first
+    return outer
 
-    def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        connection.context = now() or first
 
-    first.sni_callback = choose  # called without a name, too
-    return first
+class _OfNow(ssl.SSLContext):
+    """Lends itself to a socket once, and makes each connection under another context.
+
+    Not by `sni_callback`: a connection that changes its context there keeps the old one's way of asking for a
+    certificate, and its sessions, which are resumed without looking at one.
+    """
+
+    now: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Return a connection; asyncio and uvloop ask for theirs here."""
+        return self.now().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 def _require_file(place: str, file: str) -> None:

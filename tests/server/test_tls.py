@@ -91,6 +91,72 @@ async def test_clients_without_a_certificate_are_not_served_where_one_is_asked_f
     await _served(build, serving(lambda: context), ask)
 
 
+def _shake_hands(
+    client: ssl.SSLContext, server: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> ssl.SSLSession | None:
+    """Return the session that a client keeps of a connection. Raises SSLError: it was not served."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server, server_side=False, session=session)
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    open_ = [asking, answering]
+    while open_:
+        for end in tuple(open_):
+            try:
+                end.do_handshake()
+                open_.remove(end)
+            except ssl.SSLWantReadError:
+                pass
+    answering.write(b"x")
+    assert asking.read(1) == b"x"
+    return asking.session
+
+
+def _client(version: ssl.TLSVersion, pair: tuple[str, str] | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    if pair is not None:
+        context.load_cert_chain(*pair)
+    return context
+
+
+_VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+@_VERSIONS
+def test_client_whose_authority_a_reload_removed_is_not_served_by_its_old_session(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    pair, removed, added = (make_certificate(tmp_path, name) for name in ("guard.test", "removed", "added"))
+    now = open_tls(_settings(pair, clients=removed[0]))
+    outer, client = serving(lambda: now), _client(version, removed)
+    assert outer is not None
+    session = _shake_hands(client, outer)
+
+    now = open_tls(_settings(pair, clients=added[0]))
+
+    for kept in (None, session):
+        with pytest.raises(ssl.SSLError):
+            _shake_hands(client, outer, kept)
+    _shake_hands(_client(version, added), outer)
+
+
+@_VERSIONS
+def test_reload_that_begins_to_ask_for_certificates_asks_every_client(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    pair, known = make_certificate(tmp_path, "guard.test"), make_certificate(tmp_path, "known")
+    now = open_tls(_settings(pair))
+    outer, client = serving(lambda: now), _client(version)
+    assert outer is not None
+    session = _shake_hands(client, outer)
+
+    now = open_tls(_settings(pair, clients=known[0]))
+
+    for kept in (None, session):
+        with pytest.raises(ssl.SSLError):
+            _shake_hands(client, outer, kept)
+    _shake_hands(_client(version, known), outer)
+
+
 def test_no_certificate_means_no_tls() -> None:
     assert open_tls(TlsSettings()) is None
     assert serving(lambda: None) is None
