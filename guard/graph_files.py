@@ -27,6 +27,7 @@ INSIDE: dict[str, dict[int, str]] = {
     _TENSOR: {13: _ENTRY},
 }
 _KEY, _VALUE, _OP_TYPE = 1, 2, 4
+_OTHER_FORMAT = b"ORTM"  # at bytes 4 to 8: ONNX Runtime reads its own format, whatever else the bytes mean
 _CONTEXT = b"EPContext"  # a compiled engine, in a file that a provider would load
 
 
@@ -50,6 +51,8 @@ def files_read_by_bytes(graph: bytes, path: Path) -> frozenset[str]:
 
 def _read_by(whole: memoryview, path: Path) -> frozenset[str]:
     try:
+        if whole[4:8] == _OTHER_FORMAT:
+            raise ValueError("it is in ONNX Runtime's own format")
         return frozenset(_locations(whole))
     except ValueError as error:
         raise BundleInvalid(f"{path}: cannot be loaded: not an ONNX graph: {error}") from error

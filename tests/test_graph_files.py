@@ -125,6 +125,14 @@ def test_tensor_outside_is_found_in_a_second_graph_that_a_reader_joins_with_the_
     assert files_read_by(tmp_path / "text.onnx") == {"w"}
 
 
+def test_graph_in_the_runtimes_own_format_is_refused_though_its_bytes_read_as_onnx_too(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(b"\x10\x08\x09\x00ORTM\x00\x00\x00")  # field 2, and field 1 over the mark
+
+    with pytest.raises(BundleInvalid, match="own format"):
+        files_read_by(path)
+
+
 def test_engine_that_was_compiled_elsewhere_is_refused(tmp_path: Path) -> None:
     make_tiny_bundle(tmp_path)
     model = onnx.load(tmp_path / "text.onnx")

@@ -35,8 +35,8 @@ class Declaration:
                     raise CalibrationInvalid(f"{name} must lie between 0 and 1, not {value:g}")
         if not self.limits:
             raise CalibrationInvalid("declare at least one --max-false-refusal")
-        if len(set(self.limits)) < len(self.limits):
-            raise CalibrationInvalid("a limit is declared twice")
+        if len({f"{limit:g}" for limit in self.limits}) < len(self.limits):
+            raise CalibrationInvalid("a limit is declared twice, as operating points are named: to six digits")
         if (self.cost_miss is None) != (self.cost_refusal is None):
             raise CalibrationInvalid("--cost-miss and --cost-refusal go together")
         if self.cost_miss is not None and self.prevalence is None:

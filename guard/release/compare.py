@@ -74,11 +74,18 @@ def compare(judged: Judged, candidate: Contender, baseline: Contender, margins: 
 
 
 def missing_labels(suites: Sequence[Suite], margins: Margins) -> Iterator[Check]:
-    """Yield what no suite can tell: harmless pairs say nothing about recall, unsafe ones nothing about refusals."""
-    for kind, label in _LABELS.items():
-        is_asked = any(margins.of(kind, suite.name) is not None for suite in suites)
-        if is_asked and not any(pair.is_unsafe == (label == "unsafe") for suite in suites for pair in suite.pairs):
+    """Yield what no suite can tell: harmless pairs say nothing about recall, unsafe ones nothing about refusals.
+
+    Nor can a gate tell anything that holds neither of them against a margin in any suite.
+    """
+    asked = [kind for kind in _LABELS if any(margins.of(kind, suite.name) is not None for suite in suites)]
+    for kind in asked:
+        label = _LABELS[kind]
+        if not any(pair.is_unsafe == (label == "unsafe") for suite in suites for pair in suite.pairs):
             yield Check(kind, "all suites", "cannot_tell", f"none of the pairs is {label}")
+    if not asked:
+        for kind in _LABELS:
+            yield Check(kind, "all suites", "cannot_tell", "no margin is set for refusals, and none for recall")
 
 
 def coverage(judged: Judged, margins: Margins) -> Check:

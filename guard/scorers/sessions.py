@@ -73,6 +73,8 @@ def _open(
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL
+    # Its own format goes by a mark within the bytes, and nobody has looked through what it holds.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     on_gpu = chain[0][0] != "CPUExecutionProvider"
     file = bundle.manifest.graph_file(name, "gpu" if on_gpu else "cpu")
     path = bundle.path / file

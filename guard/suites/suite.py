@@ -65,9 +65,12 @@ class Suite:
 
 
 def digest_pairs(pairs: Iterable[LabelledPair]) -> str:
-    """Return the SHA-256 of everything in the pairs that a result depends on; where the files lie does not count."""
+    """Return the SHA-256 of everything in the pairs that a result depends on.
+
+    Where the files lie and in which order the pairs stand does not count.
+    """
     digest = hashlib.sha256()
-    for pair in pairs:
+    for pair in sorted(pairs, key=lambda pair: pair.id):
         row = [
             pair.id,
             pair.text,

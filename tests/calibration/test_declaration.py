@@ -12,6 +12,7 @@ from guard.errors import CalibrationInvalid
         ({"limits": (0.05, 1.5)}, "--max-false-refusal must lie between 0 and 1, not 1.5"),
         ({"limits": (float("nan"),)}, "--max-false-refusal"),
         ({"limits": (0.05, 0.05)}, "declared twice"),
+        ({"limits": (0.2, 0.2000001)}, "declared twice"),
         ({"limits": (0.05,), "confidence": 1.0}, "--confidence"),
         ({"limits": (0.05,), "prevalence": 0.0}, "--prevalence"),
         ({"limits": (0.05,), "prevalence": 0.1, "cost_miss": 1.0}, "go together"),

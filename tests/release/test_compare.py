@@ -124,6 +124,17 @@ def test_suites_of_one_label_cannot_tell_about_the_other() -> None:
     assert len(found(harmless, recall=None, suites={"made": {"recall": 0.02}})) == 1
 
 
+def test_gate_that_holds_nothing_against_a_margin_cannot_tell() -> None:
+    margins = Margins.model_validate({"recall": None, "false_refusals": None})
+
+    checks = list(missing_labels([judged([SAME_SAFE], [SAME_UNSAFE]).suite], margins))
+
+    assert {(check.kind, check.verdict) for check in checks} == {
+        ("recall", "cannot_tell"),
+        ("false_refusals", "cannot_tell"),
+    }
+
+
 def test_coverage_counts_codes_of_both_sides() -> None:
     check = coverage(judged([("ocr_failed", PASSED), ("image_rejected", "ocr_failed"), SAME_SAFE]), Margins())
 

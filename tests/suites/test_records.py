@@ -160,3 +160,11 @@ def test_damaged_rows_are_refused_with_file_and_line(tmp_path: Path, lines: str,
 
     with pytest.raises(SuiteInvalid, match=f"rows.jsonl.*{message}"):
         load_suite(file)
+
+
+def test_digest_is_about_the_pairs_in_whatever_order_they_stand(tmp_path: Path) -> None:
+    rows = [row(f"r{number}") for number in range(4)]
+    suites = [load_suite(write_pack(tmp_path / name, part)) for name, part in (("a", rows), ("b", rows[::-1]))]
+    other = load_suite(write_pack(tmp_path / "c", [*rows[:3], row("r3", text="other")]))
+
+    assert suites[0].digest == suites[1].digest != other.digest
