@@ -50,9 +50,9 @@ def files_read_by_bytes(graph: bytes, path: Path) -> frozenset[str]:
 
 
 def _read_by(whole: memoryview, path: Path) -> frozenset[str]:
+    if whole[4:8] == _OTHER_FORMAT:
+        raise BundleInvalid(f"{path}: cannot be loaded: a graph in ONNX Runtime's own format, not in ONNX")
     try:
-        if whole[4:8] == _OTHER_FORMAT:
-            raise ValueError("it is in ONNX Runtime's own format")
         return frozenset(_locations(whole))
     except ValueError as error:
         raise BundleInvalid(f"{path}: cannot be loaded: not an ONNX graph: {error}") from error
