@@ -67,7 +67,7 @@ class OneUpstream(Section):
     key_env: VariableName | None = None
     """environment variable with the API key that is sent in place of the caller's; none sends the caller's own"""
     key_header: Literal["authorization", "x-api-key", "api-key"] | None = None
-    """header of that key; none: x-api-key for /v1/messages, api-key for Azure's paths, else authorization"""
+    """header of that key; none: x-api-key for Anthropic's paths, api-key for Azure's paths, else authorization"""
     tls: TlsSettings = TlsSettings()
     proxy: ProxyUrl | None = None
     """HTTP proxy on the way; those of the environment are never taken"""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from guard.config import Settings
+from guard.core.credentials import AUTHORIZATION, CREDENTIALS, SHOWN_IN, key_header
 from guard.errors import ConfigInvalid, Unauthorized
 from guard.server.keys import digest, digest_of_key, read_secret
 
@@ -14,11 +15,8 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 NOBODY = "default"
 
 _OWN_HEADER = b"x-guard-token"
-_AUTHORIZATION = b"authorization"
-# Where clients of LLM APIs put their keys.
-_SHOWN_IN = (_AUTHORIZATION, b"x-api-key", b"api-key", b"x-goog-api-key", b"ocp-apim-subscription-key")
-# What else tells an LLM API who asks; not sent beside the key of somebody else.
-_GOES_WITH_KEY = frozenset({*_SHOWN_IN, b"cookie", b"openai-organization", b"openai-project"})
+_SHOWN_IN = tuple(name.encode() for name in SHOWN_IN)
+_GOES_WITH_KEY = frozenset(name.encode() for name in CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +89,12 @@ def with_upstream_key(headers: Headers, path: str, key: bytes) -> list[tuple[byt
     Where it showed it in `x-guard-token`, the key goes where the API of the path expects it.
     """
     shown = [name for name, _ in headers if name in _SHOWN_IN]
-    header = shown[0] if shown else _expected_in(path)
+    header = shown[0] if shown else key_header(path).encode()
     kept = [(name, value) for name, value in headers if name not in _GOES_WITH_KEY and name != _OWN_HEADER]
-    return [*kept, (header, b"Bearer " + key if header == _AUTHORIZATION else key)]
+    return [*kept, (header, b"Bearer " + key if header == AUTHORIZATION.encode() else key)]
 
 
 def _bare(name: bytes, value: bytes) -> bytes:
     """Return the key in a header, without the word `Bearer`."""
     scheme, _, rest = value.strip().partition(b" ")
-    return rest if name == _AUTHORIZATION and scheme.lower() == b"bearer" else value
-
-
-def _expected_in(path: str) -> bytes:
-    lowered = path.lower()
-    if "/messages" in lowered:
-        return b"x-api-key"
-    return b"api-key" if "/openai/" in lowered else _AUTHORIZATION
+    return rest if name == AUTHORIZATION.encode() and scheme.lower() == b"bearer" else value

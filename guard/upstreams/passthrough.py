@@ -8,12 +8,13 @@ from urllib.parse import quote_from_bytes
 import aiohttp
 from yarl import URL
 
+from guard.core.credentials import key_header, with_key
 from guard.core.headers import end_to_end
 from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken, UpstreamTimeout
 from guard.ports import UpstreamRequest
 from guard.upstream_settings import OneUpstream
 from guard.upstreams.bodies import payload
-from guard.upstreams.keys import key_header, read_key, with_key
+from guard.upstreams.keys import read_key
 from guard.upstreams.sessions import Sessions
 
 # It points clients to a door that is not Guard's.
@@ -61,7 +62,7 @@ class Passthrough:
         url = self._url(request)
         headers = request.headers
         if self._key is not None and not request.keeps_key:
-            headers = with_key(headers, key_header(request.path, self._key_header), self._key)
+            headers = with_key(headers, self._key_header or key_header(request.path), self._key)
         try:
             data = payload(request.body, silence_s=self._silence_s)
             response = await self._sessions.request(request.method, url, headers, data)

@@ -128,6 +128,7 @@ def test_key_that_cannot_be_used_is_named_and_never_shown(reference: str, said: 
         ({"x-guard-token": SHOP}, CHAT, {"authorization": "Bearer sk-up"}),
         ({"x-guard-token": SHOP}, "/v1/messages", {"x-api-key": "sk-up"}),
         ({"x-guard-token": SHOP}, "/openai/deployments/x/chat/completions", {"api-key": "sk-up"}),
+        ({"x-guard-token": SHOP}, "/v1/threads/x/messages", {"authorization": "Bearer sk-up"}),
         (
             {"x-guard-token": SHOP, "authorization": "Bearer sk-old", "cookie": "a=b", "openai-project": "p", "x": "y"},
             CHAT,

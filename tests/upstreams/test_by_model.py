@@ -137,6 +137,31 @@ async def test_each_upstream_gets_its_own_key_and_nothing_of_the_callers() -> No
     assert all("x-other: 1" in head for head in heads)
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/v1/chat/completions", "authorization: Bearer operator"),
+        ("/v1/messages", "x-api-key: operator"),
+        ("/v1/messages/batches/1", "x-api-key: operator"),
+        ("/v1/messages_of_another_api", "authorization: Bearer operator"),
+        ("/v1/threads/1/messages", "authorization: Bearer operator"),
+        ("/anthropic/v1/messages", "x-api-key: operator"),
+        ("/anthropic/v1/messages/count_tokens", "x-api-key: operator"),
+        ("/openai/deployments/x/chat/completions", "api-key: operator"),
+        ("/openai/v1/responses", "api-key: operator"),
+    ],
+)
+async def test_key_stands_in_the_header_that_the_api_of_the_path_reads(path: str, line: str) -> None:
+    heads: list[str] = []
+
+    async with raw_api(remembering(heads, _OK)) as url:
+        upstream = open_upstreams(UpstreamSettings.model_validate({"url": url, "key_env": "K"}), {"K": "operator"})
+        await upstream.send(_ask(None, path=path))
+        await upstream.close()
+
+    assert [shown for shown in heads[0].splitlines() if "operator" in shown] == [line]
+
+
 async def test_callers_own_key_passes_where_the_upstream_has_none() -> None:
     heads: list[str] = []
 

@@ -1,0 +1,31 @@
+"""API keys as they stand in headers: where clients show theirs, and where the LLM API of a path looks for it."""
+
+import re
+from collections.abc import Mapping
+
+AUTHORIZATION = "authorization"
+# Where clients of LLM APIs put their keys.
+SHOWN_IN = (AUTHORIZATION, "x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key")
+# What else tells an LLM API who asks and who pays. Nothing of this is sent beside the key of somebody else.
+CREDENTIALS = frozenset({*SHOWN_IN, "cookie", "openai-organization", "openai-project"})
+
+# OpenAI has messages, too: /v1/threads/{id}/messages.
+_ANTHROPIC = re.compile(r"/v1/messages(?:/|$)|/anthropic/", re.IGNORECASE)
+_AZURE = re.compile(r"/openai/", re.IGNORECASE)
+
+
+def key_header(path: str) -> str:
+    """Return the header in which the API behind a path reads its key, as its provider has it."""
+    if _ANTHROPIC.match(path):
+        return "x-api-key"
+    return "api-key" if _AZURE.match(path) else AUTHORIZATION
+
+
+def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that tell nobody who asks; names are in lower case."""
+    return {name: value for name, value in headers.items() if name not in CREDENTIALS}
+
+
+def with_key(headers: Mapping[str, str], header: str, key: str) -> dict[str, str]:
+    """Return the headers with a key in place of all that tells who asks."""
+    return {**without_credentials(headers), header: f"Bearer {key}" if header == AUTHORIZATION else key}
