@@ -204,11 +204,17 @@ def test_output_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> 
     assert (code, err) == (2, f"error: usage: {tmp_path / 'no' / 'out.jsonl'}: No such file or directory\n")
 
 
+def _hear_interrupts() -> None:
+    """What is begun in the background of a script has been told to ignore them, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted_run_says_what_is_kept(bundle: Bundle, tmp_path: Path) -> None:
     file, out = _write(tmp_path / "in.jsonl", [{"text": f"hello {n}"} for n in range(20_000)]), tmp_path / "out.jsonl"
     arguments = ["classify", "--jsonl", str(file), "--out", str(out), "--bundle", str(bundle.path)]
 
-    with subprocess.Popen([sys.executable, "-m", "guard", *arguments], stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "guard", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts) as process:
         while process.poll() is None and not (out.exists() and out.stat().st_size):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

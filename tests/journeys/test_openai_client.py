@@ -119,13 +119,23 @@ SCHEMA: Any = {"name": "answer", "schema": {"type": "object", "properties": {"im
         {"modalities": ["text"], "prediction": {"type": "content", "content": "hello"}},
         {"web_search_options": {"search_context_size": "medium"}},
         {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}, "top_k": 5, "min_p": 0.1}},
-        {"extra_body": {"data_sources": [{"type": "azure_search", "parameters": {"index_name": "cats"}}]}},
     ],
 )
 def test_options_of_the_client_pass(client: openai.OpenAI, api: StandIn, options: dict[str, Any]) -> None:
     client.chat.completions.create(**{"model": MODEL, "messages": ALLOWED, **options})
 
     assert api.received == 1
+
+
+@pytest.mark.parametrize("refusal", ["error"], indirect=True)
+def test_sources_that_the_api_reads_by_itself_are_refused_as_unjudged(client: openai.OpenAI, api: StandIn) -> None:
+    sources = {"data_sources": [{"type": "azure_search", "parameters": {"index_name": "cats"}}]}
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=MODEL, messages=ALLOWED, extra_body=sources)
+
+    assert refused.value.code == "server_tool"
+    assert api.received == 0
 
 
 def test_stream_options_pass(client: openai.OpenAI) -> None:
