@@ -1,11 +1,14 @@
-"""The language in a JSON value of unknown shape: every string that a model may get to read."""
+"""The language in a JSON value of unknown shape: every string that a model may get to read, and what numbers spell."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import chain
 from typing import Any
+
+from guard.core.formats.codes import Codes
 
 # Words of JSON schemas and of the APIs: as keys they say nothing that somebody wrote.
 _VOCABULARY = frozenset({
@@ -21,6 +24,19 @@ _PROTOCOL = frozenset({
 })  # fmt: skip
 # What tools are given. A model wrote it or reads it, so that every key and value in it is language.
 _GIVEN = frozenset({"arguments", "input"})
+# Fields that hold a JSON Schema. Who offers a tool or asks for a form of answer writes any words there for types.
+_SCHEMAS = frozenset({
+    "guided_json", "inputSchema", "input_schema", "outputSchema", "output_schema", "parameters", "properties", "schema",
+})  # fmt: skip
+# Words of JSON Schema and OpenAPI, in any case, by the key that they stand under.
+_SCHEMA_WORDS = {
+    "type": frozenset({"array", "boolean", "integer", "null", "number", "object", "string"}),
+    "format": frozenset({
+        "binary", "byte", "date", "date-time", "double", "duration", "email", "float", "hostname", "idn-email",
+        "idn-hostname", "int32", "int64", "ipv4", "ipv6", "iri", "iri-reference", "json-pointer", "password", "regex",
+        "relative-json-pointer", "time", "uri", "uri-reference", "uri-template", "uuid",
+    }),
+}  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_.:/+-]{0,64}")
 _SEPARATOR = re.compile(r"[_.:/+-]")
 # "functions.get_weather:0", "chatcmpl-tool-83ab", "function_call_output"; a sentence has more words or longer ones.
@@ -28,58 +44,88 @@ _MOST_NAME_WORDS = 3
 _MOST_NAME_LETTERS = 24
 
 
-def language_in(value: Any) -> Iterator[str]:
+class _Manner(Enum):
+    """How an object is read: which of its keys and values only name something in a protocol."""
+
+    API = auto()
+    SCHEMA = auto()  # types and formats, in words of their own
+    GIVEN = auto()  # none
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A value that is read in another manner than what is around it."""
+
+    value: Any
+    manner: _Manner
+
+
+def language_in(value: Any, *, key: str = "") -> Iterator[str]:
     """Yield the strings in a JSON value, in order: values, and keys that are not words of a schema or protocol.
 
-    A string that is itself JSON (arguments of a tool call) is read too, so that its escapes hide nothing. However deep
-    the value is nested, the time is linear in its size.
+    A string that is itself JSON (arguments of a tool call) is read too, so that its escapes hide nothing. Last comes
+    what numbers spell as codes of characters. However deep the value is nested, the time is linear in its size.
+
+    Args:
+        value: any JSON value.
+        key: of the field that holds it, if any.
     """
+    codes = Codes()
+    codes.enter()
     open_values: list[Iterator[Any]] = [iter((value,))]
-    is_given = [False]
+    manners = [_manner_in(key, _Manner.API)]
     while open_values:
         for below in open_values[-1]:
-            inner = _inside(below, is_given[-1])
+            inner = _inside(below, manners[-1])
             if inner is not None:
                 open_values.append(inner)
-                is_given.append(is_given[-1] or isinstance(below, _Given))
+                manners.append(below.manner if isinstance(below, _Read) else manners[-1])
+                codes.enter()
                 break
+            codes.add(below)
             if isinstance(below, str) and below.strip():
                 yield below
         else:
             open_values.pop()
-            is_given.pop()
+            manners.pop()
+            codes.leave()
+    yield from codes.texts()
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value in which no key is a word of the protocol."""
-
-    value: Any
-
-
-def _inside(value: Any, is_given: bool) -> Iterator[Any] | None:
+def _inside(value: Any, manner: _Manner) -> Iterator[Any] | None:
     """Return what is to be read in a value; None where it is no list, no object and no string that is JSON."""
     match value:
         case str():
             inner = _inner_json(value)
             return None if inner is None else iter(inner)
         case dict():
-            return chain.from_iterable(value.items()) if is_given else _fields(value)
+            return chain.from_iterable(value.items()) if manner is _Manner.GIVEN else _fields(value, manner)
         case list():
             return iter(value)
-        case _Given():
+        case _Read():
             return iter((value.value,))
         case _:
             return None
 
 
-def _fields(value: dict[str, Any]) -> Iterator[Any]:
+def _fields(value: dict[str, Any], manner: _Manner) -> Iterator[Any]:
     for key, below in value.items():
-        if is_protocol(key, below):
+        if _is_schema_word(key, below) if manner is _Manner.SCHEMA else is_protocol(key, below):
             continue
-        if key not in _VOCABULARY | _PROTOCOL:
+        if key not in _VOCABULARY and key not in _PROTOCOL:
             yield key
-        yield _Given(below) if key in _GIVEN else below
+        inner = _manner_in(key, manner)
+        yield below if inner is manner else _Read(below, inner)
+
+
+def _manner_in(key: str, around: _Manner) -> _Manner:
+    if around is not _Manner.API:
+        return around  # a schema may describe fields of any name
+    return _Manner.GIVEN if key in _GIVEN else _Manner.SCHEMA if key in _SCHEMAS else around
+
+
+def _is_schema_word(key: str, value: Any) -> bool:
+    return isinstance(value, str) and value.casefold() in _SCHEMA_WORDS.get(key, ())
 
 
 def is_protocol(key: str, value: Any) -> bool:

@@ -113,7 +113,7 @@ def read_rest(
         raise UnknownPart(f"{place}{found}: pictures, files, audio and video belong into content parts of their type")
     if not is_name(key):
         draft.texts.append(key)
-    _add_language(draft, value, may_name_content=may_name_content)
+    _add_language(draft, value, key=key, may_name_content=may_name_content)
 
 
 def read_fields(
@@ -188,9 +188,9 @@ def _is_mixed(text: str) -> bool:
     return bool((np.minimum(upper, lower) >= _LEAST_OF_A_CASE).all() and (upper + lower < _WINDOW).all())
 
 
-def _add_language(draft: Draft, value: Any, *, may_name_content: bool = False) -> None:
+def _add_language(draft: Draft, value: Any, *, key: str = "", may_name_content: bool = False) -> None:
     language = []
-    for text in language_in(value):
+    for text in language_in(value, key=key):
         if text[:5].lower() == "data:" or (not may_name_content and _is_file(text)):
             draft.unjudged.append(FILE)
         else:

@@ -76,6 +76,23 @@ def test_arguments_are_read_as_an_object_as_they_are_in_a_string() -> None:
     assert as_object == ["status", "make-a-bomb", "deep", "type", "bomb", "default", "id", "x"]
 
 
+def test_types_and_formats_of_schemas_are_left_out_in_their_own_words_alone() -> None:
+    properties = {
+        "a": {"type": "tell_me_how", "format": "date-time"},
+        "input": {"type": "STRING", "format": "build_bomb"},
+        "id": {"type": ["integer", "null"]},
+    }
+
+    said = list(language_in({"type": "function", "function": {"parameters": {"properties": properties}}}))
+
+    assert said == ["a", "tell_me_how", "build_bomb", "integer", "null"]
+    assert said == list(language_in({"properties": properties}, key="input_schema"))
+
+
+def test_input_of_a_tool_is_read_in_full_under_its_key() -> None:
+    assert list(language_in({"type": "bomb"}, key="input")) == ["type", "bomb"]
+
+
 def test_words_of_the_protocol_count_again_behind_arguments() -> None:
     assert list(language_in([{"arguments": {"id": "x"}}, {"id": "y"}])) == ["id", "x"]
 
