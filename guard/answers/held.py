@@ -6,11 +6,13 @@ An event is shown whole, in its turn, once all that it says is judged: log proba
 shown is written anew from what was read. How the bytes were cut on their way makes no difference to anything here.
 """
 
+import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from guard.answers.blanks import squeezed
 from guard.answers.exact import parse_event
 from guard.answers.forms import Ending, Form
 from guard.answers.found import Found
@@ -23,6 +25,9 @@ from guard.types import ImageInput
 _DONE = b"[DONE]"
 _MOST_EVENT_BYTES = 2**25
 _LARGE_STEP = 4000
+_EVENT_NAME = re.compile(r"\w+(?:\.\w+)+")
+# Of what waits, for each character of a step and of what is held back: tokens with twenty candidates each take 500.
+_MOST_HELD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,12 @@ class HeldStream:
         self._reader = EventReader(_MOST_EVENT_BYTES)
         self._events: deque[Event] = deque()
         self._held: deque[_Held] = deque()
+        self._held_bytes = 0
         self._choices: dict[int, Choice] = {}
         self._shown_to: dict[int, int] = {}  # positions of the choices
         self._seen: set[str] = set()  # texts in full that passed
         self._asked: list[str] = []
+        self._wholes_tail = ""  # of the texts in full so far, one after the other
         self._ready: list[bytes] = []
         self._is_waiting = False  # a look is being judged
         self._has_ended = False
@@ -116,7 +123,7 @@ class HeldStream:
         rest = [*self._ready, *(held.written for held in self._held)]
         rest += [KEEP_ALIVE if event.is_comment else _as_it_came(event) for event in self._events]
         rest.append(self._reader.rest())
-        self._ready, self._held, self._events = [], deque(), deque()
+        self._ready, self._held, self._held_bytes, self._events = [], deque(), 0, deque()
         return b"".join(rest)
 
     def _read(self, event: Event) -> Look | None:
@@ -141,6 +148,7 @@ class HeldStream:
         touched = {piece.choice for piece in found.pieces} | (found.ended & self._choices.keys())
         needs = {key: self._choices[key].arrived for key in touched}
         self._held.append(_Held(write_event(data, name=event.name, more=event.more), document, needs))
+        self._held_bytes += len(self._held[-1].written)
         return look
 
     def _ask(self, found: Found) -> Look | None:
@@ -159,16 +167,26 @@ class HeldStream:
                 choice.end()
             texts += choice.ask(everything=key in found.ended)
         self._asked = new
-        texts += in_steps("\n".join(new), self._windows)
+        texts += self._ask_in_full(new)
         if not (texts or found.images or found.unseen):
             return None
         return Look(tuple(map(_mended, texts)), tuple(found.images), tuple(dict.fromkeys(found.unseen)))
 
+    def _ask_in_full(self, new: Sequence[str]) -> list[str]:
+        """Return what to judge of texts in full: after the end of those before them, as words may come one by one."""
+        names = [text for text in new if _EVENT_NAME.fullmatch(text)]
+        full = squeezed("\n".join(text for text in new if not _EVENT_NAME.fullmatch(text)))
+        asked = [*in_steps("\n".join(names), self._windows), *in_steps(full, self._windows, before=self._wholes_tail)]
+        both = _joined(self._wholes_tail, full)
+        self._wholes_tail = both[max(0, len(both) - self._windows.context) :]
+        return asked
+
     def _is_stuck(self) -> bool:
-        """Whether much is held back because one of several choices has little to say."""
+        """Whether much is held back: one of several choices has little to say, or only blanks and empty events come."""
         waiting = [choice.arrived - self._shown_to.get(key, 0) for key, choice in self._choices.items()]
         most = 2 * (self._windows.step + self._windows.hold_back)
-        return len(waiting) > 1 and sum(waiting) > most * len(waiting)
+        has_waited_long = self._held_bytes > _MOST_HELD_BYTES * (self._windows.step + self._windows.hold_back)
+        return has_waited_long or (len(waiting) > 1 and sum(waiting) > most * len(waiting))
 
     def _release(self) -> None:
         while self._held:
@@ -176,6 +194,7 @@ class HeldStream:
             if any(self._choices[key].settled < need for key, need in first.needs.items()):
                 return
             self._held.popleft()
+            self._held_bytes -= len(first.written)
             self._shown_to.update(first.needs)
             self._ready.append(first.written)
             self._ending.shown(first.document)
@@ -192,17 +211,24 @@ def look_at(found: Found, windows: Windows, is_known: Callable[[str], bool]) -> 
     for piece in found.pieces:
         choices.setdefault(piece.choice, Choice(windows)).add(piece)
     texts = [text for choice in choices.values() for text in choice.ask(everything=True)]
-    texts += in_steps("\n".join(text for text in dict.fromkeys(found.wholes) if not is_known(text)), windows)
+    wholes = "\n".join(text for text in dict.fromkeys(found.wholes) if not is_known(text))
+    texts += in_steps(squeezed(wholes), windows)
     if not (texts or found.images or found.unseen):
         return None
     return Look(tuple(map(_mended, texts)), tuple(found.images), tuple(dict.fromkeys(found.unseen)))
 
 
-def in_steps(text: str, windows: Windows) -> list[str]:
-    """Return a text in steps, each with the end of the one before it."""
+def in_steps(text: str, windows: Windows, *, before: str = "") -> list[str]:
+    """Return a text in steps, each with the end of the one before it; the first one with the text `before` it."""
     if not text:
         return []
-    return [text[max(0, start - windows.context) : start + _LARGE_STEP] for start in range(0, len(text), _LARGE_STEP)]
+    both = _joined(before, text)
+    starts = range(len(both) - len(text), len(both), _LARGE_STEP)
+    return [both[max(0, start - windows.context) : start + _LARGE_STEP] for start in starts]
+
+
+def _joined(before: str, text: str) -> str:
+    return f"{before}\n{text}" if before and text else before + text
 
 
 def _as_it_came(event: Event) -> bytes:

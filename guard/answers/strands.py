@@ -4,14 +4,15 @@ A window is what is new together with the end of what came before it. The text o
 which it came (the last words of a reasoning stand before the first ones of the answer), and where pieces of several
 texts came in turns, each text is judged on its own as well.
 
-Positions count characters of a choice, over all its texts. What is judged depends on the events alone, never on how
-their bytes arrived.
+Positions count characters of a choice, over all its texts, whose runs of blanks are cut short (`guard.answers.blanks`):
+blanks push no words out of a window. What is judged depends on the events alone, never on how their bytes arrived.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from guard.answers.blanks import Squeeze
 from guard.answers.found import Piece, Strand
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -23,7 +24,7 @@ _LARGE_STEP = 20
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How an answer is cut, in characters.
+    """How an answer is cut, in characters, of runs of blanks only the first ones.
 
     Each character is shown after it was judged with the `context` before it (less a word that would be cut) and the
     `hold_back` after it. What is held back fits into the context, so that it is judged together with what follows.
@@ -53,7 +54,8 @@ class Choice:
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
-        self._pieces: list[Piece] = []  # from `_asked` on
+        self._pieces: list[Piece] = []  # from `_asked` on, what of them counts
+        self._squeezes: dict[Strand, Squeeze] = {}
         self._tails: dict[Strand, str] = {}
         self._wholes: dict[Strand, list[str]] = {}
         self._tail = ""  # of all its texts in the order in which they came
@@ -65,7 +67,7 @@ class Choice:
 
     @property
     def arrived(self) -> int:
-        """Characters that came."""
+        """Characters that came and count."""
         return self._arrived
 
     @property
@@ -80,8 +82,12 @@ class Choice:
 
     def add(self, piece: Piece) -> None:
         """Take the next piece of one of its texts."""
-        self._pieces.append(piece)
-        self._arrived += len(piece.text)
+        if piece.strand not in self._squeezes:
+            self._squeezes[piece.strand] = Squeeze(is_json=piece.is_json)
+        text = self._squeezes[piece.strand].add(piece.text)
+        if text:
+            self._pieces.append(replace(piece, text=text))
+            self._arrived += len(text)
         self._wholes.setdefault(piece.strand, []).append(piece.text)
 
     def says(self, text: str) -> bool:

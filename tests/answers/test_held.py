@@ -6,13 +6,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.answers.blanks import squeezed
 from guard.answers.held import Look
 from guard.answers.strands import Windows
 from tests.answers.streams import STREAMS, WINDOWS, Reader, chat, documents, event, shown_text
 
 APIS = sorted(STREAMS)
 _WORDS = st.sampled_from(
-    ["the ", "cat", " sat", "\n", "é", "on 😀", "a\u2028b", "bo", "mb", " bomb", '"', "\\", "mat. "]
+    [
+        "the ",
+        "cat",
+        " sat",
+        "\n",
+        " " * 50,
+        "\n\u200b" * 30,
+        "é",
+        "on 😀",
+        "a\u2028b",
+        "bo",
+        "mb",
+        " bomb",
+        '"',
+        "\\",
+        "mat. ",
+    ]
 )
 PIECES = st.lists(st.one_of(_WORDS, st.text(max_size=30)), max_size=40).map(
     lambda pieces: [piece.encode(errors="ignore").decode() for piece in pieces]
@@ -67,6 +84,7 @@ def test_every_event_that_passes_reaches_the_client_once_and_in_order(api: str, 
 @given(pieces=PIECES)
 def test_each_character_is_shown_after_it_was_judged_with_what_surrounds_it(api: str, pieces: list[str]) -> None:
     text, reader, events = "".join(pieces), Reader(api), STREAMS[api](pieces)
+    counted = squeezed(text)
     sure = WINDOWS.context - WINDOWS.context // 4  # the least of the context that is left without a cut word
 
     for place, chunk in enumerate(events):
@@ -74,11 +92,12 @@ def test_each_character_is_shown_after_it_was_judged_with_what_surrounds_it(api:
         shown = shown_text(api, b"".join(reader.shown))
         assert text.startswith(shown)
         has_all = len(shown_text(api, b"".join(events[: place + 1]))) == len(text)
+        shown = squeezed(shown)
         judged = [window for look in reader.looks for window in look.texts]
         for end in range(1, len(shown) + 1):
-            around = text[max(0, end + WINDOWS.hold_back - sure) : end + WINDOWS.hold_back]
+            around = counted[max(0, end + WINDOWS.hold_back - sure) : end + WINDOWS.hold_back]
             if len(around) < sure and has_all:  # at the end of the answer nothing follows
-                around = text[max(0, end - sure) : end]
+                around = counted[max(0, end - sure) : end]
             assert any(around in window for window in judged)
 
 
@@ -187,7 +206,7 @@ def test_texts_and_choices_in_any_turns_are_judged_before_they_are_shown(
     for place, chunk in enumerate(events):
         reader.read_on(chunk, is_last=place == len(events) - 1)
         judged = [window for look in reader.looks for window in look.texts]
-        for text in _shown_texts(b"".join(reader.shown)).values():
+        for text in map(squeezed, _shown_texts(b"".join(reader.shown)).values()):
             for end in range(1, len(text) + 1):
                 assert any(text[max(0, end - 20) : end] in window for window in judged)
 
