@@ -133,7 +133,7 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
     """Return the policies of the settings on a bundle that may judge by them, with a warning for each oddity."""
     policies = choose_policies(settings, trusted.bundle)
     require_fit(trusted, policies.points, settings)
-    for warning in warnings(policies, settings.mode):
+    for warning in warnings(policies, settings):
         _log.warning("%s", warning)
     if settings.judge_output.enabled:
         _log.warning(

@@ -35,7 +35,7 @@ def check(
     bundle = trusted.bundle
     policies = choose_policies(settings, bundle)
     require_fit(trusted, policies.points, settings)
-    for warning in warnings(policies, settings.mode):
+    for warning in warnings(policies, settings):
         typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(settings.model_dump_json())

@@ -98,11 +98,17 @@ def make_policies(settings: Settings, manifest: Manifest, *, digest: str) -> Pol
     return Policies(chosen.policy.name, MappingProxyType({chosen.policy.name: chosen, **made}))
 
 
-def warnings(policies: Policies, mode: Mode) -> tuple[str, ...]:
+def warnings(policies: Policies, settings: Settings) -> tuple[str, ...]:
     """Return what is allowed but perhaps not meant, one line each."""
     found = []
+    changed = [name for name in _MEASURED_WITH if getattr(settings, name) != Settings.model_fields[name].get_default()]
+    if changed and any(chosen.certificates for chosen in policies.by_name.values()):
+        found.append(
+            f"certificates were measured with {' and '.join(_MEASURED_WITH)} as they are by default; "
+            f"{' and '.join(changed)} of this configuration may refuse more, or find less"
+        )
     for name, chosen in policies.by_name.items():
-        if mode is Mode.ENFORCE and not chosen.policy.rules.blocks:
+        if settings.mode is Mode.ENFORCE and not chosen.policy.rules.blocks:
             found.append(f"policy {name} blocks nothing that is unsafe: it only flags or sends to review")
         lost = chosen.lost_certificates
         for rate in dict.fromkeys(proven.rate for proven in lost):
@@ -114,6 +120,10 @@ def warnings(policies: Policies, mode: Mode) -> tuple[str, ...]:
             of = "" if len(lost) == len(chosen.point.certificates) else f" of {_RATES[rate]}"
             found.append(f"policy {name} is not certified{of}, although its threshold {chosen.source} is: {why}")
     return tuple(found)
+
+
+# Sections of settings by which `guard calibrate` and `guard release gate` measure.
+_MEASURED_WITH = ("images", "ocr")
 
 
 @dataclass(frozen=True, slots=True)

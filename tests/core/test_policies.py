@@ -13,6 +13,7 @@ from guard.types import Action, Mode
 from tests.pipeline.guards import BUNDLE
 
 CERTIFIED = "at_most_5_percent"
+SHADOW = Settings(mode=Mode.SHADOW)
 
 
 def _manifest(rate: Literal["false_refusal", "miss"] = "false_refusal") -> Manifest:
@@ -156,8 +157,8 @@ def test_certificate_of_a_threshold_is_a_policys_only_where_its_rules_leave_it_t
     assert (refusals.chosen.certificate is not None) is of_refusals
     assert (misses.chosen.certificate is not None) is of_misses
     assert (refusals.chosen.covered_point.certificate is not None) is of_refusals
-    assert any("not certified" in line for line in warnings(refusals, Mode.SHADOW)) is not of_refusals
-    assert any("not certified" in line for line in warnings(misses, Mode.SHADOW)) is not of_misses
+    assert any("not certified" in line for line in warnings(refusals, SHADOW)) is not of_refusals
+    assert any("not certified" in line for line in warnings(misses, SHADOW)) is not of_misses
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_of_limits_that_hold_together_a_policy_has_those_that_its_rules_leave_tr
 
     assert [proven.rate for proven in policies.chosen.certificates] == kept
     assert [proven.rate for proven in policies.chosen.covered_point.certificates] == kept
-    found = [line for line in warnings(policies, Mode.SHADOW) if "not certified" in line]
+    found = [line for line in warnings(policies, SHADOW) if "not certified" in line]
     assert bool(found) is (warned is not None)
     assert warned is None or warned in found[0]
 
@@ -199,11 +200,35 @@ def test_number_in_place_of_an_operating_point_is_never_certified() -> None:
     assert [chosen.certificate for chosen in policies.by_name.values()] == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, None),
+        ({"ocr": {"mode": "off"}}, "; ocr of this configuration"),
+        ({"ocr": {"gate": 0.5}, "images": {"max_bytes": 1000}}, "; images and ocr of this configuration"),
+    ],
+)
+def test_certificate_that_was_measured_with_other_settings_is_warned_about(
+    said: dict[str, Any], told: str | None
+) -> None:
+    certified, estimated = (Settings.model_validate({"policy": point, **said}) for point in (CERTIFIED, "balanced"))
+    manifest = _manifest()
+
+    def lines(settings: Settings) -> list[str]:
+        found = warnings(make_policies(settings, manifest, digest="b" * 64), settings)
+        return [line for line in found if line.startswith("certificates were measured")]
+
+    assert lines(estimated) == []
+    found = lines(certified)
+    assert len(found) == (told is not None)
+    assert all(told in line for line in found if told is not None)
+
+
 @pytest.mark.parametrize(("mode", "n"), [(Mode.ENFORCE, 1), (Mode.SHADOW, 0)])
 def test_policy_that_blocks_nothing_is_warned_about_where_it_enforces(mode: Mode, n: int) -> None:
     policies = _make({"policies": {"lookers": {"unsafe_action": "review"}, "kids": {"threshold": 0.2}}})
 
-    found = warnings(policies, mode)
+    found = warnings(policies, Settings(mode=mode))
 
     assert len(found) == n
     assert all(line.startswith("policy lookers blocks nothing that is unsafe") for line in found)

@@ -28,7 +28,7 @@ def test_example_of_policies_is_valid_and_has_three() -> None:
     policies = choose_policies(settings, Bundle.load("embedded"))
 
     assert sorted(policies.by_name) == ["adults", "homework_help", "moderators"]
-    assert warnings(policies, settings.mode) == ()
+    assert warnings(policies, settings) == ()
     adults, pupils = policies.policies["adults"], policies.policies["homework_help"]
     assert pupils.threshold < adults.threshold
     assert pupils.rules.attacks == adults.rules.attacks
