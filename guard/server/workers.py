@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _log = logging.getLogger("guard.server")
 
 _PREPARE_S, _STEP_S, _FIGURES_S, _START_S = 600.0, 20.0, 2.0, 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LIVED_WELL_S = 0.5, 30.0, 60.0
+_ENDED = "a worker ended while it started; its log says why"
 # What a worker needs beyond its drain to end.
 _END_S = 5.0
 
@@ -77,7 +79,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._is_ending.set)
         on_hangup(lambda: self._reload(self.reload))
-        keeping: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[Any]] = []
         try:
             started = await asyncio.gather(*(self._start() for _ in range(self._count)), return_exceptions=True)
             self._workers = {place: one for place, one in enumerate(started) if isinstance(one, _Worker)}
@@ -85,11 +87,15 @@ class Supervisor:
             if failed:
                 raise failed[0]
             self._on_ready(self._workers[0].hello)
-            keeping = [asyncio.create_task(self._keep(place)) for place in range(self._count)]
-            await self._is_ending.wait()
+            tasks = [asyncio.create_task(self._keep(place)) for place in range(self._count)]
+            tasks.append(asyncio.create_task(self._is_ending.wait()))
+            # A keeper never returns: one that failed would leave its place empty for good, and every change refused.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
             self._is_ending.set()
-            for task in keeping:
+            for task in tasks:
                 task.cancel()
             await self._end_all()
 
@@ -192,15 +198,16 @@ class Supervisor:
 
     async def _start(self) -> _Worker:
         """Return a worker that serves. Raises GuardError: it cannot, and has ended."""
-        ours, theirs = socket.socketpair()
-        fds = (self._bound.fileno(), theirs.fileno())
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "guard.server.worker", *map(str, fds)),
-                pass_fds=fds,
-                env=os.environ | {"PYTHONPATH": _with_guard(os.environ.get("PYTHONPATH", ""))},
-            )
-        reader, writer = await open_streams(ours)
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs, ExitStack() as undo:
+                undo.callback(ours.close)
+                process = await self._spawn(theirs)
+                undo.callback(_kill, process)
+                reader, writer = await open_streams(ours)
+                undo.pop_all()
+        except OSError as error:
+            raise GuardError(f"a worker could not be started: {error.strerror}") from error
         try:
             async with asyncio.timeout(_START_S):
                 writer.write(orjson.dumps(self.settings.model_dump(mode="json")) + b"\n")
@@ -211,9 +218,21 @@ class Supervisor:
             await process.wait()
             if isinstance(error, TimeoutError):
                 raise GuardError(f"a worker did not start within {_START_S:g} s") from error
+            # It ended before it read its settings, or in the middle of its first line.
+            if isinstance(error, OSError | ValueError):
+                raise GuardError(_ENDED) from error
             raise
         peer = Peer(reader, writer, {"swap": self._on_swap, "workers": self._on_workers, "figures": self._on_figures})
         return _Worker(process, peer, hello)
+
+    async def _spawn(self, end: socket.socket) -> asyncio.subprocess.Process:
+        """Return a process that finds the socket and its end of the channel open. Raises OSError."""
+        fds = (self._bound.fileno(), end.fileno())
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "guard.server.worker", *map(str, fds)),
+            pass_fds=fds,
+            env=os.environ | {"PYTHONPATH": _with_guard(os.environ.get("PYTHONPATH", ""))},
+        )
 
     async def _end_all(self) -> None:
         limits = self.settings.limits
@@ -240,7 +259,7 @@ class Supervisor:
 
 def _read_hello(line: bytes) -> dict[str, Any]:
     if not line:
-        raise GuardError("a worker ended while it started; its log says why")
+        raise GuardError(_ENDED)
     hello: dict[str, Any] = orjson.loads(line)
     if "failed" in hello:
         raise error_of(*hello["failed"])

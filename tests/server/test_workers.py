@@ -1,7 +1,9 @@
 """What the supervisor of workers does when one of them does not go along."""
 
 import asyncio
+import logging
 import socket
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 
 from guard.config import Settings
 from guard.errors import BundleInvalid, GuardError, SwapRefused
+from guard.server import workers as workers_module
 from guard.server.channel import ChannelClosed, Peer, open_streams
 from guard.server.reload import Reload
-from guard.server.workers import Supervisor
+from guard.server.workers import Supervisor, _Worker
 from guard.types import Mode
+from tests.server.house import until
 
 OLD, NEW = "0" * 64, "1" * 64
 
@@ -38,6 +42,21 @@ class Worker:
 
     def _kill(self) -> None:
         self.is_killed = True
+
+
+class Mortal(Worker):
+    """A worker that ends when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.process.send_signal = lambda _: None
+        self.process.wait = self._ended
+
+    async def run(self) -> None:
+        """Serve no channel."""
+
+    async def _ended(self) -> int:
+        return 0
 
 
 class Slow(Worker):
@@ -149,6 +168,54 @@ async def test_swap_and_reload_at_once_are_both_in_force(bound: socket.socket, i
 
     assert (supervisor.settings.bundle, supervisor.settings.mode) == ("new", Mode.SHADOW)
     assert slow.settings == supervisor.settings.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("command", ["/bin/false", "/no/such/python"])
+async def test_worker_that_ends_before_it_read_its_settings_is_a_failed_start(
+    bound: socket.socket, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", command)
+    settings = Settings(workers=2)
+
+    for _ in range(5):
+        supervisor = Supervisor(settings, bound, on_ready=lambda _: None, reload=Reload(Settings, settings))
+        with pytest.raises(GuardError, match="a worker"):
+            await supervisor.run()
+
+
+async def test_worker_that_ends_before_it_read_its_settings_is_started_again_and_again(
+    bound: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(workers_module, "_FIRST_PAUSE_S", 0.001)
+    supervisor = Supervisor(Settings(), bound, on_ready=lambda _: None, reload=Reload(Settings, Settings()))
+
+    keeping = asyncio.create_task(supervisor._keep(0))
+    await until(lambda: len(caplog.records) >= 4 or keeping.done())
+
+    assert not keeping.done()
+    assert {(line.levelno, line.getMessage()) for line in caplog.records} == {
+        (logging.ERROR, "a worker could not start: guard_error: a worker ended while it started; its log says why")
+    }
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_supervisor_that_cannot_keep_its_workers_ends_with_the_reason(bound: socket.socket) -> None:
+    class Broken(Supervisor):
+        async def _start(self) -> _Worker:
+            made: Any = Mortal()
+            return _Worker(made.process, made, {"digest": OLD})
+
+        async def _keep(self, place: int) -> None:
+            raise RuntimeError("unforeseen")
+
+    settings = Settings(workers=2)
+    supervisor = Broken(settings, bound, on_ready=lambda _: None, reload=Reload(Settings, settings))
+
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        async with asyncio.timeout(5):
+            await supervisor.run()
 
 
 async def _peers(answers: dict[str, Any]) -> tuple[Peer, Peer]:
