@@ -76,9 +76,14 @@ class Gateway:
         settings = self._settings
         is_read = settings.judge_output.enabled
         encoding = exchange.header(b"content-encoding")
-        async with EarlyCall(forwarder, exchange, target.path, is_on=settings.overlap, is_read=is_read) as call:
+        async with EarlyCall(forwarder, exchange, target.path, is_read=is_read) as call:
             judged = await self._judge.judge(
-                target.api, body, encoding=encoding, hold=hold, model=target.model, on_prepared=call.begin
+                target.api,
+                body,
+                encoding=encoding,
+                hold=hold,
+                model=target.model,
+                on_prepared=call.begin if settings.overlap else None,
             )
             exchange.decide(judged.decision)
             if judged.decision.action is Action.BLOCK:

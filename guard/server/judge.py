@@ -1,19 +1,22 @@
 """Judgement: the body of a request to any API becomes a decision, and the very document that may be sent on."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guard.config import Settings
 from guard.core.conversation import pairs_to_judge, substitute
-from guard.errors import GuardError, Overloaded, RequestInvalid
+from guard.core.image import decode_base64, media_type
+from guard.core.policy import Policy
+from guard.errors import GuardError, ImageRejected, Overloaded, PreparationTimeout, RequestInvalid, TextTooLong
 from guard.pipeline import Guard
 from guard.server.admission import Admission, Hold
 from guard.server.apis import Api, Wish
 from guard.server.body import inflate
 from guard.server.wire import Answer, unjudged_answer
-from guard.types import Assessment, Basis, Decision, Mode
+from guard.types import Action, Assessment, Basis, Decision, ImageInput, Mode, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Judge:
             encoding: the head's `content-encoding`.
             hold: accounts for what the body grows by when it is inflated and pictures are fetched into it.
             model: that the path names, whatever the body says.
-            on_prepared: called as soon as it is known what would be sent on, before it is judged.
+            on_prepared: called as soon as it is known what would be sent on, before it is judged; never where a part of
+                it is known by then that cannot be judged, and the policy blocks that.
 
         Raises:
             RequestInvalid: the body cannot be read as a request to this API. Shadow mode lets it pass, unjudged.
@@ -97,11 +101,28 @@ class Judge:
         wish = api.wish(document)
         if model:
             wish = replace(wish, model=model)
-        if on_prepared is not None:
-            on_prepared(Prepared(api, sent, wish, document))
         pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
+        if on_prepared is not None and not await self._is_sure_to_block(pairs, conversation.images):
+            on_prepared(Prepared(api, sent, wish, document))
         decision = await self._guard.check_all(pairs)
         return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document)
+
+    async def _is_sure_to_block(self, pairs: Iterable[Pair], images: Sequence[ImageInput]) -> bool:
+        """Return whether it is known without a score that a request will be blocked.
+
+        The pixels of a picture are not looked at: one that is cut short is found while it is judged.
+        """
+        policy, most_chars = self._guard.policy, self._guard.bundle.manifest.text.most_chars
+        codes = {image.failure for image in images if image.failure is not None}
+        for pair in pairs:
+            codes.update(pair.unjudged)
+            if len(pair.text) > most_chars:
+                codes.add(TextTooLong.code)
+        if any(_blocks(policy, code) for code in codes):
+            return True
+        if not _blocks(policy, ImageRejected.code) or not any(image.encoded is not None for image in images):
+            return False
+        return not await asyncio.to_thread(_look_whole, images, self._settings.images.max_bytes)
 
     def _passed_unjudged(self, error: GuardError) -> Decision:
         assessment = Assessment(scores=None, code=error.code, failed=isinstance(error, Overloaded))
@@ -118,3 +139,23 @@ class Judge:
         if form == "error":
             return api.refusal_error(decision)
         return api.refusal_message(decision, judged.wish, created=int(time.time()))
+
+
+def _blocks(policy: Policy, code: str) -> bool:
+    """Return whether a policy blocks what has this code of content, or of a picture that was not ready in time."""
+    fallback = policy.on_error if code == PreparationTimeout.code else policy.on_unjudged
+    return policy.mode is Mode.ENFORCE and fallback is Action.BLOCK
+
+
+def _look_whole(images: Iterable[ImageInput], most_bytes: int) -> bool:
+    """Return whether every picture in base64 is base64 indeed, begins as a picture does, and is not too large."""
+    for image in images:
+        if image.encoded is None:
+            continue
+        try:
+            data = decode_base64(image.encoded)
+        except ImageRejected:
+            return False
+        if media_type(data) is None or len(data) > most_bytes:
+            return False
+    return True

@@ -1,10 +1,11 @@
 """The LLM API called while Guard judges (`overlap: true`): the client waits for the slower of the two.
 
 Nothing of the answer reaches the client before the verdict, and a block cancels the call; but the provider has then
-seen what was blocked. So a call that does something by itself, or that is kept, waits for the verdict.
+seen what was blocked. So a call that may do something by itself, or that is kept, waits for the verdict.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,33 +16,78 @@ from guard.server.exchange import Exchange
 from guard.server.forward import Forwarder, Relay, outgoing
 from guard.server.judge import Judged, Prepared
 
-# Tools that the caller runs itself, by type; those of other types may run at the provider.
-_CALLERS_TOOLS = frozenset({None, "function", "custom"})
-# Fields that let the provider search, run code, reach servers, or keep what was said.
-_ACTS = frozenset({
-    "background", "container", "conversation", "extra_body", "mcp_servers", "plugins", "search_parameters",
-    "web_search", "web_search_options",
+# Fields that do nothing at the provider but to shape an answer. Unknown ones may search, run code, reach servers or
+# other models, or keep what was said: every proxy and server has its own.
+_SETTINGS = frozenset({
+    "audio", "best_of", "cache_control", "echo", "frequency_penalty", "function_call", "functions", "include",
+    "logit_bias", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "metadata",
+    "min_p", "modalities", "model", "n", "output_config", "output_format", "parallel_tool_calls", "prediction",
+    "presence_penalty", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
+    "reasoning_effort", "repetition_penalty", "response_format", "safety_identifier", "seed", "service_tier", "speed",
+    "stop", "stop_sequences", "stream", "stream_options", "temperature", "thinking", "tool_choice", "tools", "top_k",
+    "top_logprobs", "top_p", "truncation", "user", "verbosity",
 })  # fmt: skip
-_APIS = frozenset({"chat", "completions", "messages", "responses"})
+# By API: what is said, which has other meanings elsewhere ("prompt" is one that the responses API has kept).
+_SAID = {
+    "chat": frozenset({"messages"}),
+    "completions": frozenset({"prompt", "suffix"}),
+    "messages": frozenset({"messages", "system"}),
+    "responses": frozenset({"input", "instructions", "text"}),
+}
+# Models that search, browse or run code whenever they are asked, by a part of their name: no list of models is whole.
+_ACTING_MODEL = re.compile(r"search|:online|browse|compound|sonar|@preset", re.IGNORECASE)
+
+# Tools that the caller runs itself, by type; those of other types may run at the provider, and so may any that has
+# other fields: {"googleSearch": {}}.
+_CALLERS_TOOLS = frozenset({"function", "custom"})
+_TOOL_FIELDS = frozenset({
+    "cache_control", "custom", "defer_loading", "description", "eager_input_streaming", "format", "function",
+    "input_examples", "input_schema", "name", "parameters", "strict", "type",
+})  # fmt: skip
+# Items of the responses API that only tell what was said; others bring in tools, or let one that waits go on.
+_TOLD = frozenset({
+    "message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"
+})  # fmt: skip
 
 
-def may_overlap(api: str, document: Mapping[str, Any]) -> bool:
-    """Return whether a request does nothing at the provider but to be answered."""
-    if api not in _APIS or any(document.get(name) not in (None, False) for name in _ACTS):
+def may_overlap(api: str, document: Mapping[str, Any], *, model: str = "") -> bool:
+    """Return whether a request does nothing at the provider but to be answered, as far as its fields tell.
+
+    A field that is null or false asks for nothing.
+
+    Args:
+        api: name of the API.
+        document: the request.
+        model: that the path names, whatever the request says.
+    """
+    if api not in _SAID:
+        return False
+    known = _SETTINGS | _SAID[api]
+    if any(value is not None and value is not False and name not in known for name, value in document.items()):
         return False
     # The responses API keeps what it is not told to forget.
-    keeps = document.get("store")
-    if keeps is not False and (keeps is not None or api == "responses"):
+    if api == "responses" and document.get("store") is not False:
         return False
-    tools = document.get("tools")
-    if not tools:
-        return True
+    models = (model, document.get("model") or "")
+    if any(not isinstance(name, str) or _ACTING_MODEL.search(name) for name in models):
+        return False
+    given, tools = document.get("input"), document.get("tools") or []
+    if isinstance(given, list) and not all(_is_told(item) for item in given):
+        return False
     return isinstance(tools, list) and all(_is_callers(tool) for tool in tools)
 
 
+def _is_told(item: Any) -> bool:
+    kind = item.get("type") if isinstance(item, dict) else ""
+    return kind is None or (isinstance(kind, str) and kind in _TOLD)
+
+
 def _is_callers(tool: Any) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else ""
-    return (kind is None or isinstance(kind, str)) and kind in _CALLERS_TOOLS
+    if not isinstance(tool, dict) or not tool.keys() <= _TOOL_FIELDS:
+        return False
+    kind = tool.get("type")
+    # The messages API's own have no type, but a schema.
+    return "input_schema" in tool if kind is None else isinstance(kind, str) and kind in _CALLERS_TOOLS
 
 
 class EarlyCall:
@@ -49,15 +95,13 @@ class EarlyCall:
 
     Args:
         path: where the request goes.
-        is_on: whether it may begin before the verdict at all.
         is_read: whether Guard will read the answer.
     """
 
-    def __init__(self, forwarder: Forwarder, exchange: Exchange, path: str, *, is_on: bool, is_read: bool) -> None:
+    def __init__(self, forwarder: Forwarder, exchange: Exchange, path: str, *, is_read: bool) -> None:
         self._forwarder = forwarder
         self._exchange = exchange
         self._path = path
-        self._is_on = is_on
         self._is_read = is_read
         self._call: asyncio.Task[UpstreamResponse] | None = None
         self._began = 0.0
@@ -71,7 +115,7 @@ class EarlyCall:
 
     def begin(self, prepared: Prepared) -> None:
         """Send the request, unless it has to wait for the verdict."""
-        if not self._is_on or not may_overlap(prepared.api.name, prepared.document):
+        if not may_overlap(prepared.api.name, prepared.document, model=prepared.wish.model):
             return
         try:
             request = outgoing(
