@@ -3,11 +3,13 @@
 No secret stands in the configuration: it names where one is, or holds its digest.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from guard.policy_settings import Section
+from guard.upstream_settings import UpstreamName
 
 MOST_TENANTS = 200  # each is a value of the label `tenant` in the metrics
 
@@ -53,11 +55,27 @@ class TenantSettings(Section):
     """how its unsafe prompts are answered; none takes the setting `refusal`"""
     upstream_key: SecretReference | None = None
     """key of the LLM API that is sent on in place of what the tenant shows: env:NAME or file:PATH; none sends on what
-    it shows"""
+    it shows. For the LLM API of `upstream`, where that is the only one"""
+    upstream_keys: Mapping[UpstreamName, SecretReference] = {}
+    """the same where there are several: a key for each, by its name in `upstream.others` (default: that of `upstream`
+    itself). An LLM API that is not named here is sent its own key_env, and nothing that the tenant shows"""
     max_inflight: PositiveInt | None = None
     """of its requests under way at once in each worker, to the end of their answers; more are refused with 429"""
     requests_per_minute: PositiveInt | None = None
     """in each worker; as many may come at once, more are refused with 429"""
+
+    @property
+    def keys_by_upstream(self) -> Mapping[str | None, str]:
+        """Where its keys of LLM APIs are, by the name of the one that each is for; None: the only one there is."""
+        if self.upstream_key is not None:
+            return {None: self.upstream_key}
+        return {name: key for name, key in self.upstream_keys.items()}  # noqa: C416 - dict() would have narrower keys
+
+    @model_validator(mode="after")
+    def _keys_are_said_once(self) -> Self:
+        if self.upstream_key is not None and self.upstream_keys:
+            raise ValueError("upstream_key or upstream_keys: the one is for a single LLM API, the other for several")
+        return self
 
 
 def _tenant_name(name: str) -> str:

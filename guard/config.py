@@ -166,6 +166,16 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _each_upstream_key_is_for_one(self) -> Self:
+        for name, tenant in self.tenants.items():
+            for upstream in tenant.keys_by_upstream:
+                why = self.upstream.why_no_key(upstream)
+                if why is not None:
+                    place = "upstream_key" if upstream is None else f"upstream_keys.{upstream}"
+                    raise ValueError(f"tenants.{name}.{place}: {why}")
+        return self
+
+    @model_validator(mode="after")
     def _own_policy_says_all(self) -> Self:
         name = self.policy.name
         if name in self.policies and self.policy.says_more:

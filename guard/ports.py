@@ -1,7 +1,7 @@
 """The ports: what the pipeline needs from the outside. Each has a contract suite in tests/contracts/."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from guard.types import Frame, PreparedPair, Scores
@@ -75,8 +75,9 @@ class Fetcher(Protocol):
 class UpstreamRequest:
     """A request for the LLM API: `path` below the base URL ("/v1/chat/completions"), headers already filtered.
 
-    `model` is the one that was judged, and None where nobody read it. With `keeps_key`, the key in the headers is not
-    the caller's: it is sent whatever key the upstream has.
+    `model` is the one that was judged, and None where nobody read it. `keys` are those of the tenant whose request it
+    is, by the name of the upstream that each is for: it goes there, in place of that upstream's own, and nowhere else.
+    Where there are any, no upstream is sent what the caller showed.
     """
 
     method: str
@@ -85,7 +86,7 @@ class UpstreamRequest:
     headers: Mapping[str, str]
     body: bytes
     model: str | None = None
-    keeps_key: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class UpstreamResponse(Protocol):

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, PositiveInt, StringConst
 from guard.policy_settings import Section
 
 MOST_UPSTREAMS = 32
+# What the upstream is called that stands in `upstream` itself.
+DEFAULT = "default"
 
 
 def _is_bare(url: AnyHttpUrl) -> AnyHttpUrl:
@@ -86,6 +88,13 @@ class OneUpstream(Section):
     max_connections: PositiveInt = 256
     """open at once"""
 
+    @property
+    def paid(self) -> tuple[str, ...]:
+        """Who would be sent a key that is sent here: providers in litellm's words, none where `url` says it."""
+        return (
+            () if self.url is not None else tuple(sorted({model.partition("/")[0] for model in self.litellm.values()}))
+        )
+
     @model_validator(mode="after")
     def _stars_meet(self) -> Self:
         for pattern, model in self.litellm.items():
@@ -101,6 +110,8 @@ class OneUpstream(Section):
             raise ValueError("litellm_options and litellm_environment need litellm")
         if self.litellm_environment and self.key_env is not None:
             raise ValueError("litellm_environment or key_env: which of them pays?")
+        if self.key_env is not None and len(self.paid) > 1:
+            raise ValueError(f"key_env is one key, for {' and '.join(self.paid)}: make each of them one of `others`")
         if self.proxy_login_env is not None and self.proxy is None:
             raise ValueError("proxy_login_env needs proxy")
         if self.key_header is not None and self.key_env is None:
@@ -138,6 +149,30 @@ class UpstreamSettings(OneUpstream):
     def is_set(self) -> bool:
         """Whether there is any LLM API behind Guard."""
         return self.url is not None or bool(self.litellm) or bool(self.others)
+
+    def why_no_key(self, name: str | None) -> str | None:
+        """Return why a tenant's key cannot be for one upstream alone, None where it can.
+
+        Args:
+            name: of the upstream that it is for; None: for the only one that there is.
+        """
+        there = {**({DEFAULT: self} if self.url or self.litellm else {}), **self.others}
+        if name is None and self.others:
+            return f"there is more than one LLM API: write upstream_keys, with a key for each of {', '.join(there)}"
+        if name is not None and name not in there:
+            return f"there is no such LLM API in `upstream`; there is {', '.join(there) or 'none'}"
+        one = there.get(name or DEFAULT, self)
+        if one.litellm_environment:
+            return "litellm_environment or a key of the tenant's: which of them pays?"
+        if len(one.paid) > 1:
+            return f"one key, for {' and '.join(one.paid)}: make each of them one of `upstream.others`"
+        return None
+
+    @model_validator(mode="after")
+    def _default_is_one(self) -> Self:
+        if DEFAULT in self.others:
+            raise ValueError("others: default is what `upstream` itself is called; choose another name")
+        return self
 
     @model_validator(mode="after")
     def _each_model_has_one_upstream(self) -> Self:

@@ -1,7 +1,7 @@
 """API keys as they stand in headers: where clients show theirs, and where the LLM API of a path looks for it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 AUTHORIZATION = "authorization"
 # Where clients of LLM APIs put their keys.
@@ -14,11 +14,18 @@ _ANTHROPIC = re.compile(r"/v1/messages(?:/|$)|/anthropic/", re.IGNORECASE)
 _AZURE = re.compile(r"/openai/", re.IGNORECASE)
 
 
-def key_header(path: str) -> str:
-    """Return the header in which the API behind a path reads its key, as its provider has it."""
+def key_header(path: str, shown: Iterable[str] = ()) -> str:
+    """Return the header in which the API behind a path reads its key, as its provider has it.
+
+    Args:
+        path: as it is sent.
+        shown: names of headers, in lower case; where the path says nothing, the first that bears a key is taken.
+    """
     if _ANTHROPIC.match(path):
         return "x-api-key"
-    return "api-key" if _AZURE.match(path) else AUTHORIZATION
+    if _AZURE.match(path):
+        return "api-key"
+    return next((name for name in shown if name in SHOWN_IN), AUTHORIZATION)
 
 
 def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:

@@ -21,11 +21,11 @@ from guard.server.changes import Changes, Open
 from guard.server.control import Alone, Control
 from guard.server.doors import ELSEWHERE, OWN, make_doors
 from guard.server.exchange import Exchange
-from guard.server.forward import KEEPS_KEY, Forwarder
+from guard.server.forward import UPSTREAM_KEYS, Forwarder
 from guard.server.health import Readiness, health_page, metrics_page, openapi_page
 from guard.server.keys import digest_of_key
 from guard.server.live import Entrance, Generation, Live, Model
-from guard.server.tenants import NOBODY, open_tenants, with_upstream_key
+from guard.server.tenants import NOBODY, open_tenants
 from guard.server.tls import open_tls, serving
 from guard.telemetry import Telemetry
 from guard.wiring import Opened, open_unannounced, open_upstream
@@ -129,13 +129,12 @@ def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Set
 
 
 def _entrance(generation: Generation, exchange: Exchange) -> Entrance:
-    """Return the entrance of the tenant whose request it is; its key of the LLM API takes the place of its token."""
+    """Return the entrance of the tenant whose request it is; its keys of LLM APIs travel with the request."""
     tenant = generation.tenants.find(exchange.scope["headers"])
     if tenant is None:
         return generation.entrance
-    if tenant.upstream_key is not None:
-        headers = with_upstream_key(exchange.scope["headers"], exchange.path, tenant.upstream_key)
-        exchange.scope = {**exchange.scope, "headers": headers, KEEPS_KEY: True}
+    if tenant.upstream_keys:
+        exchange.scope = {**exchange.scope, UPSTREAM_KEYS: tenant.upstream_keys}
     return generation.of_tenant[tenant.name]
 
 

@@ -32,8 +32,8 @@ _NEVER_RETURNED = frozenset({"x-guard-verdict", "x-guard-action", "x-guard-id"})
 _EMPTY = frozenset({204, 304})
 _NEVER_RETURNED_EMPTY = _NEVER_RETURNED | {"content-length"}
 _CANCELLED = "cancelled"
-# In the scope of a request whose key is the tenant's own, not the caller's: the upstream's key does not replace it.
-KEEPS_KEY = "guard.keeps_key"
+# In the scope of a request: the keys of its tenant, by the upstream that each is for.
+UPSTREAM_KEYS = "guard.upstream_keys"
 
 
 Relay = Callable[[Exchange, UpstreamResponse], Awaitable[None]]
@@ -137,7 +137,7 @@ def outgoing(
         headers=headers,
         body=body,
         model=model,
-        keeps_key=bool(exchange.scope.get(KEEPS_KEY)),
+        keys=exchange.scope.get(UPSTREAM_KEYS, {}),
     )
 
 

@@ -1,13 +1,15 @@
-"""Tenants: which one a request is of, by the keys that it shows, and the key that the LLM API sees in their place."""
+"""Tenants: which one a request is of, by the keys that it shows, and the keys that LLM APIs see in their place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from guard.access_settings import TenantSettings
 from guard.config import Settings
-from guard.core.credentials import AUTHORIZATION, CREDENTIALS, SHOWN_IN, key_header
+from guard.core.credentials import AUTHORIZATION, SHOWN_IN
 from guard.errors import ConfigInvalid, Unauthorized
 from guard.server.keys import digest, digest_of_key, read_secret
+from guard.upstream_settings import DEFAULT
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -16,15 +18,14 @@ NOBODY = "default"
 
 _OWN_HEADER = b"x-guard-token"
 _SHOWN_IN = tuple(name.encode() for name in SHOWN_IN)
-_GOES_WITH_KEY = frozenset(name.encode() for name in CREDENTIALS)
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Somebody who is known by a key; `upstream_key` is sent on in place of it."""
+    """Somebody who is known by a key; `upstream_keys`, by upstream, are sent on in place of it."""
 
     name: str
-    upstream_key: bytes | None = None
+    upstream_keys: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 class Tenants:
@@ -72,9 +73,7 @@ def open_tenants(settings: Settings, environment: Mapping[str, str]) -> Tenants:
     by_key: dict[bytes, Tenant] = {}
     for name, said in settings.tenants.items():
         place = f"tenants.{name}"
-        upstream = said.upstream_key
-        sent = None if upstream is None else read_secret(upstream, environment, place=f"{place}.upstream_key")
-        tenant = Tenant(name, None if sent is None else sent.encode("ascii"))
+        tenant = Tenant(name, _upstream_keys(settings, said, environment, place))
         for number, reference in enumerate(said.keys):
             key = digest_of_key(reference, environment, place=f"{place}.keys.{number}")
             if key in by_key:
@@ -83,15 +82,18 @@ def open_tenants(settings: Settings, environment: Mapping[str, str]) -> Tenants:
     return Tenants(by_key, serves_unknown=settings.unknown_tenants == "default")
 
 
-def with_upstream_key(headers: Headers, path: str, key: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a request with a tenant's key of the LLM API, where the caller showed its own.
-
-    Where it showed it in `x-guard-token`, the key goes where the API of the path expects it.
-    """
-    shown = [name for name, _ in headers if name in _SHOWN_IN]
-    header = shown[0] if shown else key_header(path).encode()
-    kept = [(name, value) for name, value in headers if name not in _GOES_WITH_KEY and name != _OWN_HEADER]
-    return [*kept, (header, b"Bearer " + key if header == AUTHORIZATION.encode() else key)]
+def _upstream_keys(
+    settings: Settings, said: TenantSettings, environment: Mapping[str, str], place: str
+) -> dict[str, str]:
+    keys = {}
+    for upstream, reference in said.keys_by_upstream.items():
+        at = f"{place}.upstream_key" if upstream is None else f"{place}.upstream_keys.{upstream}"
+        # A reload changes tenants and leaves the upstreams: what was clear in the file may not be so here.
+        why = settings.upstream.why_no_key(upstream)
+        if why is not None:
+            raise ConfigInvalid(f"{at}: {why}")
+        keys[upstream or DEFAULT] = read_secret(reference, environment, place=at)
+    return keys
 
 
 def _bare(name: bytes, value: bytes) -> bytes:

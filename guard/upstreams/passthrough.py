@@ -8,11 +8,11 @@ from urllib.parse import quote_from_bytes
 import aiohttp
 from yarl import URL
 
-from guard.core.credentials import key_header, with_key
+from guard.core.credentials import key_header, with_key, without_credentials
 from guard.core.headers import end_to_end
 from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken, UpstreamTimeout
 from guard.ports import UpstreamRequest
-from guard.upstream_settings import OneUpstream
+from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams.bodies import payload
 from guard.upstreams.keys import read_key
 from guard.upstreams.sessions import Sessions
@@ -32,16 +32,20 @@ class Passthrough:
     Args:
         settings: `url` is needed; with or without a final `/v1`, requests reach exactly one.
         environment: where the API key and the proxy's login are, if the settings name any.
+        name: by which tenants say that a key of theirs is for this API.
 
     Raises:
         ConfigInvalid: there is no URL, a key is missing, or a certificate cannot be used.
     """
 
-    def __init__(self, settings: OneUpstream, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: OneUpstream, environment: Mapping[str, str] | None = None, *, name: str = DEFAULT
+    ) -> None:
         if settings.url is None:
             raise ConfigInvalid("upstream.url is not set")
         environment = environment or {}
         self._root = base_url(str(settings.url))
+        self._name = name
         self._key = None
         if settings.key_env is not None:
             self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
@@ -60,9 +64,7 @@ class Passthrough:
                 be sent on, or it sends the client elsewhere, past Guard.
         """
         url = self._url(request)
-        headers = request.headers
-        if self._key is not None and not request.keeps_key:
-            headers = with_key(headers, self._key_header or key_header(request.path), self._key)
+        headers = self._headers(request)
         try:
             data = payload(request.body, silence_s=self._silence_s)
             response = await self._sessions.request(request.method, url, headers, data)
@@ -79,6 +81,15 @@ class Passthrough:
             response.close()
             raise UpstreamBroken(f"the upstream redirects ({response.status}); set upstream.url to where it leads")
         return PassthroughResponse(response)
+
+    def _headers(self, request: UpstreamRequest) -> Mapping[str, str]:
+        """Return the headers with the tenant's key for this API, else its own, else with what the caller showed."""
+        headers, tenants = request.headers, request.keys.get(self._name)
+        if tenants is not None:
+            return with_key(headers, self._key_header or key_header(request.path, shown=headers), tenants)
+        if self._key is not None:
+            return with_key(headers, self._key_header or key_header(request.path), self._key)
+        return without_credentials(headers) if request.keys else headers
 
     def _url(self, request: UpstreamRequest) -> URL:
         query = request.query

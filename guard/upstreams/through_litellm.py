@@ -18,7 +18,7 @@ from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from guard.errors import Unauthorized, UnknownModel, UpstreamTimeout
 from guard.ports import UpstreamRequest
-from guard.upstream_settings import OneUpstream
+from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams import litellm_answer as shape
 from guard.upstreams.by_model import best_pattern
 from guard.upstreams.keys import read_key
@@ -38,13 +38,15 @@ class ThroughLitellm:
     Args:
         settings: `litellm` is the map.
         environment: where the API key is, if the settings name one.
+        name: by which tenants say that a key of theirs is for these providers.
 
     Raises:
         ConfigInvalid: the key is missing.
     """
 
-    def __init__(self, settings: OneUpstream, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: OneUpstream, environment: Mapping[str, str], *, name: str = DEFAULT) -> None:
         self._settings = settings
+        self._name = name
         self._key = None
         if settings.key_env is not None:
             self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
@@ -105,7 +107,9 @@ class ThroughLitellm:
         if self._settings.url is not None:
             fixed["api_base"] = str(self._settings.url).rstrip("/")
         if not self._settings.litellm_environment:
-            key = _callers_key(request.headers) if self._key is None or request.keeps_key else self._key
+            key = request.keys.get(self._name, self._key)
+            if key is None and not request.keys:
+                key = _callers_key(request.headers)
             if not key:
                 raise Unauthorized("no API key for the provider of this model: send one, or set upstream.key_env")
             fixed["api_key"] = key

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "policy_settings": {"types"},
     "upstream_settings": {"policy_settings"},
     "output_settings": {"policy_settings"},
-    "access_settings": {"policy_settings"},
+    "access_settings": {"policy_settings", "upstream_settings"},
     "picture_settings": {"policy_settings", "upstream_settings"},
     "config": BASE | {"policy_settings", "access_settings", "picture_settings", "upstream_settings", "output_settings"},
     "settings_sources": {"config", "errors"},

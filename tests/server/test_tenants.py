@@ -15,7 +15,7 @@ from guard.bundle import Bundle
 from guard.config import Settings, parse_settings
 from guard.errors import ConfigInvalid, RateLimited, Unauthorized
 from guard.server.allowance import Allowance, Usage
-from guard.server.tenants import open_tenants, with_upstream_key
+from guard.server.tenants import open_tenants
 from guard.wiring import choose_policies
 from tests.fakes import FakeUpstream
 from tests.server.house import SAFE, UNSAFE, Builder, chat, live, until
@@ -119,29 +119,78 @@ def test_key_that_cannot_be_used_is_named_and_never_shown(reference: str, said: 
     assert not {"secret99", BANK} & set(str(raised.value).split())
 
 
+def _with_upstreams(upstream: dict[str, Any], **tenant: Any) -> Settings:
+    return Settings.model_validate({"upstream": upstream, "tenants": {"shop": {"keys": ["env:SHOP"], **tenant}}})
+
+
+_CLAUDE = {"url": "https://claude.example", "models": ["claude-*"]}
+_TWO = {"url": "https://llm.example", "others": {"claude": _CLAUDE}}
+
+
 @pytest.mark.parametrize(
-    ("headers", "path", "expected"),
+    ("upstream", "tenant", "expected"),
     [
-        ({"authorization": f"Bearer {SHOP}"}, CHAT, {"authorization": "Bearer sk-up"}),
-        ({"x-api-key": SHOP}, "/v1/messages", {"x-api-key": "sk-up"}),
-        ({"api-key": SHOP}, "/openai/deployments/x/chat/completions", {"api-key": "sk-up"}),
-        ({"x-guard-token": SHOP}, CHAT, {"authorization": "Bearer sk-up"}),
-        ({"x-guard-token": SHOP}, "/v1/messages", {"x-api-key": "sk-up"}),
-        ({"x-guard-token": SHOP}, "/openai/deployments/x/chat/completions", {"api-key": "sk-up"}),
-        ({"x-guard-token": SHOP}, "/v1/threads/x/messages", {"authorization": "Bearer sk-up"}),
+        (_TWO, {}, {}),
+        ({"url": "https://llm.example"}, {"upstream_key": "env:UPSTREAM"}, {"default": "sk-upstream"}),
+        ({}, {"upstream_key": "env:UPSTREAM"}, {"default": "sk-upstream"}),
+        (_TWO, {"upstream_keys": {"claude": "env:UPSTREAM"}}, {"claude": "sk-upstream"}),
         (
-            {"x-guard-token": SHOP, "authorization": "Bearer sk-old", "cookie": "a=b", "openai-project": "p", "x": "y"},
-            CHAT,
-            {"x": "y", "authorization": "Bearer sk-up"},
+            _TWO,
+            {"upstream_keys": {"claude": "env:UPSTREAM", "default": "env:OTHER"}},
+            {"claude": "sk-upstream", "default": "sk-other"},
         ),
     ],
 )
-def test_own_key_of_the_llm_api_takes_the_place_of_all_that_was_shown(
-    headers: dict[str, str], path: str, expected: dict[str, str]
+def test_each_key_of_an_llm_api_has_the_name_of_the_one_it_is_for(
+    upstream: dict[str, Any], tenant: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    sent = with_upstream_key([(name.encode(), value.encode()) for name, value in headers.items()], path, b"sk-up")
+    tenants = open_tenants(_with_upstreams(upstream, **tenant), ENVIRONMENT | {"OTHER": "sk-other"})
+    found = tenants.find([(b"api-key", SHOP.encode())])
 
-    assert {name.decode(): value.decode() for name, value in sent} == expected
+    assert found is not None
+    assert found.upstream_keys == expected
+    assert "sk-" not in repr(found)
+
+
+_SEVERAL_PROVIDERS = {"litellm": {"gpt-*": "openai/gpt-*", "claude-*": "anthropic/claude-*"}}
+_ENVIRONMENT_PAYS = {"litellm": {"x": "bedrock/x"}, "litellm_environment": True}
+
+
+@pytest.mark.parametrize(
+    ("upstream", "tenant", "said"),
+    [
+        (_TWO, {"upstream_key": "env:X"}, "upstream_key: there is more than one LLM API: .* each of default, claude"),
+        ({"others": {"claude": _CLAUDE}}, {"upstream_key": "env:X"}, "upstream_key: there is more than one LLM API"),
+        (_TWO, {"upstream_keys": {"cloude": "env:X"}}, "upstream_keys.cloude: .* no such LLM API .* default, claude"),
+        (
+            {"others": {"claude": _CLAUDE}},
+            {"upstream_keys": {"default": "env:X"}},
+            "upstream_keys.default: .* no such LLM API",
+        ),
+        (_SEVERAL_PROVIDERS, {"upstream_key": "env:X"}, "upstream_key: one key, for anthropic and openai"),
+        (_SEVERAL_PROVIDERS, {"upstream_keys": {"default": "env:X"}}, "one key, for anthropic and openai"),
+        (_ENVIRONMENT_PAYS, {"upstream_key": "env:X"}, "upstream_key: litellm_environment or .* which of them pays"),
+        (_TWO, {"upstream_key": "env:X", "upstream_keys": {"claude": "env:X"}}, "upstream_key or upstream_keys"),
+        ({"url": "https://h", "others": {"default": _CLAUDE}}, {}, "choose another name"),
+    ],
+)
+def test_key_that_could_reach_more_than_one_llm_api_stops_the_start_in_one_line(
+    upstream: dict[str, Any], tenant: dict[str, Any], said: str
+) -> None:
+    written = {"upstream": upstream, "tenants": {"shop": {"keys": ["env:SHOP"], **tenant}}}
+
+    with pytest.raises(ConfigInvalid, match=said) as raised:
+        parse_settings(written, source="guard.yaml")
+
+    assert "\n" not in str(raised.value)
+
+
+def test_reload_that_leaves_the_upstreams_checks_keys_against_those_in_use() -> None:
+    read = _with_upstreams({"url": "https://llm.example"}, upstream_key="env:UPSTREAM")
+    in_use = read.model_copy(update={"upstream": _with_upstreams(_TWO).upstream})
+
+    with pytest.raises(ConfigInvalid, match=r"^tenants\.shop\.upstream_key: there is more than one LLM API"):
+        open_tenants(in_use, ENVIRONMENT)
 
 
 async def test_tenant_is_judged_by_its_own_policy_and_counted_by_its_name(build: Builder) -> None:
@@ -183,7 +232,7 @@ async def test_tenant_may_have_refusals_of_its_own_form(build: Builder) -> None:
     assert shop.json()["choices"][0]["finish_reason"] == "content_filter"
 
 
-async def test_key_of_the_llm_api_is_sent_on_and_the_tenants_is_not(
+async def test_keys_of_a_tenant_travel_with_its_requests_and_its_token_does_not(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUARD_TEST_KEY", "sk-upstream")
@@ -194,11 +243,8 @@ async def test_key_of_the_llm_api_is_sent_on_and_the_tenants_is_not(
         await client.post(CHAT, json=chat(SAFE), headers={"authorization": f"Bearer {BANK}"})
         await client.post(CHAT, json=chat(SAFE), headers={"authorization": "Bearer own", "x-guard-token": BANK})
 
-    assert [sent.headers["authorization"] for sent in house.upstream.sent] == [
-        "Bearer sk-upstream",
-        f"Bearer {BANK}",
-        "Bearer own",
-    ]
+    assert [sent.keys for sent in house.upstream.sent] == [{"default": "sk-upstream"}, {}, {}]
+    assert [sent.headers["authorization"] for sent in house.upstream.sent[1:]] == [f"Bearer {BANK}", "Bearer own"]
     assert not any("x-guard-token" in sent.headers for sent in house.upstream.sent)
 
 

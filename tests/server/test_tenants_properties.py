@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from guard.config import Settings
 from guard.errors import ConfigInvalid, Unauthorized
-from guard.server.tenants import open_tenants, with_upstream_key
+from guard.server.tenants import open_tenants
 from guard.settings_sources import load_settings
 
 SHOP, BANK = "the-key-of-the-shop-1", "the-key-of-the-bank-1"
@@ -48,16 +48,6 @@ def test_headers_name_one_tenant_or_nobody_or_are_refused(headers: list[tuple[by
         own = [value for name, value in headers if name == b"x-guard-token"]
         looked_at = own or [value for name, value in headers if name not in {b"cookie", b"host", b"x-guard-token"}]
         assert not any(value.strip().endswith(other.encode()) for value in looked_at)
-
-
-@given(_HEADERS)
-def test_no_key_of_the_caller_is_left_beside_that_of_the_llm_api(headers: list[tuple[bytes, bytes]]) -> None:
-    sent = with_upstream_key(headers, "/v1/chat/completions", b"sk-up")
-
-    assert [(name, value) for name, value in sent if name != b"host"] in (
-        [(b"authorization", b"Bearer sk-up")],
-        *([(name, b"sk-up")] for name, _ in headers if name not in {b"host", b"cookie", b"authorization"}),
-    )
 
 
 @given(st.dictionaries(st.from_regex(r"GUARD__[A-Za-z_]{0,30}", fullmatch=True), st.text(max_size=20), max_size=4))

@@ -1,5 +1,8 @@
 """Several upstreams: the model decides, and each is sent its own key and nobody else's."""
 
+import re
+from dataclasses import replace
+
 import orjson
 import pytest
 from pydantic import ValidationError
@@ -173,16 +176,23 @@ async def test_callers_own_key_passes_where_the_upstream_has_none() -> None:
     assert "authorization: Bearer caller" in heads[0]
 
 
-async def test_key_of_a_tenant_is_kept_beside_the_upstreams_own() -> None:
+async def test_key_of_a_tenant_takes_the_place_of_the_upstreams_own() -> None:
     heads: list[str] = []
 
     async with raw_api(remembering(heads, _OK)) as url:
         upstream = open_upstreams(UpstreamSettings.model_validate({"url": url, "key_env": "K"}), {"K": "operator"})
-        await upstream.send(UpstreamRequest("POST", "/v1/x", "", {"authorization": "Bearer tenant"}, b"", None, True))
+        await upstream.send(replace(_ask("gpt-4o"), keys={"default": "tenant"}))
+        await upstream.send(replace(_ask("gpt-4o"), keys={"another": "tenant"}))
         await upstream.close()
 
-    assert "authorization: Bearer tenant" in heads[0]
-    assert "operator" not in heads[0]
+    assert [_keys_in(head) for head in heads] == [
+        {"authorization: Bearer tenant"},
+        {"authorization: Bearer operator"},
+    ]
+
+
+def _keys_in(head: str) -> set[str]:
+    return {line for line in head.splitlines() if re.search("tenant|caller|operator", line)}
 
 
 @pytest.mark.parametrize("environment", [{}, {"K": ""}, {"K": "two\nlines"}])
@@ -219,6 +229,7 @@ def test_no_upstream_at_all_is_a_configuration_error() -> None:
         ({"url": "http://h", "proxy_login_env": "P"}, "needs proxy"),
         ({"url": "http://h", "proxy": "https://p:1"}, "must begin with http:"),
         ({"url": "http://h", "proxy": "http://u:geheim@p:1"}, "credentials"),
+        ({"litellm": {"x": "p/x", "y": "q/y"}, "key_env": "K"}, "key_env is one key, for p and q"),
         ({"url": "http://h", "key_header": "api-key"}, "needs key_env"),
         ({"url": "http://h", "tls": {"key_file": "k"}}, "needs certificate_file"),
     ],

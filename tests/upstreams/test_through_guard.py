@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from guard.config import Settings
 from guard.server.app import create_app
 from guard.upstream_settings import UpstreamSettings
 from tests.pictures import solid
@@ -27,7 +28,13 @@ _KEY = {"authorization": "Bearer sk-caller"}
 async def _front(house: House, upstream: dict[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of a Guard that opens these upstreams."""
     chosen = house.settings.model_copy(update={"upstream": UpstreamSettings.model_validate(upstream)})
-    app = create_app(chosen, guard=house.guard)
+    async with _served(house, chosen) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _served(house: House, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings, guard=house.guard)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -80,6 +87,43 @@ async def test_model_that_nobody_serves_is_a_404_in_the_apis_own_form(build: Bui
     assert (openai.status_code, openai.json()["error"]["code"]) == (404, "unknown_model")
     assert (anthropic.status_code, anthropic.json()["type"]) == (404, "error")
     assert asked == []
+
+
+async def test_key_of_a_tenant_reaches_the_llm_api_that_it_is_for_and_no_other(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHOP", "OPENAI", "CLAUDE", "OTHER"):
+        monkeypatch.setenv(name, f"secret-of-{name.lower()}-1")
+    default, claude, keyless, paid = [list[str]() for _ in range(4)]
+    shop = {"keys": ["env:SHOP"], "upstream_keys": {"default": "env:OPENAI", "claude": "env:CLAUDE"}}
+
+    async with (
+        raw_api(remembering(default, _OK)) as one,
+        raw_api(remembering(claude, _OK)) as two,
+        raw_api(remembering(keyless, _OK)) as three,
+        raw_api(remembering(paid, _OK)) as four,
+    ):
+        others = {
+            "claude": {"url": two, "models": ["claude-*"], "key_env": "OTHER"},
+            "keyless": {"url": three, "models": ["local-*"]},
+            "paid": {"url": four, "models": ["paid-*"], "key_env": "OTHER"},
+        }
+        written = {"upstream": {"url": one, "others": others}, "tenants": {"shop": shop}}
+        async with _served(build(), Settings.model_validate(written)) as client:
+            for model in ("gpt-4o", "claude-3", "local-1", "paid-1"):
+                shown = {"authorization": "Bearer secret-of-shop-1", "cookie": "secret=1"}
+                answer = await client.post(CHAT, json=chat(SAFE, model=model), headers=shown)
+                assert answer.status_code == 200
+
+    sent = [
+        [line for line in "".join(heads).splitlines() if "secret" in line] for heads in (default, claude, keyless, paid)
+    ]
+    assert sent == [
+        ["authorization: Bearer secret-of-openai-1"],
+        ["authorization: Bearer secret-of-claude-1"],
+        [],
+        ["authorization: Bearer secret-of-other-1"],
+    ]
 
 
 async def test_unsafe_prompt_reaches_no_upstream(build: Builder) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +178,20 @@ async def test_key_of_the_operator_is_sent_and_the_callers_is_not(shape: str) ->
 
     assert "sk-operator" in provider.heads[0]
     assert "sk-caller" not in provider.heads[0]
+
+
+@SHAPES
+async def test_key_of_a_tenant_is_sent_where_it_is_for_these_providers(shape: str) -> None:
+    provider = Provider(shape)
+
+    async with _behind(provider) as upstream:
+        await _read(await upstream.send(replace(_ask(), keys={"default": "sk-tenant"})))
+        await _read(await upstream.send(replace(_ask(), keys={"another": "sk-tenant"})))
+    async with _behind(provider, key_env=None) as upstream:
+        with pytest.raises(Unauthorized):
+            await upstream.send(replace(_ask(), keys={"another": "sk-tenant"}))
+
+    assert [re.findall("sk-(tenant|operator|caller)", head) for head in provider.heads] == [["tenant"], ["operator"]]
 
 
 @SHAPES
