@@ -32,7 +32,8 @@ class Peer:
     """One end of a channel.
 
     Args:
-        answers: what the other side may call, by name. A `GuardError` travels back with its code and message.
+        answers: what the other side may call, by name. A `GuardError` travels back with its code and message, any other
+            error as a `GuardError` that names its type.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Answers) -> None:
@@ -99,6 +100,9 @@ class Peer:
             answer = {"error": [GuardError.code, str(error)]}
         except GuardError as error:
             answer = {"error": [error.code, str(error)]}
+        except Exception as error:  # noqa: BLE001 - who gets no answer waits for minutes, with the turn of every change
+            _log.exception("%s failed", message["call"])
+            answer = {"error": [GuardError.code, f"{message['call']} failed: {type(error).__name__}"]}
         if not self._is_closed:
             self._send({"id": message["id"], **answer})
 

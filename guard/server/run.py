@@ -1,6 +1,7 @@
 """A server on a socket: starts, says so in one line, finishes what is in flight when told to stop."""
 
 import asyncio
+import logging
 import resource
 import signal
 import socket
@@ -17,6 +18,8 @@ from guard.config import Settings
 from guard.errors import Overloaded, UsageError
 from guard.server.live import Live
 from guard.server.protocol import bounded_protocol
+
+_log = logging.getLogger("guard.server")
 
 # Longer than the idle time after which load balancers and clients give a connection up: they should be first.
 _KEEP_ALIVE_S = 75
@@ -162,14 +165,19 @@ def _raise_file_limit() -> None:
 
 
 def on_hangup(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Call and await a function whenever SIGHUP comes; for the running event loop."""
+    """Call and await a function whenever SIGHUP comes, and log what it raises; for the running event loop."""
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[object]] = set()
 
     def begin() -> None:
         task = loop.create_task(call())
         under_way.add(task)
-        task.add_done_callback(under_way.discard)
+        task.add_done_callback(end)
+
+    def end(task: asyncio.Task[object]) -> None:
+        under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("what SIGHUP asks for failed", exc_info=error)
 
     loop.add_signal_handler(signal.SIGHUP, begin)
 

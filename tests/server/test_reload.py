@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,8 +16,10 @@ from guard.config import Settings
 from guard.errors import ConfigInvalid
 from guard.server.app import create_app
 from guard.server.reload import RELOADED, Reload, needs_restart
+from guard.server.run import on_hangup
 from guard.types import Mode
 from tests.fakes import FakeUpstream
+from tests.server.house import until
 from tests.tiny_bundle import make_tiny_bundle
 
 
@@ -168,6 +172,23 @@ async def test_settings_that_cannot_be_read_are_not_applied() -> None:
         raise AssertionError("nothing to apply")
 
     assert not await Reload(read, Settings())(take)
+
+
+async def test_reload_that_fails_unforeseen_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise OSError("no more files")
+
+    on_hangup(fail)
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: bool(caplog.records))
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+
+    (line,) = caplog.records
+    assert (line.levelno, line.getMessage()) == (logging.ERROR, "what SIGHUP asks for failed")
+    assert line.exc_info is not None
+    assert line.exc_info[0] is OSError
 
 
 def test_every_key_is_either_reloaded_or_needs_a_restart() -> None:

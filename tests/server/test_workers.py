@@ -190,11 +190,14 @@ async def test_worker_that_ends_before_it_read_its_settings_is_started_again_and
     monkeypatch.setattr(workers_module, "_FIRST_PAUSE_S", 0.001)
     supervisor = Supervisor(Settings(), bound, on_ready=lambda _: None, reload=Reload(Settings, Settings()))
 
+    def said() -> list[tuple[int, str]]:
+        return [(line.levelno, line.getMessage()) for line in caplog.records if line.name == "guard.server"]
+
     keeping = asyncio.create_task(supervisor._keep(0))
-    await until(lambda: len(caplog.records) >= 4 or keeping.done())
+    await until(lambda: len(said()) >= 4 or keeping.done())
 
     assert not keeping.done()
-    assert {(line.levelno, line.getMessage()) for line in caplog.records} == {
+    assert set(said()) == {
         (logging.ERROR, "a worker could not start: guard_error: a worker ended while it started; its log says why")
     }
     keeping.cancel()
@@ -233,6 +236,26 @@ async def test_error_travels_through_a_channel_with_its_class_and_message() -> N
     with pytest.raises(BundleInvalid, match=r"^because$"):
         await asking.call("try", timeout_s=5, why="because")
 
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_step_that_fails_unforeseen_is_answered_at_once_by_its_type_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(said: Any) -> None:
+        raise MemoryError("what a caller wrote")
+
+    asking, answering = await _peers({"try": fail})
+    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
+
+    with pytest.raises(GuardError, match=r"^try failed: MemoryError$"):
+        await asking.call("try", timeout_s=1)
+    with pytest.raises(GuardError, match=r"^of another version failed: KeyError$"):
+        await asking.call("of another version", timeout_s=1)
+
+    assert [line.getMessage() for line in caplog.records] == ["try failed", "of another version failed"]
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
