@@ -58,7 +58,7 @@ def mcnemar(first: Bools, second: Bools, groups: Sequence[str] | None = None) ->
 def paired_difference(
     candidate: Share, baseline: Share, groups: Sequence[str], *, confidence: float = 0.95, resamples: int = 20_000
 ) -> Estimate:
-    """Return by how much the candidate's share exceeds the baseline's in the mean over groups, between one-sided bounds.
+    """Return by how much the candidate's share exceeds the baseline's, in the mean over groups, with one-sided bounds.
 
     Args:
         candidate: what is counted of the candidate, over n rows.
