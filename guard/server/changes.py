@@ -102,24 +102,29 @@ class Changes:
     async def _opened_anew(self, current: Generation, settings: Settings, digest: str | None) -> Generation:
         if self._live.retired >= _MOST_RETIRED:
             raise SwapRefused(f"{self._live.retired} earlier bundles still answer streams; try again when they ended")
-        opened = await asyncio.to_thread(self._checked, current.guard.bundle, settings, digest)
+        candidate = await asyncio.to_thread(_checked, current.guard.bundle, settings, digest)
+        opened = await asyncio.to_thread(self._open, settings, self._telemetry)
         model = Model(opened.guard)
         try:
+            _require_same(candidate, opened)
             await _require_scores(opened)
             return self._build(settings, opened, model)
         except BaseException:
             await opened.guard.aclose()
             raise
 
-    def _checked(self, current: Bundle, settings: Settings, digest: str | None) -> Opened:
-        candidate = Bundle.load(settings.bundle)
-        if digest not in (None, candidate.digest):
-            raise BundleInvalid(f"{candidate.path}: its digest is {candidate.digest}, not the one that was asked for")
-        check_swap(current, candidate, settings)
-        opened = self._open(settings, self._telemetry)
-        if opened.guard.bundle.digest != candidate.digest:
-            raise SwapRefused(f"{candidate.path}: changed while it was opened")
-        return opened
+
+def _checked(current: Bundle, settings: Settings, digest: str | None) -> Bundle:
+    candidate = Bundle.load(settings.bundle)
+    if digest not in (None, candidate.digest):
+        raise BundleInvalid(f"{candidate.path}: its digest is {candidate.digest}, not the one that was asked for")
+    check_swap(current, candidate, settings)
+    return candidate
+
+
+def _require_same(candidate: Bundle, opened: Opened) -> None:
+    if opened.guard.bundle.digest != candidate.digest:
+        raise SwapRefused(f"{candidate.path}: changed while it was opened")
 
 
 async def _require_scores(opened: Opened) -> None:

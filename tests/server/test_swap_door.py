@@ -10,8 +10,11 @@ import pytest
 
 from guard.bundle import Bundle
 from guard.config import Settings
+from guard.errors import SwapRefused
 from guard.server.app import create_app
 from guard.server.live import Live
+from guard.telemetry import Telemetry
+from guard.wiring import Opened, open_unannounced
 from tests.fakes import FakeUpstream
 from tests.server.house import SAFE, chat, live, until
 from tests.tiny_bundle import make_tiny_bundle
@@ -186,6 +189,25 @@ async def test_request_under_way_keeps_the_bundle_that_it_began_with(site: Site)
 
     assert (answer.status_code, answer.content) == (200, b"{}")
     assert was_open
+
+
+async def test_bundle_that_changed_while_it_was_opened_is_refused_and_closed(bundles: tuple[Bundle, Bundle]) -> None:
+    first, second = bundles
+    closed: list[list[bool]] = []
+
+    def open_first(settings: Settings, telemetry: Telemetry) -> Opened:
+        opened = open_unannounced(settings.model_copy(update={"bundle": str(first.path)}), telemetry)
+        closed.append(_note_closing(opened.guard))
+        return opened
+
+    settings = Settings.model_validate({"bundle": str(first.path), "ocr": {"mode": "off"}, "threads": 1})
+    app = create_app(settings, upstream=FakeUpstream(), open_=open_first)
+
+    with pytest.raises(SwapRefused, match="changed while it was opened"):
+        await app.state.control.swap(str(second.path))
+
+    assert closed == [[], [True]]
+    await app.state.live.aclose()
 
 
 async def test_bundle_that_nobody_uses_is_closed_after_the_swap(site: Site) -> None:
