@@ -83,7 +83,7 @@ class Binding(_Part):
 
     tokenizer: Sha256
     names: Sha256
-    preparation: Sha256  # of `text`, `image` and `writing_gate`
+    preparation: Sha256  # of `text`, `image`, `writing_gate`, and the rules that `guard.core.preparation` names
     graphs: Annotated[Mapping[Device, Sha256], Field(min_length=1)]  # measured on, or shown to decide alike
     data: Sha256 | None = None  # the labelled pairs
 
