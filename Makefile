@@ -9,7 +9,7 @@ VENV ?= .venv
 PIP_ARGS ?=
 UPSTREAM ?= https://api.openai.com/v1
 PORT ?= 8080
-# One environment for clients that get along: litellm holds openai below 3.
+# One environment for clients that get along: litellm holds openai below 3, its proxy much else.
 CLIENTS ?= .venv-clients
 MINUTES ?= 3
 
@@ -35,8 +35,8 @@ test: $(VENV)/.test ## install everything and run every check
 fast: $(VENV)/.test ## the checks without simulations and training
 	@$(BIN)/python -m tests.check --fast
 
-clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made ## run the official clients against Guard
-	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients
+clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made $(CLIENTS)/litellm/.made ## run the official clients and LiteLLM's proxy against Guard
+	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients integrations/litellm
 
 fuzz: $(VENV)/.test ## send ten thousand hostile requests, and those that the OpenAPI document allows
 	@$(BIN)/python -m pytest -m corpus tests/fuzz
