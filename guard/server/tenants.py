@@ -1,5 +1,6 @@
 """Tenants: which one a request is of, by the keys that it shows, and the keys that LLM APIs see in their place."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,6 +19,9 @@ NOBODY = "default"
 
 _OWN_HEADER = b"x-guard-token"
 _SHOWN_IN = tuple(name.encode() for name in SHOWN_IN)
+_BEARER = re.compile(rb"^bearer(?:\s+|$)", re.IGNORECASE)
+# Another scheme, quotes, or several keys in one: an LLM API may find a key in it where Guard finds none.
+_UNREADABLE = re.compile(rb"""[^!-~]|["',]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ class Tenants:
         keys of two would be judged as one's and paid for by the other.
 
         Raises:
-            Unauthorized: unknown where that is refused, an unknown `x-guard-token`, or keys of several.
+            Unauthorized: unknown where that is refused, an unknown `x-guard-token`, keys of several, or one that is
+                written in a way that Guard does not read.
         """
         if not self._by_key:
             return None
         own = [value for name, value in headers if name == _OWN_HEADER]
         shown = own or [_bare(name, value) for name, value in headers if name in _SHOWN_IN]
-        found = {self._by_key.get(digest(key.strip().decode("latin-1"))) for key in shown}
+        found = {self._of(key.strip()) for key in shown}
         if len(found) > 1:
             raise Unauthorized("the request shows the keys of several callers")
         tenant = found.pop() if found else None
@@ -61,6 +66,13 @@ class Tenants:
             raise Unauthorized(
                 "no key that this Guard knows (Authorization: Bearer, x-api-key, api-key, x-guard-token)"
             )
+        return tenant
+
+    def _of(self, key: bytes) -> Tenant | None:
+        tenant = self._by_key.get(digest(key.decode("latin-1")))
+        # It would pass for nobody's, and travel on to the LLM API with what it holds.
+        if tenant is None and _UNREADABLE.search(key):
+            raise Unauthorized("a key is written in a way that Guard does not read: Bearer and one word, or the word")
         return tenant
 
 
@@ -98,5 +110,4 @@ def _upstream_keys(
 
 def _bare(name: bytes, value: bytes) -> bytes:
     """Return the key in a header, without the word `Bearer`."""
-    scheme, _, rest = value.strip().partition(b" ")
-    return rest if name == AUTHORIZATION.encode() and scheme.lower() == b"bearer" else value
+    return _BEARER.sub(b"", value.strip(), count=1) if name == AUTHORIZATION.encode() else value

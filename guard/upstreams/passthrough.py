@@ -14,7 +14,7 @@ from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken, Upstream
 from guard.ports import UpstreamRequest
 from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams.bodies import payload
-from guard.upstreams.keys import read_key
+from guard.upstreams.keys import read_key, without_keys
 from guard.upstreams.sessions import Sessions
 
 # It points clients to a door that is not Guard's.
@@ -92,7 +92,8 @@ class Passthrough:
         return without_credentials(headers) if request.keys else headers
 
     def _url(self, request: UpstreamRequest) -> URL:
-        query = request.query
+        # Another key in the query would pay, or decide who asks.
+        query = request.query if self._key is None and not request.keys else without_keys(request.query)
         if _CUTS_A_LINE.search(request.path) or _CUTS_A_LINE.search(query):
             raise RequestInvalid("the request's path or query has a sign where HTTP allows none")
         if not query.isascii():

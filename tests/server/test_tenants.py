@@ -44,6 +44,7 @@ def _find(headers: Mapping[str, str], **settings: Any) -> str | None:
     [
         {"authorization": f"Bearer {SHOP}"},
         {"authorization": f"bearer  {SHOP} "},
+        {"authorization": f"Bearer\t{SHOP}"},
         {"authorization": SHOP},
         {"x-api-key": SHOP},
         {"api-key": SHOP},
@@ -57,7 +58,7 @@ def test_tenant_is_known_by_its_key_wherever_clients_put_it(headers: dict[str, s
     assert _find(headers) == "shop"
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-other"}, {"x-api-key": "caf\xe9"}])
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-other"}, {"authorization": "Bearer"}])
 def test_others_are_nobody_in_particular_or_refused(headers: dict[str, str]) -> None:
     assert _find(headers) is None
     with pytest.raises(Unauthorized):
@@ -76,6 +77,24 @@ def test_others_are_nobody_in_particular_or_refused(headers: dict[str, str]) -> 
 )
 def test_request_with_keys_of_several_or_a_wrong_token_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthorized):
+        _find(headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f'Bearer "{SHOP}"'},
+        {"authorization": f"Token {SHOP}"},
+        {"authorization": f"Basic {SHOP}"},
+        {"authorization": f"Bearer {SHOP}, Bearer sk-other"},
+        {"authorization": f"Bearer sk-other,{SHOP}"},
+        {"authorization": f"Bearer Bearer {SHOP}"},
+        {"api-key": f"Bearer {SHOP}"},
+        {"x-api-key": "caf\xe9"},
+    ],
+)
+def test_key_that_is_written_in_a_way_that_guard_does_not_read_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthorized, match="written in a way"):
         _find(headers)
 
 

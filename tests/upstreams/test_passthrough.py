@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,25 @@ async def test_nothing_is_added_to_the_headers_but_host_and_length() -> None:
 
     names = {line.partition(":")[0].lower() for line in heads[0].splitlines()[1:] if line}
     assert names == {"host", "authorization", "content-length"}
+
+
+@pytest.mark.parametrize("keys", [{"default": "sk-tenant"}, {"other": "sk-tenant"}])
+@pytest.mark.parametrize("name", ["key", "api-key", "subscription-key", "API-Key", "api%2dkey", "access_token"])
+async def test_key_in_the_query_is_not_sent_beside_the_key_of_a_tenant(name: str, keys: dict[str, str]) -> None:
+    heads: list[str] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await read_request(reader))[0])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    query = f"api-version=2024-06-01&{name}=sk-other&a=b%20c"
+    async with raw_api(handler) as url, _passthrough(url) as upstream:
+        await (await upstream.send(replace(_POST, query=query))).close()
+        await (await upstream.send(replace(_POST, query=query, keys=keys))).close()
+
+    lines = [head.splitlines()[0] for head in heads]
+    assert lines[0] == f"POST /v1/chat/completions?{query} HTTP/1.1"
+    assert lines[1] == "POST /v1/chat/completions?api-version=2024-06-01&a=b%20c HTTP/1.1"
 
 
 async def test_large_body_arrives_whole_and_with_its_length() -> None:
