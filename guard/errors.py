@@ -32,6 +32,16 @@ GuardError
 ├── PreparationTimeout       a picture was not decoded or read in time
 ├── Overloaded               no permit before the deadline
 ├── SupervisorLost           a worker cannot reach the process that supervises it
+├── StoreFailed              the store did not do what it was asked for
+│   ├── StoreInvalid         ... its address says nothing usable, or what is there is no store of Guard's
+│   ├── StoreNewer           ... a newer Guard wrote it
+│   ├── StoreUnavailable     ... it is gone, cannot be reached, or may not be written
+│   ├── StoreLocked          ... somebody else holds it for too long
+│   └── StoreFull            ... there is no room left
+├── AuditUnavailable         a decision cannot be kept, and `store.audit: required` lets nothing pass without
+├── DecisionUnknown          the store has no decision of that id, or has it no more
+├── NotAllowable             a decision that no allow entry can undo: not a block by score
+├── ContentLocked            kept content cannot be opened with the keys that are configured
 └── UpstreamFailed           the LLM API did not answer
     ├── UpstreamUnreachable  ... no connection
     ├── UpstreamTimeout      ... in time
@@ -235,6 +245,66 @@ class SupervisorLost(GuardError):
     """A worker cannot reach the process that supervises it, so that it knows nothing of the others."""
 
     code = "supervisor_lost"
+
+
+class StoreFailed(GuardError):
+    """The store did not do what it was asked for, for a reason that has no code of its own."""
+
+    code = "store_failed"
+
+
+class StoreInvalid(StoreFailed):
+    """The address of the store says nothing usable, or what is there is no store of Guard's."""
+
+    code = "store_invalid"
+
+
+class StoreNewer(StoreFailed):
+    """The store was written by a newer Guard; this one cannot know what it would break."""
+
+    code = "store_newer"
+
+
+class StoreUnavailable(StoreFailed):
+    """The store is gone, cannot be reached, or may not be written."""
+
+    code = "store_unavailable"
+
+
+class StoreLocked(StoreFailed):
+    """Somebody else held the store for longer than Guard waits."""
+
+    code = "store_locked"
+
+
+class StoreFull(StoreFailed):
+    """There is no room left where the store is."""
+
+    code = "store_full"
+
+
+class AuditUnavailable(GuardError):
+    """A decision cannot be kept, and `store.audit: required` lets nothing pass that is not."""
+
+    code = "audit_unavailable"
+
+
+class DecisionUnknown(GuardError):
+    """The store has no decision of that id: it never had, or it was purged."""
+
+    code = "decision_unknown"
+
+
+class NotAllowable(GuardError):
+    """No allow entry can undo this decision: it was not a block by score, or its content has no digest."""
+
+    code = "not_allowable"
+
+
+class ContentLocked(GuardError):
+    """Kept content cannot be opened: its key is not among those that are configured, or it was tampered with."""
+
+    code = "content_locked"
 
 
 class UpstreamFailed(GuardError):

@@ -204,6 +204,7 @@ class Assessment:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
     also_unjudged: bool = False  # beside the failure, a part that no scorer would have judged: `on_unjudged` counts too
+    key: bytes | None = None  # SHA-256 of everything that the scores depended on: bundle, text, pictures, settings
 
     def __post_init__(self) -> None:
         if self.scores is None and self.code is None:
@@ -256,6 +257,11 @@ class Decision:
     cached: bool = False
     code: str | None = None  # why nothing was scored, or which part was not judged; None when all of it was
     rule: Hit | None = None  # the strictest rule that was reached; None where none was
+    # For the store alone, and in no answer: the decisive pair's scores and its assessment's key, and the keys of
+    # further pairs of the request that were blocked.
+    scores: Scores | None = field(default=None, repr=False)
+    digest: bytes | None = field(default=None, repr=False)
+    also_blocked: tuple[bytes, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.basis is Basis.SCORE and (self.probability is None or self.threshold is None):

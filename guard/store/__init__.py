@@ -1,0 +1,1 @@
+"""What Guard remembers of its decisions: SQLAlchemy Core over SQLite or PostgreSQL. README.md says what and how long."""
