@@ -25,6 +25,9 @@ from guard.types import (
 # model that was never shown emptiness has nothing to say about it.
 NOTHING_TO_JUDGE = "nothing_to_judge"
 
+# Further pairs of one request whose digests its decision names.
+MOST_ALSO_BLOCKED = 32
+
 _VERDICTS = (Verdict.SAFE, Verdict.UNJUDGED, Verdict.UNSAFE)  # the worse, the later
 
 
@@ -113,6 +116,8 @@ def decide(assessment: Assessment, policy: Policy, *, id_: str, direction: Direc
         cached=assessment.cached,
         code=code,
         rule=reached,
+        scores=scores,
+        digest=assessment.key,
     )
 
 
@@ -120,7 +125,8 @@ def strictest(decisions: Sequence[Decision]) -> Decision:
     """Return the decision about a request from those about its pairs, in the same order.
 
     It is the one with the strictest intended action; among equals the worse verdict, then the higher probability. It
-    carries the pictures of all, the time that all took, and the first code of anything that was not judged.
+    carries the pictures of all, the time that all took, the first code of anything that was not judged, and the digests
+    of further pairs that are to be blocked, up to `MOST_ALSO_BLOCKED`.
 
     Raises:
         ValueError: there are no decisions.
@@ -134,8 +140,11 @@ def strictest(decisions: Sequence[Decision]) -> Decision:
     for decision in decisions:
         for stage, value in decision.latency_ms.items():
             latency_ms[stage] = latency_ms.get(stage, 0.0) + value
+    blocked = (decision.digest for decision in decisions if decision.intended is Action.BLOCK)
+    also_blocked = dict.fromkeys(digest for digest in blocked if digest is not None and digest != worst.digest)
     return replace(
         worst,
+        also_blocked=tuple(also_blocked)[:MOST_ALSO_BLOCKED],
         images=_all_images(decisions),
         latency_ms=latency_ms,
         cached=all(decision.cached for decision in decisions),

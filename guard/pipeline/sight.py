@@ -160,7 +160,8 @@ class Sight:
         if await self._scorer.writing_likelihood(frame, deadline) >= self._gate:
             return True
         sure = max(self._gate, _SURE)
-        even = await self._decoder.work(evened, frame.pixels)
+        async with asyncio.timeout_at(deadline):
+            even = await self._decoder.work(evened, frame.pixels)
         if even is not None and await self._scorer.writing_likelihood(part(frame, even), deadline) >= sure:
             return True
         if not is_tiled(frame):

@@ -134,6 +134,17 @@ def test_strictest_decision_wins_and_carries_all_pictures_and_times() -> None:
     assert not decision.cached
 
 
+def test_decision_names_the_assessment_of_its_pair_and_of_further_ones_to_be_blocked() -> None:
+    keys = [bytes([number]) for number in range(50)]
+    unsafe = [_decide(Assessment(UNSAFE, key=key)) for key in (*keys, keys[3])]
+    safe = _decide(Assessment(SAFE, key=b"safe"))
+
+    decision = strictest([safe, *unsafe])
+
+    assert (decision.digest, decision.scores) == (keys[0], UNSAFE)
+    assert decision.also_blocked == tuple(keys[1:33])
+
+
 def test_unjudged_outweighs_safe_when_both_pass() -> None:
     policy = replace(POLICY, on_unjudged=Action.ALLOW)
     safe, unjudged = _decide(Assessment(SAFE), policy), _decide(Assessment(SAFE, code="image_rejected"), policy)

@@ -61,6 +61,26 @@ async def test_strictest_of_several_pairs_decides_and_each_is_counted(house: Hou
     assert sum(counted) == 3
 
 
+async def test_pair_on_an_allow_list_passes_and_the_rest_of_the_request_does_not(house: House) -> None:
+    known = await house.guard.check(Pair("a bomb"))
+    house.guard.passes = lambda decision: decision.digest == known.digest
+
+    passed = await house.guard.check(Pair("a bomb"))
+    both = await house.guard.check_all([Pair("a bomb"), Pair("a second bomb")])
+
+    assert (passed.verdict, passed.basis) == (Verdict.UNSAFE, Basis.ALLOW_LIST)
+    assert (passed.intended, passed.action) == (Action.ALLOW, Action.ALLOW)
+    assert (both.action, both.also_blocked) == (Action.BLOCK, ())
+    assert both.digest != known.digest
+
+
+async def test_allow_list_lets_nothing_pass_that_was_not_judged() -> None:
+    house = make_house(scorer=FixedScorer(failure=ScorerFailed("broken")))
+    house.guard.passes = lambda decision: True
+
+    assert (await house.guard.check(Pair("hello"))).action is Action.BLOCK
+
+
 async def test_picture_that_stands_in_two_pairs_is_counted_once(house: House) -> None:
     image = ImageInput(data=solid("red"), place="messages[0].content[1]")
 

@@ -103,3 +103,14 @@ async def test_picture_that_waits_too_long_to_be_decoded_is_guards_fault(monkeyp
 
     assert (decision.action, decision.code) == (Action.BLOCK, "preparation_timeout")
     assert house.metric("guard_errors_total", stage="decode", code="preparation_timeout", action="block") == 1
+
+
+async def test_evening_out_a_picture_that_takes_too_long_is_guards_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = threading.Event()
+    monkeypatch.setattr("guard.pipeline.sight.evened", lambda pixels: ends.wait(5) and None)
+    house = make_house({"limits": SHORT})
+
+    decision = await house.guard.check(Pair("hello", (PICTURE,)))
+    ends.set()
+
+    assert (decision.action, decision.code) == (Action.BLOCK, "preparation_timeout")
