@@ -38,7 +38,8 @@ class LimitSettings(Section):
     max_body_bytes: PositiveInt = 50_000_000
     """of one request, also after inflating"""
     max_buffered_bytes: PositiveInt = 500_000_000
-    """bodies of all requests together, inflated and with fetched pictures, while they are judged and sent on"""
+    """bodies of all requests together, inflated and with fetched pictures, while they are judged and sent on, and of
+    answers while they are judged. More are refused in every mode; an answer more is unjudged"""
     max_head_bytes: PositiveInt = 65_536
     """request line and headers of one request"""
     max_connections: PositiveInt = 4096
@@ -48,9 +49,9 @@ class LimitSettings(Section):
     body_timeout_s: Seconds = 30.0
     """from the first byte of a body to its last"""
     max_inflight: PositiveInt = 64
-    """requests judged at once; others wait for a permit"""
+    """requests, and looks at answers, judged at once; others wait for a permit"""
     admission_timeout_s: Seconds = 2.0
-    """how long a request waits for a permit before it is refused"""
+    """how long a request waits for a permit before it is refused; an answer that is judged waits until it has one"""
     score_timeout_s: Seconds = 10.0
     """for each of decoding, reading and scoring a pair"""
     drain_delay_s: Annotated[float, Field(ge=0, le=3600)] = 0.0

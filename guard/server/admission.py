@@ -15,7 +15,7 @@ _QUEUE_PER_PERMIT = 8
 
 
 class Admission:
-    """Permits for judging. A request that waits on the LLM API holds none."""
+    """Permits for judging. A request that waits on the LLM API holds none; each look at its answer takes one."""
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
@@ -32,7 +32,7 @@ class Admission:
     def account(self) -> Iterator[Hold]:
         """Yield a function that accounts for bytes of one body in memory; the end of the block gives them back.
 
-        The function raises Overloaded when all bodies together grow too large.
+        The function raises Overloaded when all bodies together grow too large. Negative numbers give bytes back early.
         """
         held_bytes = 0
 
@@ -59,6 +59,12 @@ class Admission:
             yield
         finally:
             self._permits.release()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold a permit inside the block, in whatever time it comes free: for what was begun and cannot be refused."""
+        async with self._permits:
+            yield
 
     async def _wait(self) -> None:
         self.check()

@@ -5,10 +5,9 @@ judged, where policy blocks that, ends with an error event and a dropped connect
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from guard.answers.apis import form_of
 from guard.answers.exact import parse_answer
@@ -16,20 +15,25 @@ from guard.answers.forms import Ending, Form
 from guard.answers.held import HeldStream, Look, look_at
 from guard.answers.strands import Windows
 from guard.config import Settings
-from guard.errors import AnswerUnreadable, RequestInvalid
+from guard.core.policy import strictest
+from guard.errors import AnswerUnreadable, Overloaded, RequestInvalid
 from guard.output_settings import OutputSettings
 from guard.pipeline import Guard
 from guard.ports import UpstreamResponse
+from guard.server.admission import Admission, Hold
 from guard.server.body import inflate
 from guard.server.exchange import Exchange
 from guard.server.forward import Relay, stream_back
 from guard.server.judge import Judged
+from guard.server.passing import Held, Passed, after, read_whole, without_framing
+from guard.server.repeated import Repeated
 from guard.server.wire import CONTENT_FILTER, Answer, unjudged_answer
 from guard.types import Action, Basis, Decision, Direction, Pair
 
 WITHHELD = "The rest of this answer was withheld by the content filter behind this model."
 _UNREADABLE = Look((), unseen=(AnswerUnreadable.code,))
-_FRAMING = frozenset({"content-length", "content-encoding"})
+# Parts of one answer that are judged in one turn, so that other requests come between.
+_AT_ONCE = 16
 
 
 class _Dropped(Exception):
@@ -41,25 +45,41 @@ class _Answer:
     """One answer on its way: what was decided about it so far, and how long it waited for that."""
 
     guard: Guard
+    admission: Admission
     judged: Judged  # the request
+    hold: Hold
     worst: Decision | None = None
     waited_s: float = 0.0
 
     async def judge(self, look: Look) -> Decision:
-        """Return the decision about a part of the answer."""
+        """Return the decision about a part of the answer, each few pairs under a permit of their own.
+
+        It waits for permits as long as it has to: an answer that is being shown is not broken off for those to come.
+        """
         pairs = [Pair(text, direction=Direction.OUTPUT) for text in look.texts]
         if look.images or look.unseen:
             pairs.append(Pair("", look.images, Direction.OUTPUT, look.unseen))
         began = time.perf_counter()
-        decision = await self.guard.check_all(pairs)
+        decisions: list[Decision] = []
+        for first in range(0, max(len(pairs), 1), _AT_ONCE):
+            async with self.admission.turn():
+                decisions.append(await self.guard.check_all(pairs[first : first + _AT_ONCE]))
+            if decisions[-1].intended is Action.BLOCK:
+                break
+        decision = strictest(decisions) if len(decisions) > 1 else decisions[0]
         self.waited_s += time.perf_counter() - began
         if self.worst is None or decision.intended.strictness > self.worst.intended.strictness:
             self.worst = decision
         return decision
 
+    @property
+    def repeats(self) -> Repeated:
+        """What tells the request's own texts."""
+        judges_system = self.guard.policy.judge_system
+        return Repeated(self.judged.document, self.judged.texts, judges_system=judges_system)
+
     def note(self, exchange: Exchange) -> None:
-        """Leave what was decided with the exchange, for the log: under the id that the client was told."""
-        self.guard.telemetry.stage("answer", self.waited_s)
+        """Leave what was decided with the exchange, for head and log: under the id that the client was told."""
         worst, before = self.worst, exchange.decision
         if worst is None or (before is not None and worst.intended.strictness <= before.intended.strictness):
             return
@@ -69,46 +89,41 @@ class _Answer:
             exchange.code = exchange.code or (CONTENT_FILTER if worst.basis is Basis.SCORE else worst.code)
 
 
-@dataclass(frozen=True, slots=True)
-class _Passed:
-    """An `UpstreamResponse` in other words."""
-
-    status: int
-    headers: Sequence[tuple[str, str]]
-    body: AsyncIterator[bytes]
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body."""
-        return self.body
-
-    async def close(self) -> None:
-        """Leave the connection to whoever opened it."""
-
-
 class Answering:
     """Judges the answers of allowed requests.
 
     Args:
+        admission: whose permits each look at an answer takes.
         refusal: what answers a blocked request; it answers for a blocked answer, as long as nothing of it was sent.
     """
 
-    def __init__(self, guard: Guard, settings: Settings, refusal: Callable[[Judged], Answer]) -> None:
+    def __init__(
+        self, guard: Guard, settings: Settings, admission: Admission, refusal: Callable[[Judged], Answer]
+    ) -> None:
         self._guard = guard
         self._settings = settings
+        self._admission = admission
         self._refusal = refusal
         self._windows = windows_of(settings.judge_output)
 
-    def relay_for(self, judged: Judged) -> Relay | None:
-        """Return what judges the answer to a request and passes it on; None where answers are not judged."""
+    def relay_for(self, judged: Judged, hold: Hold) -> Relay | None:
+        """Return what judges the answer to a request and passes it on; None where answers are not judged.
+
+        Args:
+            judged: the request.
+            hold: accounts for the bytes of the answer in memory. One for which there is no room is unjudged.
+        """
         if not self._settings.judge_output.enabled:
             return None
-        return partial(self._relay, form_of(judged.api.name), judged)
+        return partial(self._relay, form_of(judged.api.name), judged, hold)
 
-    async def _relay(self, form: Form, judged: Judged, exchange: Exchange, response: UpstreamResponse) -> None:
+    async def _relay(
+        self, form: Form, judged: Judged, hold: Hold, exchange: Exchange, response: UpstreamResponse
+    ) -> None:
         if not 200 <= response.status < 300:  # an error: the provider's words about the request
             await stream_back(exchange, response)
             return
-        answer = _Answer(self._guard, judged)
+        answer = _Answer(self._guard, self._admission, judged, hold)
         try:
             if dict(response.headers).get("content-type", "").lower().startswith("text/event-stream"):
                 await self._pass_stream(form, answer, exchange, response)
@@ -117,20 +132,22 @@ class Answering:
         except _Dropped:
             pass
         finally:
+            self._guard.telemetry.stage("answer", answer.waited_s)
             answer.note(exchange)
 
     async def _pass_document(self, form: Form, answer: _Answer, exchange: Exchange, response: UpstreamResponse) -> None:
         headers, chunks = dict(response.headers), response.chunks()
-        came, is_whole = await _read(chunks, self._settings.judge_output.max_bytes)
+        most_bytes = self._settings.judge_output.max_bytes
+        came, is_whole = await read_whole(chunks, most_bytes, answer.hold)
         look, body = _UNREADABLE, came
         if is_whole:
             try:
-                limits = self._settings.limits.model_copy(
-                    update={"max_body_bytes": self._settings.judge_output.max_bytes}
-                )
-                document, body = parse_answer(inflate(came, headers.get("content-encoding", ""), limits))
-                look = look_at(form.read(document), self._windows, _Known(answer.judged.document)) or Look(())
-            except RequestInvalid:
+                limits = self._settings.limits.model_copy(update={"max_body_bytes": most_bytes})
+                plain = inflate(came, headers.get("content-encoding", ""), limits)
+                answer.hold(max(len(plain) - len(came), 0))
+                document, body = parse_answer(plain)
+                look = look_at(form.read(document), self._windows, answer.repeats) or Look(())
+            except (RequestInvalid, Overloaded):
                 look = _UNREADABLE if came else Look(())
         if look != Look(()):
             decision = await answer.judge(look)
@@ -138,11 +155,12 @@ class Answering:
                 exchange.decide(replace(decision, id=exchange.id))
                 await exchange.answer(self._refusal(replace(answer.judged, decision=decision)))
                 return
+            answer.note(exchange)  # before the head, which says so
         if body is came:
-            await stream_back(exchange, _Passed(response.status, response.headers, _after(came, chunks)))
+            await stream_back(exchange, Passed(response.status, response.headers, after(came, chunks)))
             return
-        kept = [*_without_framing(response.headers), ("content-length", str(len(body)))]
-        await stream_back(exchange, _Passed(response.status, kept, _after(body, chunks)))
+        kept = [*without_framing(response.headers), ("content-length", str(len(body)))]
+        await stream_back(exchange, Passed(response.status, kept, after(body, chunks)))
 
     async def _pass_stream(self, form: Form, answer: _Answer, exchange: Exchange, response: UpstreamResponse) -> None:
         encoding = dict(response.headers).get("content-encoding", "identity").lower()
@@ -155,14 +173,14 @@ class Answering:
             await stream_back(exchange, response)
             return
         shown = self._shown(form, answer, exchange, response.chunks())
-        await stream_back(exchange, _Passed(response.status, _without_framing(response.headers), shown))
+        await stream_back(exchange, Passed(response.status, without_framing(response.headers), shown))
 
     async def _shown(
         self, form: Form, answer: _Answer, exchange: Exchange, chunks: AsyncIterator[bytes]
     ) -> AsyncIterator[bytes]:
         """Yield what the client may see of a stream, as soon as it may. Raises _Dropped."""
         ending = form.start(answer.judged.wish)
-        held = HeldStream(form, ending, self._windows, _Known(answer.judged.document))
+        held, in_memory = HeldStream(form, ending, self._windows, answer.repeats), Held(answer.hold)
         has_ended = False
         while not has_ended:
             chunk = await anext(chunks, None)
@@ -172,7 +190,8 @@ class Answering:
                     held.end()
                 else:
                     held.feed(chunk)
-            except AnswerUnreadable:
+                    in_memory.came(len(chunk))
+            except (AnswerUnreadable, Overloaded):
                 decision = await answer.judge(_UNREADABLE)
                 if decision.action is Action.BLOCK:
                     yield _failure(exchange, decision)
@@ -183,6 +202,7 @@ class Answering:
                 return
             while (look := held.look()) is not None:
                 if shown := held.shown():
+                    in_memory.went(len(shown))
                     yield shown
                 decision = await answer.judge(look)
                 if decision.action is not Action.BLOCK:
@@ -194,6 +214,7 @@ class Answering:
                     yield _failure(exchange, decision)
                     raise _Dropped
             if shown := held.shown():
+                in_memory.went(len(shown))
                 yield shown
 
     def _refused(self, ending: Ending, answer: _Answer, exchange: Exchange, decision: Decision) -> bytes:
@@ -204,19 +225,6 @@ class Answering:
         return ending.refuse(verdict, id_=exchange.id, created=int(time.time()), text=text)
 
 
-@dataclass(slots=True)
-class _Known:
-    """Tells the request's own texts, which were judged there and which some APIs repeat in their answers."""
-
-    document: Mapping[str, Any]
-    texts: frozenset[str] | None = None
-
-    def __call__(self, text: str) -> bool:
-        if self.texts is None:
-            self.texts = frozenset(_strings(self.document))
-        return text in self.texts
-
-
 def windows_of(settings: OutputSettings) -> Windows:
     """Return how streams are cut."""
     return Windows(settings.window_chars, settings.context_chars, settings.hold_back_chars)
@@ -225,37 +233,3 @@ def windows_of(settings: OutputSettings) -> Windows:
 def _failure(exchange: Exchange, decision: Decision) -> bytes:
     code = unjudged_answer(decision).code or AnswerUnreadable.code
     return exchange.api.error_event(code, "The rest of this answer could not be judged, and is withheld.")
-
-
-async def _read(chunks: AsyncIterator[bytes], most_bytes: int) -> tuple[bytes, bool]:
-    """Return a body, and whether it is whole: reading stops where it becomes too large. Raises UpstreamFailed."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size > most_bytes:
-            return b"".join(parts), False
-    return b"".join(parts), True
-
-
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
-
-
-def _without_framing(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name not in _FRAMING]
-
-
-def _strings(document: Mapping[str, Any]) -> Iterator[str]:
-    open_values: list[Any] = [document]
-    while open_values:
-        match open_values.pop():
-            case str(text):
-                yield text
-            case dict(below):
-                open_values.extend(below.values())
-            case list(below):
-                open_values.extend(below)

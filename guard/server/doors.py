@@ -31,7 +31,7 @@ def make_doors(
         forwarder: None where no LLM API is configured.
     """
     judge = Judge(guard, settings, admission)
-    answering = Answering(guard, settings, judge.refusal)
+    answering = Answering(guard, settings, admission, judge.refusal)
     return {
         classify.ROUTE: Classify(guard, settings, admission),
         moderations.ROUTE: Moderations(guard, settings, admission),

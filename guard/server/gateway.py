@@ -87,10 +87,10 @@ class Gateway:
             )
             exchange.decide(judged.decision)
             if judged.decision.action is Action.BLOCK:
-                await call.cancel()
-                await exchange.answer(self._judge.refusal(judged))
+                was_sent_on = await call.cancel()
+                await exchange.answer(self._judge.refusal(judged, was_sent_on=was_sent_on))
                 return
-            await call.finish(judged, self._answering.relay_for(judged))
+            await call.finish(judged, self._answering.relay_for(judged, hold))
 
 
 def _api_of(exchange: Exchange) -> Api:

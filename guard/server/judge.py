@@ -43,6 +43,7 @@ class Judged:
     is_rewritten: bool
     wish: Wish
     document: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()  # of the pairs that were judged
 
 
 class Judge:
@@ -105,7 +106,8 @@ class Judge:
         if on_prepared is not None and not await self._is_sure_to_block(pairs, conversation.images):
             on_prepared(Prepared(api, sent, wish, document))
         decision = await self._guard.check_all(pairs)
-        return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document)
+        texts = tuple(pair.text for pair in pairs)
+        return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document, texts=texts)
 
     async def _is_sure_to_block(self, pairs: Iterable[Pair], images: Sequence[ImageInput]) -> bool:
         """Return whether it is known without a score that a request will be blocked.
@@ -130,11 +132,14 @@ class Judge:
         self._guard.telemetry.decision(decision)
         return decision
 
-    def refusal(self, judged: Judged) -> Answer:
-        """Return the answer to a blocked request, in the form that was configured and wished for."""
+    def refusal(self, judged: Judged, *, was_sent_on: bool = False) -> Answer:
+        """Return the answer to a blocked request, in the form that was configured and wished for.
+
+        `was_sent_on`: the LLM API may have seen the request.
+        """
         api, decision = judged.api, judged.decision
         if decision.basis is Basis.ERROR_POLICY:
-            return unjudged_answer(decision, error=api.error, param=api.param)
+            return unjudged_answer(decision, error=api.error, param=api.param, was_sent_on=was_sent_on)
         form = self._settings.refusal if api.refuses == "configured" else api.refuses
         if form == "error":
             return api.refusal_error(decision)

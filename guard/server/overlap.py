@@ -111,6 +111,7 @@ class EarlyCall:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Give up a call that was not finished."""
         await self.cancel()
 
     def begin(self, prepared: Prepared) -> None:
@@ -132,15 +133,19 @@ class EarlyCall:
         self._call = asyncio.create_task(self._forwarder.send(self._exchange, request))
         self._call.add_done_callback(self._take_note)
 
-    async def cancel(self) -> None:
-        """Give up the call, if there is one; it is counted as cancelled."""
+    async def cancel(self) -> bool:
+        """Give up the call, and return whether there was one; it is counted as cancelled.
+
+        It waits until the call has ended, which takes the time that closing its connection takes.
+        """
         call, self._call = self._call, None
         if call is None:
-            return
+            return False
         call.cancel()
         await asyncio.wait({call})
         if not call.cancelled() and call.exception() is None:
             await self._forwarder.abandon(self._exchange, call.result())
+        return True
 
     async def finish(self, judged: Judged, relay: Relay | None) -> None:
         """Pass the answer on, now that the request may be answered. Raises as `Forwarder.forward`."""

@@ -1,13 +1,13 @@
 """What Guard says over HTTP in its own name: THE table of statuses, error bodies, and headers of a verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
 
 from guard.errors import PreparationTimeout, ScorerFailed, ScorerTimeout
-from guard.types import Basis, Decision
+from guard.types import Basis, Decision, Direction
 
 GUARD_UNAVAILABLE = "guard_unavailable"
 INTERNAL_ERROR = "internal_error"
@@ -77,6 +77,8 @@ STATUS: Mapping[str, int] = {
     "swap_refused": 409,
 }
 _RETRY_LATER = (b"retry-after", b"2")
+# OpenAI's and Anthropic's clients try anew what failed with 5xx, unless told not to.
+_NO_RETRY = (b"x-should-retry", b"false")
 _HEADERS: Mapping[int, tuple[tuple[bytes, bytes], ...]] = {
     401: ((b"www-authenticate", b"Bearer"),),
     429: (_RETRY_LATER,),
@@ -130,15 +132,36 @@ def error_answer(code: str, message: str, *, param: str | None = None, decision:
     return failure(code, {"error": {"message": message, "type": kind, "param": param, "code": code}}, decision)
 
 
-def unjudged_answer(decision: Decision, *, error: ErrorForm = error_answer, param: str = "messages") -> Answer:
-    """Return the refusal of content that could not be judged, or of Guard's own fault under fail-closed."""
+def unjudged_answer(
+    decision: Decision, *, error: ErrorForm = error_answer, param: str = "messages", was_sent_on: bool = False
+) -> Answer:
+    """Return the refusal of a request or an answer that could not be judged, or of Guard's own fault under fail-closed.
+
+    Args:
+        error: of the API.
+        param: the field of the request that holds the content.
+        was_sent_on: the LLM API may have seen the request.
+    """
     if decision.basis is not Basis.ERROR_POLICY or decision.code is None:
         raise ValueError("the decision does not rest on the error policy")
+    if decision.direction is Direction.OUTPUT:
+        return _unjudged_reply(decision, decision.code, error)
     if decision.code in _FAULTS:
-        message = "The guard could not judge this request. Nothing was sent on; try again."
-        return error(GUARD_UNAVAILABLE, message, decision=decision)
+        seen = "The LLM API may have seen it already" if was_sent_on else "Nothing was sent on"
+        return error(
+            GUARD_UNAVAILABLE, f"The guard could not judge this request. {seen}; try again.", decision=decision
+        )
     message = f"A part of this request cannot be judged ({decision.code}), and the policy refuses what is not judged."
     return error(decision.code, message, param=param, decision=decision)
+
+
+def _unjudged_reply(decision: Decision, code: str, error: ErrorForm) -> Answer:
+    """Return the refusal of what the model said. Nobody is told to try again: the model would be paid and act twice."""
+    is_fault = code in _FAULTS
+    why = "The guard could not judge it" if is_fault else f"A part of it cannot be judged ({code})"
+    message = f"The model has answered this request. {why}, and the policy refuses what is not judged."
+    refused = error(GUARD_UNAVAILABLE if is_fault else code, message, decision=decision)
+    return replace(refused, headers=(_NO_RETRY,))
 
 
 def verdict_headers(decision: Decision | None, id_: str, *, was_sent_on: bool) -> list[tuple[bytes, bytes]]:
