@@ -1,1 +1,1 @@
-"""What Guard remembers of its decisions: SQLAlchemy Core over SQLite or PostgreSQL. README.md says what and how long."""
+"""What Guard remembers of its decisions, in SQLite or PostgreSQL. README.md says what, where, and for how long."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from sqlalchemy import RowMapping
 
 from guard.stats.logistic import logistic
 from guard.store.values import StoredDecision
@@ -67,7 +68,7 @@ def row_of(decision: StoredDecision) -> dict[str, Any]:
     }
 
 
-def decision_of(row: Mapping[str, Any]) -> StoredDecision:
+def decision_of(row: RowMapping) -> StoredDecision:
     """Return the decision of a row."""
     scores = None if row["scores"] is None else _unpacked(row["scores"])
     digest, others = row["content_digest"], row["also_blocked"] or b""

@@ -98,7 +98,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class AllowEntry:
-    """Content that passes under a policy until a time, although it would be blocked; who let it, and for which decision.
+    """Content that passes under a policy until a time although it would be blocked: who let it, for which decision.
 
     Entries are never deleted by hand: a revoked one says when and by whom.
     """

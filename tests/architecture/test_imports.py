@@ -18,6 +18,7 @@ DOMAIN = BASE | {
     "output_settings",
     "access_settings",
     "picture_settings",
+    "store_settings",
     "bundle",
     "binding",
     "signing",
@@ -37,7 +38,16 @@ ALLOWED: dict[str, set[str]] = {
     "output_settings": {"policy_settings"},
     "access_settings": {"policy_settings", "upstream_settings"},
     "picture_settings": {"policy_settings", "upstream_settings"},
-    "config": BASE | {"policy_settings", "access_settings", "picture_settings", "upstream_settings", "output_settings"},
+    "store_settings": {"policy_settings", "access_settings"},
+    "config": BASE
+    | {
+        "policy_settings",
+        "access_settings",
+        "picture_settings",
+        "upstream_settings",
+        "output_settings",
+        "store_settings",
+    },
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
     "graph_files": {"errors", "plain_files"},
@@ -56,12 +66,14 @@ ALLOWED: dict[str, set[str]] = {
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
     "upstreams": DOMAIN | {"ports"},
+    "store": DOMAIN | {"ports"},
     "telemetry": BASE | {"ports"},
     "suites": DOMAIN,
     "pipeline": DOMAIN | {"ports", "telemetry"},
-    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline"},
+    "monitor": DOMAIN | {"ports", "telemetry", "store"},
+    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store"},
     "swap": DOMAIN | {"wiring"},
-    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap"},
+    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
@@ -84,6 +96,8 @@ ALLOWED: dict[str, set[str]] = {
         "train",
         "building",
         "settings_sources",
+        "store",
+        "monitor",
     },
 }
 # Only `guard.train` may import these.
@@ -154,6 +168,7 @@ def _also(path: Path) -> set[str]:
     return {
         "guard/calibration/adaptation/graph.py": {"onnx"},
         "guard/upstreams/through_litellm.py": {"litellm"},
+        "benchmark/mllm/through_litellm.py": {"litellm"},
     }.get(str(path.relative_to(ROOT)), set())
 
 

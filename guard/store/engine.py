@@ -1,0 +1,198 @@
+"""Connections: an address becomes an engine, and whatever goes wrong on it one of Guard's own errors.
+
+SQLite runs in WAL: readers never wait for the one that writes. Transactions that write say so at their beginning, so
+that two of them never find out half-way.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from guard.errors import StoreFailed, StoreFull, StoreInvalid, StoreLocked, StoreUnavailable
+
+Durability = Literal["normal", "full"]
+
+_WRITES = "guard_writes"
+_SQLITE_CODES: dict[str, type[StoreFailed]] = {
+    "SQLITE_FULL": StoreFull,
+    "SQLITE_BUSY": StoreLocked,
+    "SQLITE_LOCKED": StoreLocked,
+    "SQLITE_READONLY": StoreUnavailable,
+    "SQLITE_CANTOPEN": StoreUnavailable,
+    "SQLITE_IOERR": StoreUnavailable,
+    "SQLITE_PERM": StoreUnavailable,
+    "SQLITE_NOTADB": StoreInvalid,
+    "SQLITE_CORRUPT": StoreInvalid,
+}
+# By SQLSTATE, or its class; an error of PostgreSQL's client without one is a connection that is not there.
+_POSTGRES_CODES: dict[str, type[StoreFailed]] = {
+    "53100": StoreFull,
+    "53": StoreUnavailable,
+    "55P03": StoreLocked,
+    "57014": StoreLocked,
+    "40": StoreLocked,
+    "08": StoreUnavailable,
+    "25": StoreUnavailable,
+    "28": StoreUnavailable,
+    "3D": StoreUnavailable,
+    "57": StoreUnavailable,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An engine and where it leads: `place` is fit to be shown, `file` is SQLite's."""
+
+    engine: Engine
+    place: str
+    file: Path | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that sees one state of the store. Raises StoreFailed."""
+        with self.translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that is committed at the block's end. Raises StoreFailed."""
+        self._require_file()
+        with self.translated(), self.engine.execution_options(**{_WRITES: True}).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what the database raises into Guard's own errors. Messages never quote values."""
+        try:
+            yield
+        except DBAPIError as error:
+            kind, reason = _reason_of(error.orig)
+            raise kind(f"store {self.place}: {reason}") from error
+        except SQLAlchemyError as error:  # no connection of the pool in time
+            raise StoreUnavailable(f"store {self.place}: {type(error).__name__}") from error
+
+    def _require_file(self) -> None:
+        """Refuse to write into a file that was deleted under us: SQLite would, and nobody would ever read it."""
+        if self.file is not None and not self.file.exists():
+            self.engine.dispose()
+            raise StoreUnavailable(f"store {self.place}: the file is gone")
+
+
+def open_link(address: str, *, durability: Durability = "normal", wait_s: float = 5.0, is_served: bool = False) -> Link:
+    """Return a link to the store at an address; nothing is connected yet.
+
+    Args:
+        address: `sqlite:///FILE`, a plain path, or `postgresql://USER@HOST/NAME`.
+        durability: full survives a power cut too: each commit waits for the disk.
+        wait_s: how long for whoever else holds the store.
+        is_served: somebody calls `checkpoint` now and then, so that no commit has to.
+
+    Raises:
+        StoreInvalid: the address is none of these, or the driver is not installed.
+        StoreUnavailable: the file cannot be made.
+    """
+    url = _parsed(address)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, durability, wait_s, is_served=is_served)
+    return _postgres(url, durability, wait_s)
+
+
+def _parsed(address: str) -> URL:
+    if "://" not in address:
+        address = f"sqlite:///{address}"
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise StoreInvalid("store.url is no address of a database") from error
+    name = url.drivername.partition("+")[0]
+    if name not in {"sqlite", "postgresql", "postgres"}:
+        raise StoreInvalid(f"store.url: {name[:40]!r} is none of sqlite and postgresql")
+    return url
+
+
+def _sqlite(url: URL, durability: Durability, wait_s: float, *, is_served: bool) -> Link:
+    if url.host or not url.database or url.database == ":memory:":
+        raise StoreInvalid("store.url: SQLite takes a file: sqlite:///relative.db or sqlite:////absolute.db")
+    file = Path(url.database).expanduser().absolute()
+    place = str(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.exists():
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # decisions are nobody else's to read
+    except OSError as error:
+        raise StoreUnavailable(f"store {place}: {error.strerror}") from error
+    pragmas = (
+        f"PRAGMA synchronous={durability.upper()}",
+        # Checkpoints take the time of a write to the disk; while serving, none falls into a request.
+        f"PRAGMA wal_autocheckpoint={0 if is_served else 1000}",
+        "PRAGMA secure_delete=ON",  # what was purged is not to be found in the file
+    )
+
+    def connect() -> sqlite3.Connection:
+        # mode=rw: a file that was deleted is not made anew, without tables.
+        connection = sqlite3.connect(
+            f"file:{quote(place)}?mode=rw", uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+            for pragma in pragmas:
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=5, max_overflow=5)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return Link(engine, place, file)
+
+
+def _postgres(url: URL, durability: Durability, wait_s: float) -> Link:
+    place = url.set(drivername="postgresql").render_as_string(hide_password=True)
+    options = f"-c lock_timeout={round(wait_s * 1000)} -c statement_timeout=60000"
+    if durability == "full":
+        options += " -c synchronous_commit=on"
+    given = url.query.get("options", ())
+    said = " ".join((given,) if isinstance(given, str) else given)
+    url = url.set(drivername="postgresql+psycopg").update_query_dict({"options": f"{said} {options}".strip()})
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(max(2, round(wait_s)))})
+    try:
+        engine = create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+    except NoSuchModuleError as error:
+        raise StoreInvalid(f"store {place}: no such database driver") from error
+    except ModuleNotFoundError as error:
+        raise StoreInvalid("store.url: PostgreSQL needs a driver: pip install 'mllm-guard[postgres]'") from error
+    return Link(engine, place)
+
+
+def _reason_of(error: BaseException | None) -> tuple[type[StoreFailed], str]:
+    if isinstance(error, sqlite3.Error):
+        name = str(getattr(error, "sqlite_errorname", ""))
+        family = "_".join(name.split("_")[:2])
+        return _SQLITE_CODES.get(family, StoreFailed), _first_line(error) if name else type(error).__name__
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        return StoreUnavailable, "PostgreSQL does not answer"
+    kind = _POSTGRES_CODES.get(state) or _POSTGRES_CODES.get(state[:2], StoreFailed)
+    said: Any = getattr(error, "diag", None)
+    return kind, f"{getattr(said, 'message_primary', None) or type(error).__name__} ({state})"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""The revisions, one file each; `guard.store.migrate.HEAD` names the last."""
