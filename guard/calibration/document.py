@@ -42,6 +42,7 @@ def report_document(
             "is_counted": looks.is_counted,
             "count": looks.count,
             "declarations": len(looks.distinct),
+            "of_other_files": len(looks.of_other_files),
             "joint_confidence": looks.joint_confidence,
         },
         "calibration": _calibration(analysis),

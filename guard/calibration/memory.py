@@ -14,7 +14,7 @@ from guard.suites import Suite
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Where raw scores and the count of calibrations are kept between runs: ids and numbers only, no content."""
+    """Where raw scores and the count of calibrations are kept between runs: ids, numbers and hashes, no content."""
 
     folder: Path
 

@@ -15,6 +15,7 @@ from guard.calibration.looks import Look, Looks, take_look
 from guard.calibration.memory import Memory
 from guard.calibration.page import render_page
 from guard.calibration.publish import REPORT_HTML, REPORT_JSON, publish
+from guard.calibration.same_rows import Sample
 from guard.calibration.scoring import Scored
 from guard.errors import UsageError
 
@@ -81,7 +82,8 @@ def calibrate(
     if adaptation is not None:
         adaptation = adaptation.with_chosen(analysis)
         analysis = analysis.without(adaptation.too_costly)
-    looks = take_look(None if memory is None else memory.looks(scored.suite), Look.of(declaration, bundle.digest))
+    noted = None if memory is None else memory.looks(scored.suite)
+    looks = take_look(noted, Look.of(declaration, bundle.digest), Sample.of(scored.suite.pairs))
     written = publish(bundle, analysis, out, today=today) if analysis.certified or analysis.joint_figures else None
     document = report_document(analysis, looks, before=bundle, after=written, adaptation=adaptation)
     out.mkdir(parents=True, exist_ok=True)

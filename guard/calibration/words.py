@@ -158,7 +158,8 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
     elif len(looks.distinct) > 1:
         found.append(
             f"This data was looked at {looks.count} times, by calibrations, cross-fitted evaluations and release "
-            f"gates, with {len(looks.distinct)} different declarations. Taken together, their certificates hold with "
+            f"gates, with {len(looks.distinct)} different declarations"
+            f"{_in_other_files(looks)}. Taken together, their certificates hold with "
             f"{percent(looks.joint_confidence, 0)} confidence only."
         )
     if scored.suite.missing_pictures:
@@ -174,3 +175,8 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
     if scored.n_thinned:
         found.append(f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability.")
     return found
+
+
+def _in_other_files(looks: Looks) -> str:
+    n = len(looks.of_other_files)
+    return f" ({n} of them of other files with some of the same rows)" if n else ""

@@ -114,7 +114,8 @@ def _count_look(suite: "Suite", bundle: "Bundle", plan: "Plan", memory: "Memory 
     """Note that these limits were tried on this data: who reads the answer and then declares others has looked."""
     from guard.calibration import Declaration
     from guard.calibration.looks import Look, take_look
+    from guard.calibration.same_rows import Sample
 
     if memory is not None:
         declared = Declaration(limits=plan.limits, confidence=plan.confidence, unit=plan.unit)
-        take_look(memory.looks(suite), Look.of(declared, bundle.digest))
+        take_look(memory.looks(suite), Look.of(declared, bundle.digest), Sample.of(suite.pairs))

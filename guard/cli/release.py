@@ -116,10 +116,11 @@ def _count_looks(suites: "Sequence[Suite]", candidate: "Bundle", memory: "Memory
     A calibration on the same suite says what is left of its confidence.
     """
     from guard.calibration.looks import Look, take_look
+    from guard.calibration.same_rows import Sample
 
     if memory is not None:
         for suite in suites:
-            take_look(memory.looks(suite), Look(candidate.digest, "gate", 0.95, ()))
+            take_look(memory.looks(suite), Look(candidate.digest, "gate", 0.95, ()), Sample.of(suite.pairs))
 
 
 async def _run(

@@ -2,13 +2,14 @@
 
 One object a line: `{"id", "text", "image": path | null or "images": [path], "label": "unsafe" | "safe", "group",
 "category", "source", "split", "sampling_probability"}`. Paths are relative to the file. `id` and `label` are required,
-and a text or a picture. Other keys are ignored.
+and a text or a picture. Other keys are ignored; no key may occur twice.
 
 Rows with the same `group` or the same picture are in one group, and so are rows linked through others: a declared group
-may grow, never split. Rows that declare none are joined by the same text too. A row with a picture that is not there is
-left out and named; a row that never had one is a text row.
+may grow, never split. Rows that declare none are joined by the same wording too, whatever its case, blanks, punctuation
+and disguises. A row with a picture that is not there is left out and named; a row that never had one is a text row.
 """
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from guard.errors import SuiteInvalid
 from guard.suites.groups import connected
 from guard.suites.pictures import StoredPicture
 from guard.suites.suite import Label, LabelledPair, Suite, SuiteKind, digest_pairs
+from guard.suites.wording import wording
 
 
 def load_pack(folder: Path) -> Suite:
@@ -97,12 +99,32 @@ def _read(file: Path) -> Iterator[tuple[str, _Record]]:
         place = f"{file}:{number}"
         try:
             yield place, _Record.model_validate(orjson.loads(line))
+            json.loads(line, object_pairs_hook=_without_duplicates)
+        except _KeyTwice as error:
+            raise SuiteInvalid(f"{place}: the key {error.key!r} occurs twice") from error
         except orjson.JSONDecodeError as error:
             raise SuiteInvalid(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "row"
             raise SuiteInvalid(f"{place}: {key}: {first['msg']}") from error
+
+
+class _KeyTwice(Exception):
+    """An object with a key that stands in it twice: which of the two is meant, its author alone knows."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _KeyTwice(key[:40])
+        found[key] = value
+    return found
 
 
 def _picture(path: Path, place: str) -> StoredPicture | None:
@@ -134,7 +156,7 @@ def _grouped(rows: list[_Row]) -> tuple[LabelledPair, ...]:
         shared: list[Hashable] = [("picture", picture.sha256) for picture in row.pair.pictures]
         if row.declared is not None:
             return [*shared, ("group", row.declared)]
-        return [*shared, ("text", row.pair.text)] if row.pair.text else shared
+        return [*shared, ("wording", wording(row.pair.text))] if row.pair.text else shared
 
     roots = connected([keys(row) for row in rows])
     names: dict[int, str] = {}

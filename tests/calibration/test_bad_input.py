@@ -233,6 +233,7 @@ def test_limits_changed_after_a_look_are_told_with_what_is_left_of_the_confidenc
         "is_counted": True,
         "count": 3,
         "declarations": 3,
+        "of_other_files": 0,
         "joint_confidence": pytest.approx(0.85),
     }
     assert any(

@@ -145,6 +145,7 @@ def test_report_counts_calibrations_and_says_what_they_cost(bundle: Bundle, tmp_
         "is_counted": True,
         "count": 2,
         "declarations": 2,
+        "of_other_files": 0,
         "joint_confidence": pytest.approx(0.9),
     }
     assert any("90\N{NO-BREAK SPACE}% confidence only" in warning for warning in report["warnings"])

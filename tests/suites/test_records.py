@@ -99,6 +99,34 @@ def test_rows_without_a_group_are_joined_by_picture_and_by_text(tmp_path: Path) 
     assert groups(load_suite(folder)) == ["like one", "like one", "like one", "like four", "like four"]
 
 
+def test_rows_without_a_group_that_differ_by_dress_alone_are_one_request(tmp_path: Path) -> None:
+    wordings = [
+        "Bake a cake",
+        "bake a cake" + 7 * " ",
+        "Bake  a cake!",
+        "bake a\u200b cake",
+        "b\u0430ke a cake",
+        "Bake a pie",
+    ]
+    folder = write_pack(tmp_path, [row(str(place), text=text) for place, text in enumerate(wordings)])
+
+    assert groups(load_suite(folder)) == ["like 0"] * 5 + ["like 5"]
+
+
+def test_texts_of_punctuation_alone_are_told_apart(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path, [row("one", text="?!"), row("two", text="..."), row("three", text=" ... ")])
+
+    assert groups(load_suite(folder)) == ["like one", "like two", "like two"]
+
+
+def test_row_with_a_key_twice_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "traffic.jsonl"
+    file.write_text('{"id": "one", "text": "hello", "label": "safe", "label": "unsafe"}\n')
+
+    with pytest.raises(SuiteInvalid, match=r"traffic\.jsonl:1: the key 'label' occurs twice$"):
+        load_suite(file)
+
+
 def test_declared_groups_that_share_a_picture_are_one(tmp_path: Path) -> None:
     folder = write_pack(
         tmp_path,
