@@ -78,6 +78,21 @@ class Margin(BaseModel, frozen=True):
     n_groups: int
 
 
+class AnswerFigures(BaseModel, frozen=True):
+    """Of a model that is asked in words: how it answered, the lenient reading, and what it took."""
+
+    kinds: Mapping[str, Mapping[str, int]]  # by split, then by kind of answer; failed rows have none
+    lenient: Figures  # the same rows by the lenient reading; `codes` keeps why the strict one found nothing
+    scored: int  # rows with a score
+    requests: int  # sent in this run, the repeated ones included
+    cached: int  # rows answered from the cache
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None  # of all answers, whoever paid; None where no row has a price
+    spent_usd: float | None  # ... without those from the cache
+    rows_without_price: int
+
+
 class SuiteReport(Figures, frozen=True):
     """A whole run. `missing_pictures` rows were never run: their ids are listed, the rest is measured."""
 
@@ -93,6 +108,7 @@ class SuiteReport(Figures, frozen=True):
     controls: Mapping[str, Figures]
     picture_margin: Margin | None = None  # where the suite has the splits typical and over_safety, and controls ran
     controls_left_out: Mapping[str, str]
+    answers: AnswerFigures | None = None  # of the suite itself; None for a target that is not asked in words
 
     def write(self, folder: Path) -> None:
         """Write `report.json`, whole or not at all."""

@@ -1,6 +1,7 @@
 """What a target says about one pair, and the port that every target implements."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from guard import Pair
@@ -12,7 +13,8 @@ UNREACHABLE = "target_unreachable"  # code of a judgement that never came, for w
 class Judgement:
     """A verdict on one pair, or the stable code of why there is none.
 
-    `failed` tells a fault of the target (it did not answer) from content that it could not judge.
+    `failed` tells a fault of the target (it did not answer) from content that it could not judge. The fields from
+    `answer` on are those of models that are asked in words.
     """
 
     unsafe: bool | None  # None without a verdict
@@ -20,6 +22,14 @@ class Judgement:
     code: str | None = None
     failed: bool = False
     cause: str | None = None
+    answer: str | None = None  # what kind of answer it was: `benchmark.mllm.answers.Kind`
+    lenient: bool | None = None  # whether it says "unsafe" by the lenient reading; `unsafe` is the strict one
+    requests: int = 0  # sent for it; 0 for an answer from the cache
+    is_cached: bool = False
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = None  # None where no price is known
+    asked_ms: float | None = None  # of the requests that were answered, without pauses; None: measured by the runner
 
     def __post_init__(self) -> None:
         if self.unsafe is None and self.code is None:
@@ -33,11 +43,12 @@ class TargetInfo:
     """What a run's figures belong to."""
 
     spec: str  # as on the command line
-    kind: str  # "embedded", "bundle", "http", or the whole spec of a control
+    kind: str  # "embedded", "bundle", "http", or the whole spec of a control or a model
     bundle: str | None = None  # digest
     policy: str | None = None
     threshold: float | None = None  # on the probability: at or above it a pair is unsafe
     reader: str | None = None  # of writing in pictures: its release, or "none"; None where it is not known here
+    details: Mapping[str, str | float | None] = field(default_factory=dict)  # of a model: revision, question, decoding
 
     def identity(self) -> dict[str, str | float | None]:
         """Return what must be equal for a run to be continued: a bundle is known by its digest, not by its place."""
@@ -47,11 +58,12 @@ class TargetInfo:
             "policy": self.policy,
             "threshold": self.threshold,
             "reader": self.reader,
+            **self.details,
         }
 
 
 class Target(Protocol):
-    """Something that judges pairs. Implementations: Guard in this process, Guard over HTTP, a constant control."""
+    """Something that judges pairs. Implementations: Guard in this process or over HTTP, MLLMs, constant controls."""
 
     @property
     def info(self) -> TargetInfo:

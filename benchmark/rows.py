@@ -36,10 +36,20 @@ class Row:
     failed: bool
     cause: str | None
     latency_ms: float
+    # Of models that are asked in words; see `Judgement`.
+    answer: str | None = None
+    lenient: bool | None = None
+    requests: int = 0
+    is_cached: bool = False
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = None
 
     @classmethod
     def of(cls, variant: str, pair: LabelledPair, judgement: Judgement, latency_ms: float) -> Self:
-        """Return the row for a judged pair."""
+        """Return the row for a judged pair; `latency_ms` counts where the target did not measure its own."""
+        said = asdict(judgement)
+        asked_ms = said.pop("asked_ms")
         return cls(
             variant=variant,
             id=pair.id,
@@ -48,8 +58,8 @@ class Row:
             split=pair.split,
             scenario=pair.scenario,
             attack=pair.attack,
-            latency_ms=round(latency_ms, 3),
-            **asdict(judgement),
+            latency_ms=round(latency_ms if asked_ms is None else asked_ms, 3),
+            **said,
         )
 
     @property

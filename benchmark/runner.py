@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmark.answered import measure_answers
 from benchmark.constant import ALWAYS
 from benchmark.figures import REPORT, SuiteReport, read_report
 from benchmark.judgement import UNREACHABLE, Judgement, Target
@@ -19,7 +20,7 @@ from benchmark.sample import take_sample
 from guard.errors import SuiteInvalid, UsageError
 from guard.suites import CONTROLS, LabelledPair, Suite
 
-_PACKAGES = ("mllm-guard", "onnxruntime", "numpy", "pillow", "rapidocr")
+_PACKAGES = ("mllm-guard", "onnxruntime", "numpy", "pillow", "rapidocr", "litellm", "torch", "transformers")
 PICTURE_GONE = "picture_gone"  # the file was there when the suite was loaded
 _GIVE_UP_AFTER = 25  # unanswered pairs in a row
 
@@ -92,6 +93,7 @@ async def run_suite(
         controls={name: measure(rows, splits) for name, rows in results.items()},
         picture_margin=margin,
         controls_left_out=left_out,
+        answers=measure_answers(main, splits),
     )
     report.write(folder)
     return report

@@ -1,4 +1,4 @@
-"""The targets of this version: Guard in this process, Guard over HTTP, and constant controls."""
+"""Guard as a target: in this process, and over HTTP."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -7,8 +7,7 @@ from typing import Self
 import aiohttp
 import orjson
 
-from benchmark.constant import ALWAYS, ConstantTarget
-from benchmark.judgement import UNREACHABLE, Judgement, Target, TargetInfo
+from benchmark.judgement import UNREACHABLE, Judgement, TargetInfo
 from guard import Decision, Guard, Pair, Settings, open_guard
 from guard.errors import UsageError
 from guard.suites import data_url
@@ -16,39 +15,9 @@ from guard.types import Verdict
 
 BUNDLE_CHANGED = "bundle_changed"  # the running Guard was given another bundle during the run
 
-_KINDS = "embedded, bundle:DIR, http:URL, control:NAME"
-_LATER = ("litellm", "hf")
 _FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable", "internal_error"})
 _PROBE = Pair("Hello")
 _PATIENCE_S = 120.0
-
-
-async def open_target(spec: str, *, policy: str | None = None) -> Target:
-    """Return the target that a command line names, ready to judge.
-
-    Args:
-        spec: "embedded", "bundle:DIR", "http:URL" of a running Guard, or "control:always_block|always_allow".
-        policy: operating point of the bundle; None takes the default. A Guard over HTTP has its own.
-
-    Raises:
-        UsageError: unknown or not in this version, nothing answers at the URL, or a policy where none can be set.
-        BundleInvalid, ConfigInvalid: the bundle is damaged, or has no such operating point.
-    """
-    kind, _, rest = spec.partition(":")
-    if kind in _LATER:
-        raise UsageError(f"target {spec}: {kind} targets are not in this version (there are: {_KINDS})")
-    if kind in {"http", "https", "control"} and policy is not None:
-        raise UsageError(f"target {spec}: a policy can only be chosen for a bundle")
-    match kind, rest:
-        case ("embedded", "") | ("bundle", _) if kind == "embedded" or rest:
-            return await GuardTarget.open(spec, policy)
-        case "http", _ if rest.removeprefix("//"):
-            return await HttpTarget.open(spec if rest.startswith("//") else rest)
-        case "https", _ if rest.removeprefix("//"):
-            return await HttpTarget.open(spec)
-        case "control", name if name in ALWAYS:
-            return ConstantTarget(name)
-    raise UsageError(f"target {spec}: not one of {_KINDS} (controls: {', '.join(ALWAYS)})")
 
 
 class GuardTarget:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmark.figures import SuiteReport
+    from benchmark.mllm.asking import Asking
+    from benchmark.mllm.questions import Mitigation
     from benchmark.sheets import Sheet
     from guard.suites import Suite
 
@@ -30,26 +32,72 @@ def run(
     suite: Annotated[
         str, typer.Option(help="A name under GUARD_DATA (mmsafeaware, a pack's), a directory or a JSONL file.")
     ],
-    target: Annotated[str, typer.Option(help="embedded, bundle:DIR, http:URL of a running Guard, or control:NAME.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="embedded, bundle:DIR, http:URL of a running Guard, litellm:MODEL, moderation:MODEL, or control:NAME."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run there is continued.")],
     limit: Annotated[
         int | None, typer.Option(min=1, help="A sample of so many pairs, spread over splits and groups.")
     ] = None,
     policy: Annotated[str | None, typer.Option(help="Operating point of the bundle, instead of the default.")] = None,
     controls: Annotated[bool, typer.Option("--controls/--no-controls", help="Run the controls too.")] = True,
+    mitigation: Annotated[
+        str, typer.Option(metavar="none|safety-prompt|prompt|vcd", help="What is done so that a model sees more.")
+    ] = "none",
+    samples: Annotated[int, typer.Option(min=1, help="Answers a pair: without logprobs, their share is a score.")] = 1,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="P(unsafe) from which a model's pair is unsafe.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of a model's decoding, where it takes one.")] = 0,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer of a model.")] = None,
+    logprobs: Annotated[bool, typer.Option("--logprobs/--no-logprobs", help="Ask an API for them.")] = True,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests to an API under way at once.")] = 8,
+    requests_per_minute: Annotated[float | None, typer.Option(min=0.01, help="Pace of an API.")] = None,
+    attempts: Annotated[int, typer.Option(min=1, help="How often a model is asked before a row fails.")] = 6,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a model is asked again.")] = 120.0,
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="US dollars to spend in this call.")] = None,
+    api_base: Annotated[str | None, typer.Option(help="Base URL of the model's API.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit of a Hugging Face model.")] = None,
+    device: Annotated[str, typer.Option(help="Where a Hugging Face model runs: cpu, cuda.")] = "cpu",
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of answers that models gave before. [default: ~/.cache/guard/answers]")
+    ] = None,
+    use_cache: Annotated[bool, typer.Option("--use-cache/--no-cache", help="Use and keep models' answers.")] = True,
     as_json: _Json = False,
     quiet: _Quiet = False,
 ) -> None:
     """Judge every pair of a suite and write report.json."""
     import asyncio
 
+    from benchmark.mllm.asking import Asking
+    from benchmark.mllm.cache import default_folder
     from benchmark.report import NamedRun, make_sheets
     from guard.cli.interrupt import saying_when_interrupted
     from guard.suites import load_suite
 
+    asking = Asking(
+        mitigation=_mitigation(mitigation),
+        samples=samples,
+        seed=seed,
+        max_tokens=max_tokens,
+        logprobs=logprobs,
+        threshold=threshold,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        attempts=attempts,
+        timeout_s=timeout,
+        max_cost_usd=max_cost,
+        api_base=api_base,
+        revision=revision,
+        device=device,
+        cache=(cache or default_folder()) if use_cache else None,
+    )
     loaded = load_suite(suite)
     with saying_when_interrupted(f"results so far are kept in {out}; the same command goes on from there"):
-        finished = asyncio.run(_run(loaded, target, policy, out, limit, controls=controls, quiet=quiet))
+        finished = asyncio.run(_run(loaded, target, policy, asking, out, limit, controls=controls, quiet=quiet))
     if as_json:
         typer.echo(finished.model_dump_json(indent=2))
     elif not quiet:
@@ -61,7 +109,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write report.md and report.json into this folder.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Show runs beside the published rows, with controls and scenarios."""
+    """Show runs beside the published rows, with controls, mitigations and scenarios."""
     import orjson
 
     from benchmark.figures import read_report
@@ -179,16 +227,34 @@ def _speed_on_gpu(device: str, out: Path | None, *, is_tiny: bool, is_quick: boo
         _show(sheets)
 
 
+def _mitigation(name: str) -> "Mitigation":
+    from benchmark.mllm.questions import Mitigation
+    from guard.errors import UsageError
+
+    try:
+        return Mitigation(name)
+    except ValueError as error:
+        raise UsageError(f"--mitigation {name}: not one of {', '.join(Mitigation)}") from error
+
+
 async def _run(
-    suite: "Suite", spec: str, policy: str | None, out: Path, limit: int | None, *, controls: bool, quiet: bool
+    suite: "Suite",
+    spec: str,
+    policy: str | None,
+    asking: "Asking",
+    out: Path,
+    limit: int | None,
+    *,
+    controls: bool,
+    quiet: bool,
 ) -> "SuiteReport":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    from benchmark.opening import open_target
     from benchmark.runner import run_suite
-    from benchmark.targets import open_target
 
-    target = await open_target(spec, policy=policy)
+    target = await open_target(spec, policy=policy, asking=asking)
     bars: dict[str, TaskID] = {}
     console = Console(stderr=True, quiet=quiet)
     columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,0 +1,107 @@
+"""Asking with patience: from the cache if it is there, at a given pace, again after a pause, within a budget."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from benchmark.mllm.asking import Asker, Asking, GivenUp, Reply, Request, TryAgain
+from benchmark.mllm.cache import AnswerCache
+from guard.errors import UsageError
+
+_LONGEST_PAUSE_S = 60.0
+_LONGEST_WAIT_S = 600.0  # that an API may ask for
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply, and what it took."""
+
+    reply: Reply
+    requests: int  # sent for it now: 0 from the cache
+    is_cached: bool
+
+
+class Caller:
+    """Asks one model. A pause that the API asks for holds back every request, not only the one that was turned down.
+
+    Args:
+        asker: the model.
+        asking: pace, attempts, budget.
+        sleep, clock: stand-ins in tests.
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        asking: Asking,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._asker, self._asking = asker, asking
+        self._cache = AnswerCache(asking.cache) if asking.cache is not None else None
+        self._sleep, self._clock = sleep, clock
+        self._random = random.Random(asking.seed)  # noqa: S311 - spreads pauses, keeps no secret
+        self._next_turn = float("-inf")
+        self._not_before = float("-inf")
+        self.spent_usd = 0.0
+
+    async def reply(self, request: Request) -> Answered:
+        """Return the model's answer.
+
+        Raises:
+            GivenUp: no answer in all attempts.
+            Unjudgeable: the model cannot see this content.
+            UsageError: the budget is spent, or no request can succeed.
+        """
+        digest = request.digest(self._asker.facts)
+        if self._cache is not None and (kept := await asyncio.to_thread(self._cache.get, digest)) is not None:
+            return Answered(kept, 0, is_cached=True)
+        for attempt in range(1, self._asking.attempts + 1):
+            self._check_budget()
+            await self._turn()
+            started = self._clock()
+            try:
+                async with asyncio.timeout(self._asking.timeout_s):
+                    reply = await self._asker.ask(request)
+            except TimeoutError:
+                failure = TryAgain("target_timeout")
+            except TryAgain as error:
+                failure = error
+            else:
+                self.spent_usd += reply.cost_usd or 0.0
+                kept = _timed(reply, 1000 * (self._clock() - started))
+                if self._cache is not None:
+                    await asyncio.to_thread(self._cache.put, digest, kept)
+                return Answered(kept, attempt, is_cached=False)
+            if attempt == self._asking.attempts:
+                break
+            await self._pause(attempt, failure.after_s)
+        raise GivenUp(failure.code)
+
+    def _check_budget(self) -> None:
+        limit = self._asking.max_cost_usd
+        if limit is not None and self.spent_usd >= limit:
+            raise UsageError(f"{self.spent_usd:.2f} USD are spent, the limit is {limit:.2f}; call again to go on")
+
+    async def _turn(self) -> None:
+        """Wait until the pace allows a request. Turns are handed out before the wait, so that no two share one."""
+        now = self._clock()
+        turn = max(now, self._next_turn, self._not_before)
+        if self._asking.requests_per_minute is not None:
+            self._next_turn = turn + 60 / self._asking.requests_per_minute
+        if turn > now:
+            await self._sleep(turn - now)
+
+    async def _pause(self, attempt: int, after_s: float | None) -> None:
+        if after_s is not None:
+            wait = min(max(after_s, 0.0), _LONGEST_WAIT_S)
+            self._not_before = max(self._not_before, self._clock() + wait)
+            return  # the next turn waits for it
+        await self._sleep(min(_LONGEST_PAUSE_S, 2.0 ** (attempt - 1)) * (0.5 + self._random.random() / 2))
+
+
+def _timed(reply: Reply, latency_ms: float) -> Reply:
+    return replace(reply, latency_ms=round(latency_ms, 3))

@@ -1,0 +1,197 @@
+"""Any model that litellm reaches. Importing litellm takes seconds, so this module is imported where it is asked for."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import httpx
+import openai
+
+# Or importing litellm asks the network for prices.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+import litellm
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+
+from benchmark.judgement import UNREACHABLE
+from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain
+from benchmark.mllm.questions import Style
+from benchmark.mllm.scores import Step, step_of, unsafe_probability
+from guard.errors import UsageError
+from guard.suites import data_url
+
+# litellm maps what it meets to errors of openai's; the rest are those of the libraries below it.
+_FAILURES = (openai.OpenAIError, httpx.HTTPError, aiohttp.ClientError, OSError, ValueError)
+_LATE = (TimeoutError, httpx.TimeoutException, openai.APITimeoutError)
+_NO_CONNECTION = (ConnectionError, httpx.TransportError, aiohttp.ClientConnectionError)
+_MAX_TOKENS = 1024  # models that think first need room; an answer itself is a word
+_TOP = 20  # the most that APIs give
+_HOPELESS = {401: "the API does not accept the key", 403: "the key may not use this model", 404: "no such model"}
+_FILTERED = ("content_policy", "content_filter", "content management policy", "responsibleaipolicy", "safety system")
+_REFUSALS = frozenset({"content_filter", "refusal", "safety"})
+
+
+class LitellmAsker:
+    """A model behind an API. It is never given tools, and nothing of a request is logged by litellm.
+
+    Args:
+        model: as litellm names it ("openai/gpt-4o", "anthropic/…", "gemini/…", "ollama/…").
+        asking: decoding, samples, base URL.
+
+    Raises:
+        UsageError: litellm does not know the provider, or a key is missing.
+    """
+
+    def __init__(self, model: str, asking: Asking) -> None:
+        litellm.telemetry = False
+        litellm.suppress_debug_info = True
+        litellm.turn_off_message_logging = True
+        self.concurrency = asking.concurrency
+        self.style = Style.GUARD if "llama-guard" in model.lower() else Style.YES_NO
+        self._model, self._asking = model, asking
+        supported = _supported(model, asking)
+        wanted: dict[str, Any] = {
+            "max_tokens": asking.max_tokens or _MAX_TOKENS,
+            "temperature": 0.0 if asking.samples == 1 else 1.0,
+            "seed": asking.seed,
+        }
+        if asking.logprobs and asking.samples == 1:
+            wanted |= {"logprobs": True, "top_logprobs": _TOP}
+        self._decoding = {name: value for name, value in wanted.items() if name in supported or name == "max_tokens"}
+        self.facts: Facts = {
+            "model": model,
+            "api_base": asking.api_base,
+            "left_out": ", ".join(sorted(wanted.keys() - self._decoding.keys())) or None,
+            **{name: float(value) for name, value in self._decoding.items()},
+        }
+
+    async def ask(self, request: Request) -> Reply:
+        """Return the answer; a refusal by the API's own filter is one too."""
+        more: dict[str, Any] = {} if self._asking.api_base is None else {"api_base": self._asking.api_base}
+        decoding = dict(self._decoding)
+        if "seed" in decoding:
+            decoding["seed"] += request.sample
+        try:
+            answer = await litellm.acompletion(
+                model=self._model,
+                messages=_messages(request),
+                timeout=self._asking.timeout_s,
+                # Attempts are counted and paced here, once.
+                max_retries=0,
+                num_retries=0,
+                _skip_mcp_handler=True,
+                **decoding,
+                **more,
+            )
+        except litellm.exceptions.ContentPolicyViolationError:
+            return Reply("", is_refused=True)
+        except _FAILURES as error:
+            if getattr(error, "status_code", None) == 400 and _is_filtered(error):
+                return Reply("", is_refused=True)
+            raise _failure(error, self._model) from error
+        return self._reply(answer)
+
+    async def close(self) -> None:
+        """Close litellm's connections."""
+        await litellm.close_litellm_async_clients()
+        # Or the next model in this process is given the clients that were closed.
+        litellm.in_memory_llm_clients_cache.flush_cache()
+        await GLOBAL_LOGGING_WORKER.stop()
+
+    def _reply(self, answer: Any) -> Reply:
+        if not getattr(answer, "choices", None):
+            raise TryAgain("answer_broken")
+        choice, usage = answer.choices[0], getattr(answer, "usage", None)
+        message = choice.message
+        refusal = getattr(message, "refusal", None) or (getattr(message, "provider_specific_fields", None) or {}).get(
+            "refusal"
+        )
+        text = message.content if isinstance(message.content, str) else ""
+        return Reply(
+            text,
+            is_refused=bool(refusal) or (choice.finish_reason in _REFUSALS and not text.strip()),
+            probability=unsafe_probability(_steps(choice, self.style)),
+            tokens_in=int(getattr(usage, "prompt_tokens", 0) or 0),
+            tokens_out=int(getattr(usage, "completion_tokens", 0) or 0),
+            cost_usd=_price(answer),
+            served_by=getattr(answer, "model", None),
+        )
+
+
+def _supported(model: str, asking: Asking) -> frozenset[str]:
+    try:
+        name, provider, _, _ = litellm.get_llm_provider(model, api_base=asking.api_base)
+    except litellm.exceptions.BadRequestError as error:
+        raise UsageError(
+            f"target litellm:{model}: litellm knows no provider of that name (write PROVIDER/MODEL)"
+        ) from error
+    found = litellm.validate_environment(model)
+    if asking.api_base is None and found["missing_keys"]:
+        raise UsageError(f"target litellm:{model}: set {' and '.join(found['missing_keys'])} in the environment")
+    return frozenset(litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
+
+
+def _messages(request: Request) -> list[dict[str, Any]]:
+    pictures = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in request.pictures]
+    content: Any = [*pictures, {"type": "text", "text": request.question.text}] if pictures else request.question.text
+    system = request.question.system
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    return [*messages, {"role": "user", "content": content}]
+
+
+def _steps(choice: Any, style: Style) -> list[Step]:
+    written = getattr(getattr(choice, "logprobs", None), "content", None) or []
+    steps = []
+    for place in written:
+        listed = {top.token: math.exp(top.logprob) for top in getattr(place, "top_logprobs", None) or []}
+        listed.setdefault(place.token, math.exp(place.logprob))
+        steps.append(step_of(place.token, listed, style))
+    return steps
+
+
+def _price(answer: Any) -> float | None:
+    # litellm has worked it out already; asking again raises a bare Exception for a model without a price.
+    price = getattr(answer, "_hidden_params", {}).get("response_cost")
+    return float(price) if price else None
+
+
+def _is_filtered(error: Exception) -> bool:
+    """Return whether an API's filter turned a request down, in one of the ways that litellm does not tell apart."""
+    said = f"{error} {getattr(error, 'body', '')}".lower()
+    return any(sign in said for sign in _FILTERED)
+
+
+def _failure(error: Exception, model: str) -> Exception:
+    causes, status = list(_causes(error)), getattr(error, "status_code", None)
+    if any(isinstance(cause, _LATE) for cause in causes):
+        return TryAgain("target_timeout")
+    if status in _HOPELESS:
+        return UsageError(f"target litellm:{model}: {_HOPELESS[status]} (HTTP {status})")
+    if status == 429:
+        return TryAgain("http_429", after_s=_wait_of(error))
+    # litellm makes an HTTP 500 of a connection that failed and of an answer that is no JSON.
+    if any(isinstance(cause, _NO_CONNECTION) for cause in causes):
+        return TryAgain(UNREACHABLE)
+    if any(isinstance(cause, ValueError) for cause in causes):
+        return TryAgain("answer_broken")
+    if isinstance(status, int) and 400 <= status < 500:
+        return GivenUp(f"http_{status}")
+    return TryAgain(f"http_{status}" if isinstance(status, int) and status >= 500 else "answer_broken")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _wait_of(error: Exception) -> float | None:
+    headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", None) or {}
+    more: Mapping[str, str] = getattr(error, "litellm_response_headers", None) or {}
+    try:
+        return float(headers.get("retry-after") or more.get("retry-after") or "")
+    except ValueError:
+        return None

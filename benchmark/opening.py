@@ -1,0 +1,76 @@
+"""From the words of a command line to a target that is ready to judge."""
+
+from dataclasses import fields
+
+from benchmark.constant import ALWAYS, ConstantTarget
+from benchmark.judgement import Target
+from benchmark.mllm.asking import Asker, Asking
+from benchmark.mllm.questions import Mitigation
+from benchmark.targets import GuardTarget, HttpTarget
+from guard.errors import UsageError
+
+KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, moderation:MODEL, control:NAME"
+ASKED = ("litellm", "moderation")  # models that are asked in words, or over somebody else's API
+
+
+async def open_target(spec: str, *, policy: str | None = None, asking: Asking | None = None) -> Target:
+    """Return the target that a command line names.
+
+    Args:
+        spec: "embedded"; "bundle:DIR"; "http:URL" of a running Guard; "litellm:MODEL" as litellm names it;
+            "moderation:MODEL"; "control:always_block|always_allow".
+        policy: operating point of the bundle; None takes the default. A Guard over HTTP has its own.
+        asking: how a model is asked; None takes the defaults.
+
+    Raises:
+        UsageError: unknown, nothing answers at the URL, a key or package is missing, or an option does not fit.
+        BundleInvalid, ConfigInvalid: the bundle is damaged, or has no such operating point.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind not in {"embedded", "bundle"} and policy is not None:
+        raise UsageError(f"target {spec}: a policy can only be chosen for a bundle")
+    if kind in ASKED and rest:
+        return _open_model(spec, kind, rest, asking or Asking())
+    if asking is not None and (named := _set_options(asking)):
+        raise UsageError(f"target {spec}: {named} is for models that are asked ({', '.join(ASKED)})")
+    match kind, rest:
+        case ("embedded", "") | ("bundle", _) if kind == "embedded" or rest:
+            return await GuardTarget.open(spec, policy)
+        case "http", _ if rest.removeprefix("//"):
+            return await HttpTarget.open(spec if rest.startswith("//") else rest)
+        case "https", _ if rest.removeprefix("//"):
+            return await HttpTarget.open(spec)
+        case "control", name if name in ALWAYS:
+            return ConstantTarget(name)
+    raise UsageError(f"target {spec}: not one of {KINDS} (controls: {', '.join(ALWAYS)})")
+
+
+def _set_options(asking: Asking) -> str:
+    """Return the options that are not at their defaults, in words."""
+    standard = Asking()
+    names = [field.name for field in fields(Asking) if field.name != "cache"]
+    return ", ".join(name for name in names if getattr(asking, name) != getattr(standard, name))
+
+
+def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
+    if kind == "moderation" and asking.mitigation is not Mitigation.NONE:
+        raise UsageError(f"target {spec}: a moderation endpoint is not asked in words; no mitigation applies")
+    # Imported where it is asked for: litellm and transformers take seconds to load, and may not be installed.
+    from benchmark.mllm.target import MllmTarget
+
+    asker: Asker
+    try:
+        match kind:
+            case "litellm":
+                from benchmark.mllm.through_litellm import LitellmAsker
+
+                asker = LitellmAsker(model, asking)
+            case _:
+                from benchmark.mllm.moderation import ModerationAsker
+
+                asker = ModerationAsker(model, asking)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"target {spec}: {error.name} is not installed; install the extra: pip install 'mllm-guard[litellm]'"
+        ) from error
+    return MllmTarget(spec, asker, asking)

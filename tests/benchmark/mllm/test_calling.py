@@ -1,0 +1,163 @@
+"""Patience: the cache, the pace, pauses, the budget."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.mllm.asking import Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
+from benchmark.mllm.cache import AnswerCache
+from benchmark.mllm.calling import Caller
+from benchmark.mllm.questions import Question, Style
+from guard.errors import UsageError
+
+REQUEST = Request(Question("Is it safe?"), (b"picture",))
+
+
+class FakeAsker:
+    """Answers as told, failures first."""
+
+    style = Style.YES_NO
+    concurrency = 4
+
+    def __init__(self, *failures: Exception, reply: Reply | None = None) -> None:
+        self.facts: dict[str, str | float | None] = {"model": "fake", "seed": 0.0}
+        self.failures = list(failures)
+        self.asked = 0
+        self._reply = Reply("Yes") if reply is None else reply
+
+    async def ask(self, request: Request) -> Reply:
+        self.asked += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return self._reply
+
+    async def close(self) -> None:
+        pass
+
+
+class Clock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _caller(asker: FakeAsker, clock: Clock, **asking: object) -> Caller:
+    return Caller(asker, replace(Asking(), **asking), sleep=clock.sleep, clock=clock)  # type: ignore[arg-type]
+
+
+async def test_answer_is_asked_for_once_and_then_kept(tmp_path: Path) -> None:
+    asker = FakeAsker(reply=Reply("No", probability=0.7, tokens_in=3, cost_usd=0.01))
+    first = await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
+    second = await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
+    assert (asker.asked, first.is_cached, second.is_cached, second.requests) == (1, False, True, 0)
+    assert second.reply == first.reply
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda request: replace(request, question=Question("Is it harmful?")),
+        lambda request: replace(request, question=Question("Is it safe?", "Be careful.")),
+        lambda request: replace(request, pictures=(b"another",)),
+        lambda request: replace(request, pictures=()),
+        lambda request: replace(request, sample=1),
+    ],
+)
+async def test_other_content_is_asked_for_anew(change: Callable[[Request], Request], tmp_path: Path) -> None:
+    asker = FakeAsker()
+    caller = _caller(asker, Clock(), cache=tmp_path)
+    await caller.reply(REQUEST)
+    assert not (await caller.reply(change(REQUEST))).is_cached
+    assert asker.asked == 2
+
+
+async def test_other_decoding_or_model_is_asked_anew(tmp_path: Path) -> None:
+    for model, seed in (("fake", 0.0), ("other", 0.0), ("fake", 1.0)):
+        asker = FakeAsker()
+        asker.facts = {"model": model, "seed": seed}
+        assert not (await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)).is_cached
+
+
+async def test_cache_holds_no_question_and_is_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "answers"
+    await _caller(FakeAsker(), Clock(), cache=folder).reply(REQUEST)
+    (file,) = [path for path in folder.rglob("*") if path.is_file()]
+    assert b"safe?" not in file.read_bytes()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 99, "text": "Yes"}', b'{"format": 1, "odd": 1}'])
+def test_damaged_entry_of_the_cache_is_asked_anew(content: bytes, tmp_path: Path) -> None:
+    cache = AnswerCache(tmp_path)
+    digest = REQUEST.digest({})
+    cache.put(digest, Reply("Yes"))
+    (tmp_path / digest[:2] / f"{digest}.json").write_bytes(content)
+    assert cache.get(digest) is None
+
+
+async def test_failed_request_is_tried_again_after_growing_pauses() -> None:
+    clock, asker = Clock(), FakeAsker(TryAgain("http_500"), TryAgain("http_500"), TryAgain("http_500"))
+    answered = await _caller(asker, clock).reply(REQUEST)
+    assert (answered.requests, len(clock.slept)) == (4, 3)
+    assert clock.slept == sorted(clock.slept)
+    assert 0.5 <= clock.slept[0] <= 1
+    assert 2 <= clock.slept[2] <= 4
+
+
+async def test_pause_that_the_api_asks_for_is_kept_by_every_request() -> None:
+    clock, asker = Clock(), FakeAsker(TryAgain("http_429", after_s=30))
+    caller = _caller(asker, clock)
+    await caller.reply(REQUEST)
+    assert clock.now == 30
+    caller._not_before = 100
+    await caller.reply(replace(REQUEST, sample=1))
+    assert clock.now == 100
+
+
+async def test_request_that_fails_every_time_is_given_up_with_the_last_reason() -> None:
+    asker = FakeAsker(*[TryAgain("http_429", after_s=1)] * 3)
+    with pytest.raises(GivenUp) as caught:
+        await _caller(asker, Clock(), attempts=3).reply(REQUEST)
+    assert (caught.value.code, asker.asked) == ("http_429", 3)
+
+
+async def test_content_that_cannot_be_judged_is_not_asked_about_twice() -> None:
+    asker = FakeAsker(Unjudgeable("no_picture"))
+    with pytest.raises(Unjudgeable):
+        await _caller(asker, Clock()).reply(REQUEST)
+    assert asker.asked == 1
+
+
+async def test_failures_are_never_kept(tmp_path: Path) -> None:
+    with pytest.raises(GivenUp):
+        await _caller(FakeAsker(TryAgain("http_500")), Clock(), attempts=1, cache=tmp_path).reply(REQUEST)
+    assert not (await _caller(FakeAsker(), Clock(), cache=tmp_path).reply(REQUEST)).is_cached
+
+
+async def test_requests_keep_to_the_pace() -> None:
+    clock, asker = Clock(), FakeAsker()
+    caller = _caller(asker, clock, requests_per_minute=30)
+    for sample in range(4):
+        await caller.reply(replace(REQUEST, sample=sample))
+    assert clock.now == pytest.approx(6.0)
+
+
+async def test_spent_budget_ends_the_run_and_what_is_kept_costs_nothing(tmp_path: Path) -> None:
+    asker = FakeAsker(reply=Reply("Yes", cost_usd=0.6))
+    caller = _caller(asker, Clock(), max_cost_usd=1.0, cache=tmp_path)
+    for sample in range(2):
+        await caller.reply(replace(REQUEST, sample=sample))
+    with pytest.raises(UsageError, match=r"1\.20 USD are spent, the limit is 1\.00; call again to go on"):
+        await caller.reply(replace(REQUEST, sample=2))
+    assert (await caller.reply(REQUEST)).is_cached
