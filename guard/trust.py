@@ -36,6 +36,10 @@ _FOUND = {
     GateState.CANNOT_TELL: "its release gate cannot tell: too little data",
     GateState.PASSED: "its release gate passed by a record that no configured key signed",
 }
+# Sections of settings that gates take by default: other ones judge other pictures, or read other writing.
+_GATED_WITH = ("images", "ocr")
+# How the threshold of answers is called among those of policies.
+_OF_ANSWERS = "judge_output"
 _WORSE = (  # the worse, the later
     GateState.PASSED_SIGNED,
     GateState.PASSED,
@@ -92,8 +96,9 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
     Args:
         trusted: the bundle.
         points: the thresholds in use, by name.
-        settings: `provider` says whose graphs run.
+        settings: `provider` says whose graphs run, and `judge_output` may have a threshold of its own.
     """
+    points = _with_answers(points, settings)
     device: Device = "cpu" if settings.provider == "cpu" else "gpu"
     found: list[BundleInvalid] = [
         BundleMismatch(
@@ -104,6 +109,14 @@ def objections(trusted: Trusted, points: Mapping[str, OperatingPoint], settings:
     ]
     found.extend(GateNotPassed(f"{trusted.bundle.path}: {reason}") for reason in _not_gated(trusted, points, settings))
     return tuple(found)
+
+
+def _with_answers(points: Mapping[str, OperatingPoint], settings: Settings) -> dict[str, OperatingPoint]:
+    """Return the thresholds in use, with that of answers where it is one of its own."""
+    answers = settings.judge_output
+    if not answers.enabled or answers.threshold is None:
+        return dict(points)
+    return {**points, _OF_ANSWERS: OperatingPoint(threshold=answers.threshold, chosen_on="the configuration")}
 
 
 def gate_in_use(trusted: Trusted, points: Mapping[str, OperatingPoint]) -> GateState:
@@ -131,6 +144,9 @@ def _beyond_the_gate(trusted: Trusted, points: Mapping[str, OperatingPoint], set
     for name, chosen in make_policies(settings, trusted.bundle.manifest, digest=trusted.bundle.digest).by_name.items():
         if not chosen.policy.rules.blocks_only_unsafe:
             yield f"policy {name} has rules of its own that block below its threshold, and no gate measures those"
+    for section in _GATED_WITH:
+        if getattr(settings, section) != Settings.model_fields[section].get_default():
+            yield f"{section} differs from the default, by which every gate measures"
     for name, point in points.items():
         records = trusted.records.at(point.threshold)
         is_passed = state_of(records) is GateState.PASSED_SIGNED

@@ -34,7 +34,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def _settings(bundle: Bundle, **fields: Any) -> Settings:
-    return Settings.model_validate({"bundle": str(bundle.path), "threads": 1, "ocr": {"mode": "off"}, **fields})
+    return Settings.model_validate({"bundle": str(bundle.path), "threads": 1, **fields})
 
 
 def _with_our_key(bundle: Bundle, **fields: Any) -> Settings:
@@ -241,6 +241,42 @@ def test_rules_that_block_below_the_threshold_are_nothing_that_a_gate_measured(b
     open_guard(_with_our_key(bundle, require_gate="not_failed", **own))
     rules["privacy_leakage"]["action"] = "flag"
     open_guard(_with_our_key(bundle, require_gate="passed", **own))
+
+
+def test_threshold_of_answers_is_one_in_use(bundle: Bundle) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS)
+    strict = bundle.manifest.operating_points["strict"].threshold
+
+    open_guard(_with_our_key(bundle, require_gate="passed", judge_output=True))
+    open_guard(_with_our_key(bundle, require_gate="passed", judge_output={"threshold": 0.01}))  # judges none
+    for threshold in (0.01, strict):
+        own = _with_our_key(bundle, require_gate="passed", judge_output={"enabled": True, "threshold": threshold})
+        with pytest.raises(GateNotPassed, match=r"at judge_output \(0\.\d+\): no release gate was run"):
+            open_guard(own)
+    _record(bundle, "passed", OURS, point="strict")
+    open_guard(own)
+
+
+def test_failed_gate_at_the_threshold_of_answers_holds_it_back(bundle: Bundle) -> None:
+    _record(bundle, "passed")
+    _record(bundle, "failed", point="strict")
+    strict = bundle.manifest.operating_points["strict"].threshold
+
+    with pytest.raises(GateNotPassed, match=r"at judge_output .*: its release gate failed"):
+        open_guard(_settings(bundle, judge_output={"enabled": True, "threshold": strict}))
+
+
+@pytest.mark.parametrize("fields", [{"images": {"max_bytes": 1000}}, {"ocr": {"mode": "off"}}])
+def test_settings_of_pictures_by_which_no_gate_measures_are_not_covered_by_a_pass(
+    bundle: Bundle, fields: dict[str, Any]
+) -> None:
+    sign_bundle(bundle, OURS)
+    _record(bundle, "passed", OURS)
+
+    with pytest.raises(GateNotPassed, match=f"{next(iter(fields))} differs from the default, by which every gate"):
+        open_guard(_with_our_key(bundle, require_gate="passed", **fields))
+    open_guard(_with_our_key(bundle, require_gate="not_failed", **fields))
 
 
 def test_pass_on_the_cpu_is_none_for_a_provider_that_the_gate_did_not_run(bundle: Bundle) -> None:
