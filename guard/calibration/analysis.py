@@ -19,7 +19,7 @@ from guard.calibration.scoring import Scored
 from guard.calibration.together import JOINT, certify_together, require_together
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
-from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
+from guard.stats.calibrators import carries, reexpressed, to_probability, with_prevalence
 from guard.stats.certify import Answer, Certified, NotCertifiable, Trials, candidate_grid, certify_refusals
 from guard.stats.costs import cheapest_threshold
 from guard.stats.draws import in_second_half
@@ -112,7 +112,12 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
     require_usable(scored, declaration.unit)
     second = in_second_half(scored.groups)
     half_a, half_b = _half(scored, ~second), _half(scored, second)
-    fit = fit_calibration(scored.scores[~second], scored.unsafe[~second], list(compress(scored.groups, ~second)))
+    fit = fit_calibration(
+        scored.scores[~second],
+        scored.unsafe[~second],
+        list(compress(scored.groups, ~second)),
+        suits=lambda fitted: _carries_all(manifest, _at(fitted, declaration.prevalence)),
+    )
     calibration = _calibration(fit, manifest.calibration, declaration.prevalence)
     probabilities = to_probability(calibration, scored.scores)
     grid = candidate_grid(probabilities[~second])
@@ -204,7 +209,17 @@ def _half(scored: Scored, rows: NDArray[np.bool_]) -> Half:
 def _calibration(fit: Fitted | RanksBackwards, old: Calibration, prevalence: float | None) -> Calibration:
     if isinstance(fit, RanksBackwards):
         return old
-    return fit.calibration if prevalence is None else with_prevalence(fit.calibration, prevalence)
+    return _at(fit.calibration, prevalence)
+
+
+def _at(calibration: Calibration, prevalence: float | None) -> Calibration:
+    return calibration if prevalence is None else with_prevalence(calibration, prevalence)
+
+
+def _carries_all(manifest: Manifest, calibration: Calibration) -> bool:
+    """Whether every operating point of the old bundle can be said in the new probability."""
+    points = manifest.operating_points.values()
+    return all(carries(point.threshold, old=manifest.calibration, new=calibration) for point in points)
 
 
 def _reliability(

@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike, NDArray
 from guard.manifest import Calibration
 from guard.stats.logistic import logistic
 
+_RESOLVED = 1e-6  # of a raw score: what a graph gives twice differs by more
+
 
 def to_probability(calibration: Calibration, scores: ArrayLike) -> NDArray[np.float64]:
     """Return the calibrated probability of "unsafe", in [0, 1], of raw scores of any shape.
@@ -40,26 +42,48 @@ def with_prevalence(calibration: Calibration, prevalence: float) -> Calibration:
 
 
 def reexpressed(threshold: float, *, old: Calibration, new: Calibration) -> float:
-    """Return the threshold on `new`'s probability that parts float32 scores exactly as `threshold` does on `old`'s.
+    """Return the threshold on `new`'s probability that parts float32 scores as `threshold` does on `old`'s.
 
     A threshold that no score reaches stays 1.0, one that every score reaches 0.0. Scores come from a float32 graph, so
-    the lowest unsafe one is found exactly, and no pair changes sides because of rounding.
+    the lowest unsafe one is found exactly, and no pair changes sides because of rounding, as long as `new` tells it
+    from those below it (`carries`).
     """
     if old == new:
         return threshold
+    lowest = _lowest_unsafe(threshold, old)
+    if lowest is None:
+        return 1.0
+    return 0.0 if lowest == -np.inf else float(to_probability(new, lowest))
+
+
+def carries(threshold: float, *, old: Calibration, new: Calibration) -> bool:
+    """Whether `threshold` on `old`'s probability can be said in `new`'s too, to a millionth of a score.
+
+    Far outside the data a steep calibration gives 1.0, or 0.0, to many scores alike: a threshold among them would take
+    all of them or none.
+    """
+    lowest = None if old == new else _lowest_unsafe(threshold, old)
+    if lowest is None or lowest == -np.inf:
+        return True
+    below = lowest - _RESOLVED * max(1.0, abs(lowest))
+    return bool(to_probability(new, below) < to_probability(new, lowest))
+
+
+def _lowest_unsafe(threshold: float, calibration: Calibration) -> float | None:
+    """Return the lowest float32 score that reaches a threshold: -inf where every one does, None where none does."""
+    if to_probability(calibration, -np.inf) >= threshold:
+        return -np.inf
+    if to_probability(calibration, np.inf) < threshold:
+        return None
     # float32 values in ascending order are these integers in ascending order.
     low, high = _rank(np.float32(-np.inf)), _rank(np.float32(np.inf))
-    if to_probability(old, -np.inf) >= threshold:
-        return 0.0
-    if to_probability(old, np.inf) < threshold:
-        return 1.0
     while high - low > 1:
         middle = (low + high) // 2
-        if to_probability(old, _unrank(middle)) >= threshold:
+        if to_probability(calibration, _unrank(middle)) >= threshold:
             high = middle
         else:
             low = middle
-    return float(to_probability(new, _unrank(high)))
+    return _unrank(high)
 
 
 def _rank(value: np.float32) -> int:

@@ -25,7 +25,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 _FOLDS = 5
-_TAIL_RANGES = 100.0  # how many ranges of the data the outermost isotonic knots lie beyond it
+_TAIL_RANGES = 100.0  # how many ranges of the data the outermost isotonic knots lie beyond it,
+_TAIL = 100.0  # and how far at least, in logits: the operating points of other data stay between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,26 @@ class RanksBackwards:
     slope: float  # per standard deviation of the scores, ≤ 0
 
 
-def fit_calibration(scores: Floats, unsafe: Bools, groups: Sequence[str]) -> Fitted | RanksBackwards:
+def fit_calibration(
+    scores: Floats,
+    unsafe: Bools,
+    groups: Sequence[str],
+    *,
+    suits: Callable[[Calibration], bool] = lambda calibration: True,
+) -> Fitted | RanksBackwards:
     """Return the calibration of raw scores, chosen by cross-fitted log loss.
 
     Args:
         scores: raw scores, shape (n,), finite.
         unsafe: labels, shape (n,).
         groups: group of each row; a group is never on both sides of a fold.
+        suits: whether a calibration can be used; of those that can the best is taken.
 
     Returns:
         The calibration, whose `prevalence` is the share of unsafe rows here, or RanksBackwards.
 
     Raises:
-        CalibrationInvalid: one label only, a score that is not finite, or scores that are all equal.
+        CalibrationInvalid: one label only, a score that is not finite, scores that are all equal, or nothing suits.
 
     Source: Platt (1999) with his smoothed targets; Guo et al. (2017) for temperature; Oron and Flournoy (2017) for
     isotonic regression with strictly increasing interpolation between block centres.
@@ -68,9 +76,11 @@ def fit_calibration(scores: Floats, unsafe: Bools, groups: Sequence[str]) -> Fit
     losses = {kind: _cross_fitted_loss(fit, scores, unsafe, folds) for kind, fit in _FITTERS.items()}
     for kind in sorted(losses, key=lambda kind: losses[kind]):
         calibration = _FITTERS[kind](scores, unsafe)
-        if calibration is not None:
+        if calibration is not None and suits(calibration):
             return Fitted(calibration, losses)
-    raise AssertionError("a temperature can always be fitted")
+    raise CalibrationInvalid(
+        "no calibration of these scores tells the bundle's own operating points apart: they lie too far from the scores"
+    )
 
 
 def _check(scores: Floats, unsafe: Bools) -> None:
@@ -115,7 +125,7 @@ def fit_isotonic(scores: Floats, unsafe: Bools) -> Calibration | None:
     centres = np.add.reduceat(distinct * sizes, starts) / weights
     shares = np.add.reduceat(means * sizes, starts) / weights
     margin = 1.0 / (len(scores) + 2)
-    tail = _TAIL_RANGES * float(np.ptp(scores))
+    tail = max(_TAIL_RANGES * float(np.ptp(scores)), _TAIL)
     return Calibration(
         kind="isotonic",
         scores=(float(distinct[0]) - tail, *centres.tolist(), float(distinct[-1]) + tail),

@@ -77,6 +77,23 @@ def test_shipped_thresholds_part_the_same_pairs_in_the_new_probability(bundle: B
         assert (refused == (old >= point.threshold)).all()
 
 
+@pytest.mark.parametrize("narrow", [0.05, 0.01])
+@pytest.mark.parametrize("far", [-5.0, -2.0, 6.0])
+def test_shipped_thresholds_stay_where_they_were_beside_scores_that_are_narrow_and_far_away(
+    bundle: Bundle, narrow: float, far: float
+) -> None:
+    """A steep curve would give 1 to all scores around them: permissive would refuse what it let pass."""
+    scored = scored_groups(200, 100, shift=10.0)
+    scored = replace(scored, scores=(far + narrow * scored.scores).astype(np.float32).astype(np.float64))
+
+    analysis = analyse(scored, bundle.manifest, Declaration((0.05,), prevalence=0.02))
+
+    everywhere = np.linspace(-20, 20, 20_001)
+    old, new = to_probability(bundle.manifest.calibration, everywhere), to_probability(analysis.calibration, everywhere)
+    for name, point in bundle.manifest.operating_points.items():
+        assert ((new >= analysis.shipped[name].threshold) == (old >= point.threshold)).all()
+
+
 def test_figures_are_those_of_half_b(bundle: Bundle) -> None:
     scored = scored_groups(200, 100)
 

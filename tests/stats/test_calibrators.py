@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 
 from guard.manifest import Calibration
-from guard.stats.calibrators import reexpressed, to_probability, with_prevalence
+from guard.stats.calibrators import carries, reexpressed, to_probability, with_prevalence
 
 PLATT = Calibration(kind="platt", slope=1.7, intercept=-0.4, prevalence=0.5)
 STEEP = Calibration(kind="platt", slope=0.3, intercept=2.0, prevalence=0.5)
@@ -36,6 +36,21 @@ def test_thresholds_beyond_every_score_stay_beyond_every_score() -> None:
     assert reexpressed(0.0, old=PLATT, new=STEEP) == 0.0
     capped = Calibration(kind="isotonic", scores=(0.0, 1.0), probabilities=(0.1, 0.9))
     assert reexpressed(0.95, old=capped, new=PLATT) == 1.0
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-9, 0.5, 1.0])
+@pytest.mark.parametrize("old", [PLATT, STEEP, KNOTS, Calibration(kind="temperature")])
+def test_gentle_calibration_carries_every_threshold(old: Calibration, threshold: float) -> None:
+    assert carries(threshold, old=old, new=KNOTS)
+    assert carries(threshold, old=old, new=old)
+
+
+def test_threshold_among_scores_that_all_become_one_is_not_carried() -> None:
+    cliff = Calibration(kind="platt", slope=50.0, intercept=0.0, prevalence=0.5)
+
+    assert float(to_probability(cliff, 2.0)) == 1.0
+    assert not carries(float(to_probability(PLATT, 3.0)), old=PLATT, new=cliff)
+    assert carries(float(to_probability(PLATT, 0.1)), old=PLATT, new=cliff)
 
 
 @pytest.mark.parametrize("calibration", [PLATT, KNOTS])
