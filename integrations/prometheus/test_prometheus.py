@@ -47,6 +47,7 @@ def prometheus_url(guard_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     home = tmp_path_factory.mktemp("prometheus")
     config = yaml.safe_load((HERE / "prometheus.yml").read_text(encoding="utf-8"))
     config["global"]["scrape_interval"] = "1s"
+    config["rule_files"] = [str(HERE / "rules" / "*.yml")]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [guard_url.removeprefix("http://")]
     (home / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     port = _free_port()
