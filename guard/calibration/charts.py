@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from guard.calibration.shown import escape
 from guard.stats.bootstrap import Estimate
 from guard.stats.reliability import Reliability
 

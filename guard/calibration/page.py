@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 
 from guard.bundle import Bundle
@@ -13,6 +12,7 @@ from guard.calibration.figures import Figures
 from guard.calibration.looks import Looks
 from guard.calibration.nearest import nearest
 from guard.calibration.sections import adaptation_section, near_section, slices_section, table
+from guard.calibration.shown import escape
 from guard.calibration.together import JOINT, explain_jointly, joint_verdict
 from guard.calibration.words import (
     DEFAULT_POINT,

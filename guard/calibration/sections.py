@@ -1,7 +1,6 @@
 """Sections of the report that stand for themselves: a point in detail, pairs to look at, what an adaptation came to."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from guard.calibration.adaptation import Adaptation
 from guard.calibration.adaptation.controls import WHOLE
@@ -9,6 +8,7 @@ from guard.calibration.adaptation.outcome import between, ranges
 from guard.calibration.charts import interval_bar
 from guard.calibration.figures import Figures, Slice
 from guard.calibration.nearest import Near
+from guard.calibration.shown import escape
 from guard.calibration.words import interval, percent
 from guard.suites import Label
 

@@ -65,6 +65,7 @@ def calibrate(
 
     from guard.calibration import Declaration, require_empty, write_refusal
     from guard.calibration import calibrate as run
+    from guard.calibration.requirements import require_whole_groups
     from guard.cli.adapting import adapt_bundle, say_adaptation
     from guard.cli.interrupt import saying_when_interrupted
     from guard.cli.memory import open_memory
@@ -84,6 +85,7 @@ def calibrate(
     )
     require_empty(out)
     suite = load_suite(data, format=format)
+    require_whole_groups(suite, unit)  # before minutes of scoring
     claim_folder(out)
     memory = open_memory("scores are not kept, and calibrations on this data not counted")
     today = dt.datetime.now(dt.UTC).date()

@@ -1,6 +1,8 @@
 """A gate for people: a table for a terminal of 80 columns, and Markdown for a pull request."""
 
+import re
 from collections.abc import Sequence
+from html import escape
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -8,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guard.release.check import Check, Kind
+from guard.release.contender import Contender
 from guard.release.gate import Gate
 from guard.release.words import OUTCOMES, TITLES, difference, figure, margin, verdict
 from guard.suites import Suite
@@ -15,6 +18,8 @@ from guard.suites import Suite
 _HEAD = ("", "candidate", "baseline", "difference", "margin", "")
 _STYLES = {"holds": "green", "fails": "bold red", "cannot_tell": "yellow", None: "dim"}
 _WORST_FIRST = ("fails", "cannot_tell")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MARKED = re.compile(r"[\\`*\[\]|]")  # what begins something in Markdown, inside a line
 
 
 def to_terminal(gate: Gate) -> RenderableType:
@@ -47,14 +52,13 @@ def to_markdown(gate: Gate) -> str:
     mine, theirs = gate.candidate, gate.baseline
     parts = [
         f"## Release gate: {OUTCOMES[gate.outcome]}",
-        f"Candidate `{mine.bundle.label}` ({mine.bundle.digest[:12]}, {mine.point} at {mine.threshold:.4g}) against "
-        f"`{theirs.bundle.label}` ({theirs.bundle.digest[:12]}, {theirs.point} at {theirs.threshold:.4g}), on "
-        + "; ".join(_about(suite, gate) for suite in gate.suites)
+        f"Candidate {_side(mine)} against {_side(theirs)}, on "
+        + "; ".join(_escaped(_about(suite, gate)) for suite in gate.suites)
         + ".",
     ]
     opened = _open(gate)
     if opened:
-        parts.append("\n".join(f"- **{verdict(c)}**: {_named(c)}: {_escaped(c.reason)}" for c in opened))
+        parts.append("\n".join(f"- **{verdict(c)}**: {_escaped(_named(c))}: {_escaped(c.reason)}" for c in opened))
     else:
         counted = sum(check.verdict is not None for check in gate.checks)
         parts.append(f"All {counted} checks hold.")
@@ -97,5 +101,11 @@ def _named(check: Check) -> str:
     return f"{TITLES[check.kind].lower()}, {check.place}"
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+def _side(contender: Contender) -> str:
+    label = _escaped(contender.bundle.label)
+    return f"{label} ({contender.bundle.digest[:12]}, {_escaped(contender.point)} at {contender.threshold:.4g})"
+
+
+def _escaped(text: str) -> str:
+    """Return a text as Markdown that shows it: names of suites, splits and bundles are whoever's who gave them."""
+    return _MARKED.sub(r"\\\g<0>", escape(_CONTROLS.sub(" ", text), quote=False))

@@ -64,6 +64,10 @@ def _few(data: list[Row]) -> list[Row]:
     return [{**row, "group": f"g{number % 19}"} for number, row in enumerate(data)]
 
 
+def _drawn_by_pair(data: list[Row]) -> list[Row]:
+    return [{**row, "group": f"g{number // 2}", "sampling_probability": 0.5} for number, row in enumerate(data)]
+
+
 def _no_label(data: list[Row]) -> list[Row]:
     return [*data[:-1], {"id": "last", "text": "hello"}]
 
@@ -75,6 +79,7 @@ def _no_label(data: list[Row]) -> list[Row]:
         (_twice, "suite_invalid", "data.jsonl:161: id 'r3' occurs twice"),
         (_few, "calibration_invalid", "19 groups; a calibration needs at least 20"),
         (_never_sampled, "suite_invalid", "data.jsonl:1: sampling_probability: "),
+        (_drawn_by_pair, "calibration_invalid", "drawn pair by pair, they cannot prove a limit of --unit group"),
         (_no_label, "suite_invalid", "data.jsonl:160: label: "),
     ],
 )

@@ -151,12 +151,13 @@ def test_pictures_can_be_switched_off(bundle: Bundle, tmp_path: Path) -> None:
 def test_hostile_texts_and_ids_are_escaped_beside_their_pictures(bundle: Bundle) -> None:
     scored = scored_groups(100, 50)
     hostile = tuple(
-        replace(pair, id=f'"><script>{pair.id}', text="<script>alert(1)</script>" * 30) for pair in scored.pairs
+        replace(pair, id=f'"><script>\x1b[31m{pair.id}', text="<script>alert(1)</script>" * 30) for pair in scored.pairs
     )
 
     html = page(replace(scored, suite=make_suite(hostile), pairs=hostile), bundle, 0.1)
 
     assert "<script>" not in html
+    assert "\x1b" not in html
     assert "&lt;script&gt;alert(1)" in html
 
 

@@ -76,6 +76,16 @@ def test_markdown_begins_with_the_verdict_and_what_does_not_hold() -> None:
     assert written.count("<details>") == written.count("</details>") == 3
 
 
+def test_markdown_shows_names_and_obeys_none_of_them() -> None:
+    name = "<b>loud</b> *x* [a](b) `c`\x1b[31m\nd"
+    found = gate(replace(FAILING, place=f"{name}/split"))
+    written = to_markdown(replace(found, suites=(replace(found.suites[0], name=name),)))
+
+    assert "<b>" not in written
+    assert "\x1b" not in written
+    assert written.count("&lt;b&gt;loud&lt;/b&gt; \\*x\\* \\[a\\](b) \\`c\\` \\[31m d") == 3
+
+
 def test_markdown_of_a_pass_says_how_many_checks_hold() -> None:
     assert "All 1 checks hold." in to_markdown(gate(HOLDING, SHOWN))
 
