@@ -53,10 +53,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a picture stands in a document, and what is written there for its bytes."""
+    """Where a picture stands in a document, and what is written there for its bytes.
+
+    With a `span`, it is those characters of a text; pictures of one text are written from the last to the first.
+    """
 
     path: Path
     write: Callable[[bytes], Any] = data_url
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,13 @@ def substitute(conversation: Conversation, resolved: Sequence[ImageInput]) -> Co
     if len(resolved) != len(given):
         raise ValueError(f"{len(resolved)} pictures for {len(given)} places")
     document = conversation.document
-    for before, after in zip(given, resolved, strict=True):
-        if after.data is not None and after is not before:
+    written: set[str] = set()
+    # From the last to the first: what is written into a text moves what stands behind it.
+    for before, after in zip(reversed(given), reversed(resolved), strict=True):
+        if after.data is not None and after is not before and before.place not in written:
             slot = conversation.slots[before.place]
-            document = _with_value(document, slot.path, slot.write(after.data))
+            document = _with_value(document, slot.path, slot.write(after.data), slot.span)
+            written.add(before.place)
     rest = iter(resolved)
     turns = tuple(replace(turn, images=tuple(next(rest) for _ in turn.images)) for turn in conversation.turns)
     body = conversation.body if document is conversation.document else write_document(dict(document))
@@ -162,10 +169,10 @@ def _meet_in_a_word(before: str, after: str) -> bool:
     return before[-1:].isalnum() and after[:1].isalnum()
 
 
-def _with_value(document: Any, path: Path, value: Any) -> Any:
-    """Return a copy of a JSON value with one value replaced; only what lies on the path is copied."""
+def _with_value(document: Any, path: Path, value: Any, span: tuple[int, int] | None) -> Any:
+    """Return a copy of a JSON value with one value, or a span of a text, replaced; the rest is not copied."""
     if not path:
-        return value
+        return value if span is None else document[: span[0]] + value + document[span[1] :]
     copied = document.copy()
-    copied[path[0]] = _with_value(document[path[0]], path[1:], value)
+    copied[path[0]] = _with_value(document[path[0]], path[1:], value, span)
     return copied

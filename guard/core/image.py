@@ -115,6 +115,11 @@ def data_url(data: bytes) -> str:
     return f"data:{media_type(data) or 'application/octet-stream'};base64,{b64encode(data).decode()}"
 
 
+def write_base64(data: bytes) -> str:
+    """Return bytes as base64."""
+    return b64encode(data).decode()
+
+
 def decode_base64(encoded: str) -> bytes:
     """Return the bytes of a picture in base64: padded, and nothing but its alphabet. Raises ImageRejected."""
     try:

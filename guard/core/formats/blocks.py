@@ -53,7 +53,7 @@ def read_blocks(draft: Draft, content: Any, place: str, path: Path) -> None:
         case None:
             pass
         case str():
-            draft.texts.append(content)
+            draft.say(content, place, path)
         case list():
             for index, block in enumerate(content):
                 read_block(draft, block, f"{place}[{index}]", (*path, index))
@@ -66,7 +66,7 @@ def read_blocks(draft: Draft, content: Any, place: str, path: Path) -> None:
 def read_block(draft: Draft, block: Any, place: str, path: Path) -> None:
     """Read one block. Raises RequestInvalid, UnknownPart: its type is unknown, or it holds what belongs elsewhere."""
     if isinstance(block, str):
-        draft.texts.append(block)
+        draft.say(block, place, path)
         return
     if not isinstance(block, dict):
         raise RequestInvalid(f"{place}: must be an object")
@@ -93,7 +93,7 @@ def read_block(draft: Draft, block: Any, place: str, path: Path) -> None:
 
 def _text_in(field: str) -> _Reader:
     def read(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tuple[str, ...]:
-        draft.texts.append(read_string(block.get(field), f"{place}.{field}"))
+        draft.say(read_string(block.get(field), f"{place}.{field}"), f"{place}.{field}", (*path, field))
         return (field,)
 
     return read
@@ -143,7 +143,8 @@ def _document(draft: Draft, block: dict[str, Any], place: str, path: Path) -> tu
     match source.get("type"):
         case "text":
             own = ("type", "data")
-            draft.texts.append(read_string(source.get("data"), f"{place}.source.data"))
+            at = f"{place}.source.data"
+            draft.say(read_string(source.get("data"), at), at, (*path, "source", "data"))
         case "content":
             own = ("type", "content")
             read_blocks(draft, source.get("content"), f"{place}.source.content", (*path, "source", "content"))

@@ -7,10 +7,10 @@ prompt of tokens says nothing to who does not know the model's tokenizer: it is 
 from collections.abc import Iterator
 from typing import Any
 
-from guard.core.conversation import Conversation, Turn
+from guard.core.conversation import Conversation, Path, Slot, Turn
 from guard.core.document import Number, read_document
 from guard.core.formats.finish import finish
-from guard.core.formats.reading import check_spelling, context_turns, read_string
+from guard.core.formats.reading import Draft, check_spelling, context_turns, read_string
 from guard.errors import RequestInvalid
 
 TOKENS = "token_part"
@@ -18,7 +18,7 @@ _OPERATOR = frozenset({"response_format"})
 
 
 def parse_completions(body: bytes, *, max_images: int) -> Conversation:
-    """Return the conversation in the body of a completions request, which shows no pictures.
+    """Return the conversation in the body of a completions request, which shows pictures in its texts alone.
 
     Raises:
         RequestInvalid: not JSON, ambiguous JSON, or not shaped like such a request; more than `MAX_TURNS` prompts.
@@ -26,9 +26,10 @@ def parse_completions(body: bytes, *, max_images: int) -> Conversation:
     """
     document = read_document(body)
     check_spelling(document, "")
-    turns = list(_turns(document.get("prompt"), document.get("suffix")))
+    slots: dict[str, Slot] = {}
+    turns = list(_turns(document.get("prompt"), document.get("suffix"), slots))
     context = context_turns(document, but=("prompt", "suffix"), operator=_OPERATOR)
-    return finish(document, turns, context, {}, max_images=max_images, field="prompt")
+    return finish(document, turns, context, slots, max_images=max_images, field="prompt")
 
 
 def count_prompts(prompt: Any) -> int:
@@ -36,24 +37,24 @@ def count_prompts(prompt: Any) -> int:
     return len(prompt) if isinstance(prompt, list) and prompt and not _is_token(prompt[0]) else 1
 
 
-def _turns(prompt: Any, suffix: Any) -> Iterator[Turn]:
-    after = () if suffix is None else (read_string(suffix, "suffix"),)
-    if not isinstance(prompt, list):
-        before = () if prompt is None else (read_string(prompt, "prompt"),)
-        yield Turn("user", "prompt", (*before, *after))
-    elif prompt and _is_token(prompt[0]):
-        _check_tokens(prompt, "prompt")
-        yield Turn("user", "prompt", after, unjudged=(TOKENS,))
-    else:
-        for index, one in enumerate(prompt):
-            place = f"prompt[{index}]"
-            if isinstance(one, list):
-                _check_tokens(one, place)
-                yield Turn("user", place, after, unjudged=(TOKENS,), thread=index)
-            else:
-                yield Turn("user", place, (read_string(one, place), *after), thread=index)
-        if not prompt:
-            yield Turn("user", "prompt", after)
+def _turns(prompt: Any, suffix: Any, slots: dict[str, Slot]) -> Iterator[Turn]:
+    if not isinstance(prompt, list) or not prompt or _is_token(prompt[0]):
+        yield _turn(None if prompt == [] else prompt, "prompt", ("prompt",), suffix, slots)
+        return
+    for index, one in enumerate(prompt):
+        yield _turn(one, f"prompt[{index}]", ("prompt", index), suffix, slots, thread=index)
+
+
+def _turn(prompt: Any, place: str, path: Path, suffix: Any, slots: dict[str, Slot], *, thread: int = 0) -> Turn:
+    draft = Draft(slots)
+    if isinstance(prompt, list):
+        _check_tokens(prompt, place)
+        draft.unjudged.append(TOKENS)
+    elif prompt is not None:
+        draft.say(read_string(prompt, place), place, path)
+    if suffix is not None:
+        draft.say(read_string(suffix, "suffix"), "suffix", ("suffix",))
+    return draft.turn("user", place, thread=thread)
 
 
 def _check_tokens(tokens: list[Any], place: str) -> None:

@@ -74,18 +74,23 @@ def _flat(
     """Yield what stands in the flat fields and not in the messages."""
     said = {text for turn in structured for text in turn.texts}
     shown = {image.url or image.encoded for turn in structured for image in turn.images} - {None}
-    texts = [read_string(text, f"texts[{index}]") for index, text in enumerate(_list(document, "texts"))]
-    rest = [(f"texts[{index}]", text) for index, text in enumerate(texts) if text not in said]
-    images = []
+    rest = []
+    for index, text in enumerate(_list(document, "texts")):
+        draft = Draft(slots)
+        draft.say(read_string(text, f"texts[{index}]"), f"texts[{index}]", ("texts", index))
+        if not (said.issuperset(draft.texts) and shown.issuperset(image.encoded for image in draft.images)):
+            rest.append((f"texts[{index}]", draft))
+    last = rest.pop()[1] if rest else Draft(slots)
     for index, given in enumerate(_list(document, "images")):
         image = _image(read_string(given, f"images[{index}]"), f"images[{index}]")
         if (image.url or image.encoded) not in shown:
-            images.append(image)
+            last.images.append(image)
             slots[image.place] = Slot(("images", index))
-    for place, text in rest[:-1]:
-        yield Turn(speaker, place, (text,), thread=_FLAT)
-    if rest or images:
-        yield Turn(speaker, "texts", tuple(text for _, text in rest[-1:]), tuple(images), thread=_FLAT)
+    for place, draft in rest:
+        yield draft.turn(speaker, place, thread=_FLAT)
+    turn = last.turn(speaker, "texts", thread=_FLAT)
+    if turn.texts or turn.images:
+        yield turn
     for index, call in enumerate(_list(document, "tool_calls")):
         draft = Draft({})
         read_rest(draft, "tool_calls", call, f"tool_calls[{index}].", may_name_content=True)

@@ -3,7 +3,7 @@
 from guard.core.conversation import Slot, Turn
 from guard.core.document import read_document
 from guard.core.formats.parts import read_content
-from guard.core.formats.reading import Draft, check_spelling, read_string
+from guard.core.formats.reading import Draft, check_spelling, read_string, said
 from guard.errors import RequestInvalid
 
 
@@ -23,14 +23,14 @@ def parse_moderations(body: bytes, *, max_images: int, max_items: int) -> list[T
         read_string(document["model"], "model")
     given = document.get("input")
     if isinstance(given, str):
-        return [Turn("user", "input", (given,))]
+        return [said("user", "input", given)]
     if not isinstance(given, list) or not given:
         raise RequestInvalid("input: must be a text, a list of texts, or a list of parts")
     if len(given) > max_items:
         raise RequestInvalid(f"input: {len(given):,} items, limit is {max_items:,}")
     if isinstance(given[0], str):
         texts = (read_string(text, f"input[{index}]") for index, text in enumerate(given))
-        return [Turn("user", f"input[{index}]", (text,)) for index, text in enumerate(texts)]
+        return [said("user", f"input[{index}]", text) for index, text in enumerate(texts)]
     if any(isinstance(part, str) for part in given):
         raise RequestInvalid("input: must be a text, a list of texts, or a list of parts")
     slots: dict[str, Slot] = {}

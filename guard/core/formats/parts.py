@@ -42,11 +42,11 @@ def read_content(draft: Draft, content: Any, place: str, path: Path) -> None:
         case None:
             pass
         case str():
-            draft.texts.append(content)
+            draft.say(content, place, path)
         case list():
             for index, part in enumerate(content):
                 if isinstance(part, str):
-                    draft.texts.append(part)
+                    draft.say(part, f"{place}[{index}]", (*path, index))
                 else:
                     read_part(draft, part, f"{place}[{index}]", (*path, index))
         case _:
@@ -62,8 +62,9 @@ def read_part(draft: Draft, part: Any, place: str, path: Path) -> None:
         raise UnknownPart(f"{place}: has no type")
     read_object(part, place)
     if kind in _TEXT_PARTS:
-        own = {_TEXT_PARTS[kind]}
-        draft.texts.append(read_string(part.get(_TEXT_PARTS[kind]), f"{place}.{_TEXT_PARTS[kind]}"))
+        name = _TEXT_PARTS[kind]
+        own = {name}
+        draft.say(read_string(part.get(name), f"{place}.{name}"), f"{place}.{name}", (*path, name))
     elif kind in _PICTURE_PARTS:
         own = {"image_url", "file_id"}
         _read_picture(draft, part, place, path)

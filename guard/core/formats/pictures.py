@@ -1,6 +1,5 @@
 """Pictures in requests: behind URLs, in data URLs, or as bare base64 beside their media type."""
 
-from base64 import b64encode
 from typing import Any
 
 from guard.core.conversation import Path, Slot
@@ -67,11 +66,6 @@ def read_base64(
         draft.images.append(ImageInput(encoded=encoded, place=place))
     else:
         draft.images.append(ImageInput(failure=ImageRejected.code, place=place))
-
-
-def write_base64(data: bytes) -> str:
-    """Return bytes as base64."""
-    return b64encode(data).decode()
 
 
 def image_input(url: str, place: str) -> ImageInput:

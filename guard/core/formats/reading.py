@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from guard.core.conversation import Slot, Turn
+from guard.core.conversation import Path, Slot, Turn
+from guard.core.formats.embedded import embedded_in, without
 from guard.core.formats.fields import content_field, is_setting, misspelled
 from guard.core.formats.language import is_name, is_protocol, language_in
-from guard.core.image import media_type
+from guard.core.image import data_url, media_type, write_base64
 from guard.errors import RequestInvalid, UnknownPart
 from guard.types import ImageInput
 
@@ -55,9 +56,30 @@ class Draft:
     images: list[ImageInput] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
 
+    def say(self, text: str, place: str, path: Path) -> None:
+        """Take a text that stands at `path`; pictures in it are pictures, and other files are what nobody judges."""
+        pieces = embedded_in(text)
+        for number, piece in enumerate(pieces):
+            if piece.encoded is None:
+                self.unjudged.append(FILE)
+                continue
+            shown = ImageInput(encoded=piece.encoded, place=f"{place}#{number}")
+            self.slots[shown.place] = Slot(
+                path, data_url if piece.is_data_url else write_base64, (piece.start, piece.end)
+            )
+            self.images.append(shown)
+        self.texts.append(without(text, pieces) if pieces else text)
+
     def turn(self, role: str, place: str, *, thread: int = 0) -> Turn:
         """Return the turn that was read."""
         return Turn(role, place, tuple(self.texts), tuple(self.images), tuple(self.unjudged), thread)
+
+
+def said(role: str, place: str, text: str, slots: dict[str, Slot] | None = None) -> Turn:
+    """Return the turn that a text is; `slots` takes its pictures where it is a field of the document's top."""
+    draft = Draft({} if slots is None else slots)
+    draft.say(text, place, (place,))
+    return draft.turn(role, place)
 
 
 def read_role(message: Mapping[str, Any], place: str) -> str:
@@ -193,8 +215,10 @@ def _add_language(draft: Draft, value: Any, *, key: str = "", may_name_content: 
     for text in language_in(value, key=key):
         if text[:5].lower() == "data:" or (not may_name_content and _is_file(text)):
             draft.unjudged.append(FILE)
-        else:
-            language.append(text)
+            continue
+        pieces = embedded_in(text)
+        draft.unjudged += [FILE] * len(pieces)
+        language.append(without(text, pieces) if pieces else text)
     if language:
         draft.texts.append("\n".join(language))
 

@@ -13,7 +13,7 @@ from guard.core.conversation import Conversation, Path, Slot, Turn
 from guard.core.document import read_document
 from guard.core.formats.finish import finish
 from guard.core.formats.parts import read_content, read_part
-from guard.core.formats.pictures import read_base64, write_base64
+from guard.core.formats.pictures import read_base64
 from guard.core.formats.reading import (
     FILE,
     STORED,
@@ -26,8 +26,10 @@ from guard.core.formats.reading import (
     read_rest,
     read_role,
     read_string,
+    said,
 )
 from guard.core.formats.tools import read_tools, tools_turn
+from guard.core.image import write_base64
 from guard.errors import RequestInvalid, UnknownPart
 
 # Which hold JSON schemas, in which a field may have any name.
@@ -57,7 +59,7 @@ def parse_responses(body: bytes, *, max_images: int) -> Conversation:
 def _given(document: Mapping[str, Any], slots: dict[str, Slot]) -> Iterator[Turn]:
     """Yield what stands before the input: instructions, and what is filled into a stored prompt."""
     if document.get("instructions") is not None:
-        yield Turn("system", "instructions", (read_string(document["instructions"], "instructions"),))
+        yield said("system", "instructions", read_string(document["instructions"], "instructions"), slots)
     if document.get("prompt") is not None:
         yield _stored_prompt(document["prompt"], slots)
 
@@ -71,7 +73,7 @@ def _stored_prompt(prompt: Any, slots: dict[str, Slot]) -> Turn:
     for index, (name, value) in enumerate((variables or {}).items()):
         draft.texts.append(name)
         if isinstance(value, str):
-            draft.texts.append(value)
+            draft.say(value, f"prompt.variables[{index}]", ("prompt", "variables", name))
         else:
             read_part(draft, value, f"prompt.variables[{index}]", ("prompt", "variables", name))
     read_fields(draft, given, "prompt", but=("variables",))
@@ -83,7 +85,7 @@ def _turns(given: Any, slots: dict[str, Slot]) -> Iterator[Turn]:
         case None:
             return
         case str():
-            yield Turn("user", "input", (given,))
+            yield said("user", "input", given, slots)
         case list():
             for index, item in enumerate(given):
                 yield _turn(item, index, slots)
