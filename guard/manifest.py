@@ -88,6 +88,20 @@ class Binding(_Part):
     data: Sha256 | None = None  # the labelled pairs
 
 
+class Reference(_Part):
+    """How the raw scores of the calibration data lay: rows by label and bin, `searchsorted(edges, score, "right")`."""
+
+    edges: Annotated[tuple[float, ...], Field(min_length=1, max_length=1000)]  # ascending; one bin more than edges
+    safe: tuple[NonNegativeInt, ...]
+    unsafe: tuple[NonNegativeInt, ...]
+
+    @model_validator(mode="after")
+    def _bins_fit(self) -> "Reference":
+        if list(self.edges) != sorted(set(self.edges)) or {len(self.safe), len(self.unsafe)} != {len(self.edges) + 1}:
+            raise ValueError("the edges of a reference ascend, and it has one bin more than edges")
+        return self
+
+
 class Calibration(_Part):
     """From raw score to probability: increasing by construction.
 
@@ -102,6 +116,7 @@ class Calibration(_Part):
     probabilities: tuple[Probability, ...] = ()
     prevalence: Probability | None = None  # share of unsafe pairs that `probability` refers to
     binding: Binding | None = None  # None where nobody wrote down what it was fitted to
+    reference: Reference | None = None  # of the data that the bundle was calibrated on last
 
     @model_validator(mode="after")
     def _knots_fit(self) -> "Calibration":

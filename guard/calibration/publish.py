@@ -3,17 +3,21 @@
 import datetime as dt
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from guard.binding import bind
 from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import CHEAPEST, Analysis, point_name
 from guard.calibration.declaration import Declaration
 from guard.calibration.together import JOINT
-from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint
+from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint, Reference
 from guard.stats.certify import Certified, CertifiedButUseless
 from guard.stats.fit import RanksBackwards
 from guard.stats.joint import CertifiedJointly
 
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+_BINS = 20
 
 
 def publish(bundle: Bundle, analysis: Analysis, folder: Path, *, today: dt.date) -> Bundle:
@@ -79,9 +83,18 @@ def _declared_points(declaration: Declaration) -> set[str]:
 
 def _bound(analysis: Analysis, bound: Binding) -> Calibration:
     """Return the calibration with what it was fitted to; of a guard that ranks backwards it stays the old one."""
-    if isinstance(analysis.fit, RanksBackwards):
-        return analysis.calibration
-    return analysis.calibration.model_copy(update={"binding": bound})
+    update: dict[str, object] = {"reference": reference(analysis.scored.scores, analysis.scored.unsafe)}
+    if not isinstance(analysis.fit, RanksBackwards):
+        update["binding"] = bound
+    return analysis.calibration.model_copy(update=update)
+
+
+def reference(scores: NDArray[np.float64], unsafe: NDArray[np.bool_]) -> Reference:
+    """Return how raw scores lie, by label, in bins that hold as many each."""
+    edges = np.unique(np.quantile(scores, np.arange(1, _BINS) / _BINS))
+    bins = np.searchsorted(edges, scores, side="right")
+    counts = [np.bincount(bins[rows], minlength=len(edges) + 1).tolist() for rows in (~unsafe, unsafe)]
+    return Reference(edges=tuple(edges.tolist()), safe=tuple(counts[0]), unsafe=tuple(counts[1]))
 
 
 def _joint_certificates(joint: CertifiedJointly, analysis: Analysis) -> list[Certificate]:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from guard.bundle import Bundle, copy_bundle, write_manifest
@@ -74,6 +75,21 @@ def test_calibrating_a_calibrated_bundle_replaces_its_points(bundle: Bundle, tmp
     assert set(second.manifest.operating_points) == set(first.manifest.operating_points)
     assert second.label == first.label
     assert second.digest != first.digest
+
+
+def test_calibrated_bundle_tells_how_the_scores_of_its_data_lay(bundle: Bundle, tmp_path: Path) -> None:
+    scored = scored_groups(300, 100)
+    new = run(scored, bundle, tmp_path / "out", 0.05).bundle
+
+    assert new is not None
+    found = new.manifest.calibration.reference
+    assert found is not None
+    totals = np.array(found.safe) + found.unsafe
+    assert (sum(found.safe), sum(found.unsafe), len(totals)) == (600, 200, 20)
+    assert totals.min() == totals.max() == 40
+    assert sum(found.unsafe[:2]) < sum(found.unsafe[-2:])
+    lowest_bin = scored.scores < found.edges[0]
+    assert (lowest_bin & ~scored.unsafe).sum() == found.safe[0]
 
 
 def test_limit_that_is_no_longer_proven_leaves_no_certified_point_behind(bundle: Bundle, tmp_path: Path) -> None:
