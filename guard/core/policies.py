@@ -110,6 +110,8 @@ def warnings(policies: Policies, settings: Settings) -> tuple[str, ...]:
     for name, chosen in policies.by_name.items():
         if settings.mode is Mode.ENFORCE and not chosen.policy.rules.blocks:
             found.append(f"policy {name} blocks nothing that is unsafe: it only flags or sends to review")
+        if settings.mode is Mode.ENFORCE and chosen.policy.rules.blocks and chosen.point.threshold == 0:
+            found.append(f"policy {name} has the threshold 0, which every pair reaches: all of them are unsafe")
         lost = chosen.lost_certificates
         for rate in dict.fromkeys(proven.rate for proven in lost):
             why = (

@@ -224,6 +224,14 @@ def test_certificate_that_was_measured_with_other_settings_is_warned_about(
     assert all(told in line for line in found if told is not None)
 
 
+def test_threshold_that_every_pair_reaches_is_warned_about() -> None:
+    policies = _make({"policies": {"wall": {"threshold": 0}, "kids": {"threshold": 0.001}}})
+
+    assert warnings(policies, Settings()) == (
+        "policy wall has the threshold 0, which every pair reaches: all of them are unsafe",
+    )
+
+
 @pytest.mark.parametrize(("mode", "n"), [(Mode.ENFORCE, 1), (Mode.SHADOW, 0)])
 def test_policy_that_blocks_nothing_is_warned_about_where_it_enforces(mode: Mode, n: int) -> None:
     policies = _make({"policies": {"lookers": {"unsafe_action": "review"}, "kids": {"threshold": 0.2}}})
