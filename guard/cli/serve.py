@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from guard.config import Settings
     from guard.server.reload import Reload
+    from guard.server.run import Hangups
 
 
 def register(app: typer.Typer) -> None:
@@ -34,20 +35,22 @@ def serve(
     SIGTERM finishes what is in flight and ends; SIGHUP reads the configuration anew.
     """
     options = {"upstream": upstream, "host": host, "port": port, "mode": mode, "bundle": bundle, "workers": workers}
-    read = partial(_settings, config, **options)
-    settings = read()
 
     from guard.server.logs import start_logging
     from guard.server.reload import Reload
-    from guard.server.run import bind
+    from guard.server.run import Hangups, bind
 
+    hangups = Hangups()
+    read = partial(_settings, config, **options)
+    settings = read()
     start_logging(access=settings.access_log)
     # The port first: when it is taken, nobody waits for the model.
     with bind(settings.host, settings.port) as bound:
-        (_serve_alone if settings.workers == 1 else _serve_together)(settings, bound, Reload(read, settings))
+        start = _serve_alone if settings.workers == 1 else _serve_together
+        start(settings, bound, Reload(read, settings), hangups)
 
 
-def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:
+def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload", hangups: "Hangups") -> None:
     from guard.server.app import create_app
     from guard.server.run import on_hangup, serve
 
@@ -57,7 +60,7 @@ def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload")
     guard = live.current.guard
 
     def begin() -> None:
-        on_hangup(lambda: reload(control.reload))
+        on_hangup(lambda: reload(control.reload), before=hangups)
         announce(
             {
                 "policy": guard.policy.name,
@@ -70,7 +73,7 @@ def _serve_alone(settings: "Settings", bound: "socket.socket", reload: "Reload")
     serve(app, settings, bound, begin)
 
 
-def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reload") -> None:
+def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reload", hangups: "Hangups") -> None:
     import asyncio
     import os
 
@@ -78,8 +81,7 @@ def _serve_together(settings: "Settings", bound: "socket.socket", reload: "Reloa
 
     threads = settings.threads or max(1, (os.cpu_count() or 1) // settings.workers)
     shared = settings.model_copy(update={"threads": threads})
-    bound.listen(2048)
-    supervisor = Supervisor(shared, bound, on_ready=_announcer(settings, bound), reload=reload)
+    supervisor = Supervisor(shared, bound, on_ready=_announcer(settings, bound), reload=reload, hangups=hangups)
     asyncio.run(supervisor.run())
 
 

@@ -44,6 +44,8 @@ class Changes:
         self._build = build
         self._prepared: Generation | None = None
         self._before: Generation | None = None
+        self._given_up = 0  # how often: what was begun before the last time is unwanted
+        self._preparing = asyncio.Lock()
 
     async def prepare(self, settings: Settings, *, reopens: bool, digest: str | None = None) -> str:
         """Make a generation ready to judge, which does not yet, and return the digest of its bundle.
@@ -55,23 +57,22 @@ class Changes:
             digest: of the bundle that is expected there; None takes whatever there is.
 
         Raises:
-            SwapRefused: with every reason. Nothing has changed.
+            SwapRefused: with every reason, or it was given up meanwhile (`revert`). Nothing has changed.
         """
         self.settle()
         self.revert()
-        current = self._live.current
-        try:
-            if reopens:
-                self._prepared = await self._opened_anew(current, settings, digest)
-            else:
-                opened = await asyncio.to_thread(current.opened.with_policies, settings)
-                self._prepared = self._build(settings, opened, current.model)
-        except SwapRefused:
-            raise
-        except GuardError as error:
-            stays = f"{current.guard.bundle.label} ({current.guard.bundle.digest[:12]}) stays"
-            raise SwapRefused(f"{stays}: {error.code}: {error}") from error
-        return self._prepared.guard.bundle.digest
+        number = self._given_up
+        # One at a time: whoever does not wait any longer for a preparation cannot end it, and it holds a bundle.
+        async with self._preparing:
+            self._require_wanted(number)
+            prepared = await self._prepare(settings, reopens=reopens, digest=digest)
+            try:
+                self._require_wanted(number)
+            except SwapRefused:
+                self._give_up(prepared)
+                raise
+            self._prepared = prepared
+        return prepared.guard.bundle.digest
 
     def commit(self) -> None:
         """Let the prepared generation judge every request from now on. Raises SwapRefused: nothing is prepared."""
@@ -87,13 +88,35 @@ class Changes:
             self._live.retire(before.model)
 
     def revert(self) -> None:
-        """Go back to the generation before, or forget what was prepared; nothing where there is neither."""
+        """Go back to the generation before, or forget what is or is being prepared; nothing where there is neither."""
+        self._given_up += 1
         unwanted, self._prepared = self._prepared, None
         if self._before is not None:
             unwanted, before, self._before = self._live.current, self._before, None
             self._install(before)
-        if unwanted is not None and unwanted.model is not self._live.current.model:
-            self._live.retire(unwanted.model)
+        if unwanted is not None:
+            self._give_up(unwanted)
+
+    def _give_up(self, generation: Generation) -> None:
+        if generation.model is not self._live.current.model:
+            self._live.retire(generation.model)
+
+    def _require_wanted(self, number: int) -> None:
+        if number != self._given_up:
+            raise SwapRefused("the change was given up before it was prepared")
+
+    async def _prepare(self, settings: Settings, *, reopens: bool, digest: str | None) -> Generation:
+        current = self._live.current
+        try:
+            if reopens:
+                return await self._opened_anew(current, settings, digest)
+            opened = await asyncio.to_thread(current.opened.with_policies, settings)
+            return self._build(settings, opened, current.model)
+        except SwapRefused:
+            raise
+        except GuardError as error:
+            stays = f"{current.guard.bundle.label} ({current.guard.bundle.digest[:12]}) stays"
+            raise SwapRefused(f"{stays}: {error.code}: {error}") from error
 
     def _install(self, generation: Generation) -> None:
         self._live.current = generation

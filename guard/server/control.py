@@ -22,6 +22,11 @@ class WorkerState:
 class Control(Protocol):
     """Changes what judges, all at once or not at all. Implementations: `Alone`, `guard.server.worker.Together`."""
 
+    @property
+    def place(self) -> int:
+        """Which of the workers this process is, from 0 on: what has to be done once, the first one does."""
+        ...
+
     async def swap(self, bundle: str, *, digest: str | None = None) -> str:
         """Return the digest of the bundle that every process judges by from now on; the other settings stay.
 
@@ -48,6 +53,8 @@ class Control(Protocol):
 
 class Alone:
     """Control over a single process."""
+
+    place = 0
 
     def __init__(self, changes: Changes, live: Live, *, pid: int) -> None:
         self._changes = changes

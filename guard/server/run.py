@@ -89,8 +89,12 @@ class AnnouncedServer(uvicorn.Server):
         if loop is None or not delay_s:
             super().handle_exit(sig, frame)
             return
-        stop = super().handle_exit
-        loop.call_soon_threadsafe(loop.call_later, delay_s, stop, sig, frame)
+        loop.call_soon_threadsafe(loop.call_later, delay_s, self._stop, sig, frame)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        # A second signal may have ended the wait: uvicorn would take this for one more, and cut off every answer.
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
 
 def make_server(
@@ -164,8 +168,22 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def on_hangup(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Call and await a function whenever SIGHUP comes, and log what it raises; for the running event loop."""
+class Hangups:
+    """Keeps SIGHUP from ending a process that cannot heed it yet, and remembers that it came; for the main thread."""
+
+    def __init__(self) -> None:
+        self.came = False
+        signal.signal(signal.SIGHUP, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+
+def on_hangup(call: Callable[[], Coroutine[Any, Any, object]], *, before: Hangups | None = None) -> None:
+    """Call and await a function whenever SIGHUP comes, and log what it raises; for the running event loop.
+
+    `before`: what came before now counts, too.
+    """
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[object]] = set()
 
@@ -180,6 +198,8 @@ def on_hangup(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
             _log.error("what SIGHUP asks for failed", exc_info=error)
 
     loop.add_signal_handler(signal.SIGHUP, begin)
+    if before is not None and before.came:
+        begin()
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -26,12 +26,14 @@ _ASK_S = 5.0
 class Together:
     """Control over every worker, by way of the process that supervises them."""
 
-    def __init__(self, changes: Changes, live: Live, end: socket.socket) -> None:
+    def __init__(self, changes: Changes, live: Live, end: socket.socket, *, place: int) -> None:
+        self.place = place
         self._changes = changes
         self._live = live
         self._end = end
         self._peer: Peer | None = None
         self._answers = {
+            "ping": self._ping,
             "prepare": self._prepare,
             "commit": self._commit,
             "settle": self._settle,
@@ -66,6 +68,9 @@ class Together:
         except ChannelClosed as error:
             raise SupervisorLost(f"the process that supervises the workers does not answer: {error}") from error
 
+    async def _ping(self, said: Mapping[str, Any]) -> None:
+        pass
+
     async def _prepare(self, said: Mapping[str, Any]) -> str:
         settings = parse_settings(said["settings"], source="supervisor")
         return await self._changes.prepare(settings, reopens=said["reopens"], digest=said["digest"])
@@ -85,17 +90,18 @@ class Together:
 
 
 def main() -> None:
-    """Serve as a worker: the command line names the file descriptors of the socket and of the channel."""
+    """Serve as a worker: the command line names the file descriptors of socket and channel, and the worker's place."""
     from guard.server.app import create_app
     from guard.server.logs import start_logging
     from guard.server.run import serve
 
     bound, end = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    place = int(sys.argv[3])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
     try:
         settings = parse_settings(orjson.loads(_read_line(end)), source="supervisor")
         start_logging(access=settings.access_log)
-        app = create_app(settings, control=lambda changes, live: Together(changes, live, end))
+        app = create_app(settings, control=lambda changes, live: Together(changes, live, end, place=place))
     except GuardError as error:
         end.sendall(orjson.dumps({"failed": [error.code, str(error)]}) + b"\n")
         raise SystemExit(2) from None

@@ -7,44 +7,30 @@ not even do that is ended and started anew with what was before.
 
 import asyncio
 import logging
-import os
 import signal
 import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
-
-import guard
 from guard.config import Settings
 from guard.errors import GuardError, SwapRefused
-from guard.server.channel import ChannelClosed, Peer, error_of, open_streams
+from guard.server.channel import ChannelClosed
 from guard.server.figures import Snapshot, add_up, lasting
 from guard.server.reload import Reload, with_reloaded
-from guard.server.run import on_hangup
+from guard.server.run import Hangups, on_hangup
+from guard.server.spawning import WorkerProcess, start_worker
 
 _log = logging.getLogger("guard.server")
 
-_PREPARE_S, _STEP_S, _FIGURES_S, _START_S = 600.0, 20.0, 2.0, 300.0
+# How long a change waits for its turn, each worker for its steps. A worker waits longer (`guard.server.worker`).
+_TURN_S, _PING_S, _PREPARE_S, _STEP_S = 120.0, 5.0, 600.0, 20.0
+_FIGURES_S = 1.0
+# How often each worker is asked for its figures, and after how long a silence it is ended.
+_WATCH_S, _SILENT_S = 1.0, 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LIVED_WELL_S = 0.5, 30.0, 60.0
-_ENDED = "a worker ended while it started; its log says why"
 # What a worker needs beyond its drain to end.
 _END_S = 5.0
-
-
-class _Worker:
-    """A worker process, from its first line on."""
-
-    def __init__(self, process: asyncio.subprocess.Process, peer: Peer, hello: Mapping[str, Any]) -> None:
-        self.process = process
-        self.peer = peer
-        self.listening = asyncio.create_task(peer.run())
-        self.hello = hello
-        self.digest = str(hello["digest"])
-        self.figures: Snapshot = []
 
 
 class Supervisor:
@@ -53,6 +39,7 @@ class Supervisor:
     Args:
         on_ready: called with the first worker's greeting once all serve.
         reload: reads the configuration anew, on SIGHUP.
+        hangups: whether SIGHUP came before this process could heed it.
     """
 
     def __init__(
@@ -62,13 +49,15 @@ class Supervisor:
         *,
         on_ready: Callable[[Mapping[str, Any]], None],
         reload: Reload,
+        hangups: Hangups | None = None,
     ) -> None:
         self.settings = settings
         self._bound = bound
         self._count = settings.workers
         self._on_ready = on_ready
         self._reload = reload
-        self._workers: dict[int, _Worker] = {}  # by place
+        self._hangups = hangups
+        self._workers: dict[int, WorkerProcess] = {}  # by place
         self._lost: Snapshot = []
         self._turn = asyncio.Lock()
         self._is_ending = asyncio.Event()
@@ -78,17 +67,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._is_ending.set)
-        on_hangup(lambda: self._reload(self.reload))
-        tasks: list[asyncio.Task[Any]] = []
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(self._is_ending.wait())]
         try:
-            started = await asyncio.gather(*(self._start() for _ in range(self._count)), return_exceptions=True)
-            self._workers = {place: one for place, one in enumerate(started) if isinstance(one, _Worker)}
-            failed = [one for one in started if isinstance(one, BaseException)]
-            if failed:
-                raise failed[0]
+            if not await self._start_all(tasks[0]):
+                return
+            on_hangup(lambda: self._reload(self.reload), before=self._hangups)
             self._on_ready(self._workers[0].hello)
-            tasks = [asyncio.create_task(self._keep(place)) for place in range(self._count)]
-            tasks.append(asyncio.create_task(self._is_ending.wait()))
+            tasks += [asyncio.create_task(self._keep(place)) for place in range(self._count)]
             # A keeper never returns: one that failed would leave its place empty for good, and every change refused.
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
@@ -98,6 +83,23 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await self._end_all()
+
+    async def _start_all(self, ending: "asyncio.Task[Any]") -> bool:
+        """Start every worker; return whether all serve, and not that Guard was told to end first. Raises GuardError."""
+        starting = [asyncio.create_task(self._start(place)) for place in range(self._count)]
+        waiting = asyncio.gather(*starting, return_exceptions=True)
+        await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        is_ending = not waiting.done()
+        if is_ending:
+            waiting.cancel()
+            await asyncio.wait(starting)
+        serving = [task.result() for task in starting if not task.cancelled() and task.exception() is None]
+        self._workers = dict(enumerate(serving))
+        if is_ending:
+            return False
+        for task in starting:
+            task.result()
+        return True
 
     async def swap(self, bundle: str, *, digest: str | None = None) -> str:
         """Open another bundle in every worker, and return the digest that all of them serve.
@@ -114,12 +116,16 @@ class Supervisor:
         return await self._apply(lambda now: with_reloaded(now, read), reopens=False)
 
     async def _apply(self, change: Callable[[Settings], Settings], *, reopens: bool, digest: str | None = None) -> str:
-        async with self._turn:
+        async with self._in_turn():
             # Within the turn: settings of before it would undo the change that was waited for.
             settings = change(self.settings)
             workers = list(self._workers.values())
             if len(workers) < self._count:
                 raise SwapRefused(f"{self._count - len(workers)} of {self._count} workers are being started; try again")
+            silent = await self._tell(workers, "ping", timeout_s=_PING_S)
+            if silent:
+                pids = ", ".join(str(worker.process.pid) for worker in silent)
+                raise SwapRefused(f"worker {pids} does not answer within {_PING_S:g} s")
             given = settings.model_dump(mode="json")
             try:
                 await self._agreed(
@@ -138,7 +144,7 @@ class Supervisor:
     async def figures(self) -> Snapshot:
         """Return the figures of all workers, with what was counted by those that died."""
 
-        async def ask(worker: _Worker) -> None:
+        async def ask(worker: WorkerProcess) -> None:
             try:
                 worker.figures = await worker.peer.call("figures", timeout_s=_FIGURES_S)
             except ChannelClosed:
@@ -148,7 +154,20 @@ class Supervisor:
         await asyncio.gather(*map(ask, workers))
         return add_up([self._lost, *(worker.figures for worker in workers)])
 
-    async def _agreed(self, workers: Sequence[_Worker], step: str, *, timeout_s: float, **said: object) -> str:
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Make one change at a time; whoever asks for one gets its outcome, rather than this wait's end."""
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise SwapRefused("another change has been under way for long; try again") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _agreed(self, workers: Sequence[WorkerProcess], step: str, *, timeout_s: float, **said: object) -> str:
         """Return the digest that every worker answers to a step. Raises GuardError: the first reason against it."""
         answers = await asyncio.gather(
             *(worker.peer.call(step, timeout_s=timeout_s, **said) for worker in workers), return_exceptions=True
@@ -162,15 +181,17 @@ class Supervisor:
             raise SwapRefused("the bundle changed while the workers opened it")
         return str(answers[0])
 
-    async def _go_back(self, workers: Sequence[_Worker]) -> None:
+    async def _go_back(self, workers: Sequence[WorkerProcess]) -> None:
         for worker in await self._tell(workers, "revert"):
             _log.error("worker %d does not go back: it is started anew", worker.process.pid)
-            _kill(worker.process)
+            worker.kill()
 
-    async def _tell(self, workers: Sequence[_Worker], step: str) -> list[_Worker]:
+    async def _tell(
+        self, workers: Sequence[WorkerProcess], step: str, *, timeout_s: float = _STEP_S
+    ) -> list[WorkerProcess]:
         """Have every worker take a step, and return those that did not."""
         answers = await asyncio.gather(
-            *(worker.peer.call(step, timeout_s=_STEP_S) for worker in workers), return_exceptions=True
+            *(worker.peer.call(step, timeout_s=timeout_s) for worker in workers), return_exceptions=True
         )
         pairs = zip(workers, answers, strict=True)
         return [worker for worker, answer in pairs if isinstance(answer, BaseException)]
@@ -183,7 +204,11 @@ class Supervisor:
             began = loop.time()
             worker = self._workers.get(place)
             if worker is not None:
-                code = await worker.process.wait()
+                watching = asyncio.create_task(self._watch(worker))
+                try:
+                    code = await worker.process.wait()
+                finally:
+                    watching.cancel()
                 _log.error("worker %d ended with %d: it is started anew", worker.process.pid, code)
                 del self._workers[place]
                 self._lost = add_up([self._lost, lasting(worker.figures)])
@@ -192,60 +217,41 @@ class Supervisor:
             # Between changes: else it could start with what all others have given up.
             async with self._turn:
                 try:
-                    self._workers[place] = await self._start()
+                    self._workers[place] = await self._start(place)
                 except GuardError as error:
                     _log.error("a worker could not start: %s: %s", error.code, error)
 
-    async def _start(self) -> _Worker:
-        """Return a worker that serves. Raises GuardError: it cannot, and has ended."""
-        try:
-            ours, theirs = socket.socketpair()
-            with theirs, ExitStack() as undo:
-                undo.callback(ours.close)
-                process = await self._spawn(theirs)
-                undo.callback(_kill, process)
-                reader, writer = await open_streams(ours)
-                undo.pop_all()
-        except OSError as error:
-            raise GuardError(f"a worker could not be started: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(_START_S):
-                writer.write(orjson.dumps(self.settings.model_dump(mode="json")) + b"\n")
-                hello = _read_hello(await reader.readline())
-        except BaseException as error:
-            writer.close()
-            _kill(process)
-            await process.wait()
-            if isinstance(error, TimeoutError):
-                raise GuardError(f"a worker did not start within {_START_S:g} s") from error
-            # It ended before it read its settings, or in the middle of its first line.
-            if isinstance(error, OSError | ValueError):
-                raise GuardError(_ENDED) from error
-            raise
-        peer = Peer(reader, writer, {"swap": self._on_swap, "workers": self._on_workers, "figures": self._on_figures})
-        return _Worker(process, peer, hello)
+    async def _watch(self, worker: WorkerProcess) -> None:
+        """Take a worker's figures every second, for the case that it dies, and end it when it stands still."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            try:
+                worker.figures = await worker.peer.call("figures", timeout_s=_SILENT_S)
+            except GuardError as error:
+                _log.error("worker %d does not tell its figures: %s", worker.process.pid, error)
+            except ChannelClosed:
+                if not worker.listening.done():  # else it is ending by itself
+                    _log.error("worker %d has not answered for %g s: it is ended", worker.process.pid, _SILENT_S)
+                    worker.kill()
+                return
 
-    async def _spawn(self, end: socket.socket) -> asyncio.subprocess.Process:
-        """Return a process that finds the socket and its end of the channel open. Raises OSError."""
-        fds = (self._bound.fileno(), end.fileno())
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "guard.server.worker", *map(str, fds)),
-            pass_fds=fds,
-            env=os.environ | {"PYTHONPATH": _with_guard(os.environ.get("PYTHONPATH", ""))},
-        )
+    async def _start(self, place: int) -> WorkerProcess:
+        """Return a worker that serves. Raises GuardError: it cannot, and has ended."""
+        answers = {"swap": self._on_swap, "workers": self._on_workers, "figures": self._on_figures}
+        return await start_worker(self.settings, self._bound, answers, place=place)
 
     async def _end_all(self) -> None:
         limits = self.settings.limits
-        processes = [worker.process for worker in self._workers.values()]
-        for process in processes:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-        ended = asyncio.gather(*(process.wait() for process in processes))
+        workers = list(self._workers.values())
+        for worker in workers:
+            if worker.process.returncode is None:
+                worker.process.send_signal(signal.SIGTERM)
+        ended = asyncio.gather(*(worker.process.wait() for worker in workers))
         try:
             await asyncio.wait_for(ended, limits.drain_delay_s + limits.drain_timeout_s + _END_S)
         except TimeoutError:
-            for process in processes:
-                _kill(process)
+            for worker in workers:
+                worker.kill()
 
     async def _on_swap(self, said: Mapping[str, Any]) -> str:
         return await self.swap(said["bundle"], digest=said["digest"])
@@ -255,23 +261,3 @@ class Supervisor:
 
     async def _on_figures(self, said: Mapping[str, Any]) -> object:
         return await self.figures()
-
-
-def _read_hello(line: bytes) -> dict[str, Any]:
-    if not line:
-        raise GuardError(_ENDED)
-    hello: dict[str, Any] = orjson.loads(line)
-    if "failed" in hello:
-        raise error_of(*hello["failed"])
-    return hello
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-
-
-def _with_guard(path: str) -> str:
-    """Return a search path on which the workers find this very Guard."""
-    home = str(Path(guard.__file__).parents[1])
-    return os.pathsep.join([home, path]) if path else home

@@ -5,7 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Event
 
@@ -124,14 +124,39 @@ def test_figures_of_both_workers_add_up_and_outlive_a_worker(served: Served) -> 
     for _ in range(20):
         httpx.post(f"{served.url}/guard/classify", json={"text": "hello"})
     counted = _counted(served, "guard_requests_total", route="/guard/classify")
+    for _ in range(20):
+        httpx.post(f"{served.url}/guard/classify", json={"text": "hello"})
+    time.sleep(2.5)  # figures of each worker are taken every second, whether or not anybody asks for them
     (old, *_) = _workers(served)
     os.kill(old, signal.SIGKILL)
     _until(lambda: len(_workers(served)) == 2 and old not in _workers(served))
 
     assert counted == 20
-    assert _counted(served, "guard_requests_total", route="/guard/classify") == 20
+    assert _counted(served, "guard_requests_total", route="/guard/classify") == 40
     assert _counted(served, "guard_stage_seconds_count", stage="score") >= 1
     assert _counted(served, "guard_bundle_info") == 1
+
+
+def test_swap_is_refused_within_seconds_while_a_worker_stands_still_and_goes_well_after_it(
+    served: Served, second: Path
+) -> None:
+    (still, other) = _workers(served)
+    os.kill(still, signal.SIGSTOP)
+    began = time.monotonic()
+    with ThreadPoolExecutor(6) as pool:
+        try:
+            # The kernel gives some of the connections to the worker that stands still: one is answered by the other.
+            asking = [pool.submit(_swap, served, second) for _ in range(6)]
+            answer = next(as_completed(asking, timeout=30)).result()
+            waited_s = time.monotonic() - began
+        finally:
+            os.kill(still, signal.SIGCONT)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "swap_refused")
+    assert f"worker {still} does not answer" in answer.json()["error"]["message"]
+    assert waited_s < 15
+    assert set(_workers(served)) == {still, other}
+    assert _swap(served, second).status_code == 200
 
 
 def test_worker_that_died_comes_back_with_the_bundle_that_was_swapped_in(served: Served, second: Path) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +15,12 @@ import pytest
 
 from guard.config import Settings
 from guard.errors import BundleInvalid, GuardError, SwapRefused
+from guard.server import worker as worker_module
 from guard.server import workers as workers_module
-from guard.server.channel import ChannelClosed, Peer, open_streams
+from guard.server.channel import ChannelClosed
 from guard.server.reload import Reload
-from guard.server.workers import Supervisor, _Worker
+from guard.server.spawning import WorkerProcess
+from guard.server.workers import Supervisor
 from guard.types import Mode
 from tests.server.house import until
 
@@ -31,16 +36,17 @@ class Worker:
         self.digest = OLD
         self.is_killed = False
         self.peer = self
-        self.process = SimpleNamespace(pid=1, returncode=None, kill=self._kill)
+        self.process = SimpleNamespace(pid=1, returncode=None)
 
     async def call(self, step: str, *, timeout_s: float, **said: object) -> object:
-        self.steps.append(step)
+        if step != "ping":
+            self.steps.append(step)
         answer = self._answers.get(step)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         self.is_killed = True
 
 
@@ -206,9 +212,9 @@ async def test_worker_that_ends_before_it_read_its_settings_is_started_again_and
 
 async def test_supervisor_that_cannot_keep_its_workers_ends_with_the_reason(bound: socket.socket) -> None:
     class Broken(Supervisor):
-        async def _start(self) -> _Worker:
+        async def _start(self, place: int) -> WorkerProcess:
             made: Any = Mortal()
-            return _Worker(made.process, made, {"digest": OLD})
+            return WorkerProcess(made.process, made, {"digest": OLD})
 
         async def _keep(self, place: int) -> None:
             raise RuntimeError("unforeseen")
@@ -221,67 +227,95 @@ async def test_supervisor_that_cannot_keep_its_workers_ends_with_the_reason(boun
             await supervisor.run()
 
 
-async def _peers(answers: dict[str, Any]) -> tuple[Peer, Peer]:
-    ours, theirs = socket.socketpair()
-    return Peer(*await open_streams(ours), {}), Peer(*await open_streams(theirs), answers)
+async def test_change_is_refused_at_once_while_a_worker_stands_still(bound: socket.socket) -> None:
+    willing, still = Worker(), Worker(ping=ChannelClosed("no answer to ping within 5 s"))
+    supervisor = _supervisor(bound, willing, still)
+
+    with pytest.raises(SwapRefused, match="worker 1 does not answer"):
+        await supervisor.swap("new")
+
+    assert (willing.steps, still.steps) == ([], [])
 
 
-async def test_error_travels_through_a_channel_with_its_class_and_message() -> None:
-    async def refuse(said: Any) -> None:
-        raise BundleInvalid(said["why"])
+async def test_change_waits_for_its_turn_only_so_long(bound: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "_TURN_S", 0.02)
+    slow = Slow()
+    supervisor = _supervisor(bound, slow)
+    first = asyncio.create_task(supervisor.swap("new"))
+    await slow.is_asked.wait()
 
-    asking, answering = await _peers({"try": refuse})
-    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
+    with pytest.raises(SwapRefused, match="another change"):
+        await supervisor.reload(Settings(mode=Mode.SHADOW))
 
-    with pytest.raises(BundleInvalid, match=r"^because$"):
-        await asking.call("try", timeout_s=5, why="because")
-
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    slow.may_answer.set()
+    assert await first == NEW
+    assert supervisor.settings.mode is Mode.ENFORCE
 
 
-async def test_step_that_fails_unforeseen_is_answered_at_once_by_its_type_alone(
-    caplog: pytest.LogCaptureFixture,
+def test_worker_that_asks_for_a_change_hears_of_its_outcome_and_not_of_its_own_impatience() -> None:
+    steps_s = workers_module._PING_S + workers_module._PREPARE_S + 3 * workers_module._STEP_S
+    assert workers_module._TURN_S + steps_s < worker_module._CHANGE_S
+
+
+class Watched(Worker):
+    """A worker with figures, until it stands still."""
+
+    def __init__(self) -> None:
+        super().__init__(figures=[["requests", "", "counter", [["requests_total", {}, 7.0]]]])
+        self.figures: list[Any] = []
+        self.listening = SimpleNamespace(done=lambda: False)
+        self.has_ended = asyncio.Event()
+        self.process.wait = self._ended
+
+    def stand_still(self) -> None:
+        self._answers["figures"] = ChannelClosed("no answer")
+
+    def kill(self) -> None:
+        super().kill()
+        self.has_ended.set()
+
+    async def _ended(self) -> int:
+        await self.has_ended.wait()
+        return -9
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+async def test_figures_of_a_worker_that_died_are_those_of_a_moment_before(
+    bound: socket.socket, stands_still: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(said: Any) -> None:
-        raise MemoryError("what a caller wrote")
+    monkeypatch.setattr(workers_module, "_WATCH_S", 0.001)
+    worker = Watched()
+    supervisor = _supervisor(bound, worker)
+    keeping = asyncio.create_task(supervisor._keep(0))
+    await until(lambda: bool(worker.figures))
 
-    asking, answering = await _peers({"try": fail})
-    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
+    if stands_still:  # and is ended for it, although nobody asked for the figures
+        worker.stand_still()
+    else:
+        worker.has_ended.set()
+    await until(lambda: not supervisor._workers)
 
-    with pytest.raises(GuardError, match=r"^try failed: MemoryError$"):
-        await asking.call("try", timeout_s=1)
-    with pytest.raises(GuardError, match=r"^of another version failed: KeyError$"):
-        await asking.call("of another version", timeout_s=1)
-
-    assert [line.getMessage() for line in caplog.records] == ["try failed", "of another version failed"]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-
-
-async def test_call_through_a_channel_ends_when_the_other_side_is_gone_or_silent() -> None:
-    async def never(said: Any) -> None:
-        await asyncio.Event().wait()
-
-    asking, answering = await _peers({"try": never})
-    running = [asyncio.create_task(peer.run()) for peer in (asking, answering)]
-    with pytest.raises(ChannelClosed, match=r"no answer to try within 0\.05 s"):
-        await asking.call("try", timeout_s=0.05)
-    waiting = asyncio.create_task(asking.call("try", timeout_s=5))
-    await asyncio.sleep(0)
-    running[1].cancel()
-
-    with pytest.raises(ChannelClosed, match="gone"):
-        await waiting
-    with pytest.raises(ChannelClosed, match="gone"):
-        await asking.call("try", timeout_s=5)
-    await asyncio.gather(*running, return_exceptions=True)
+    assert worker.is_killed is stands_still
+    assert await supervisor.figures() == [["requests", "", "counter", [["requests_total", {}, 7.0]]]]
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
-def test_unknown_code_becomes_the_base_error() -> None:
-    from guard.server.channel import error_of
+async def test_supervisor_that_is_told_to_end_does_not_wait_for_workers_that_start(
+    bound: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    never_ready = tmp_path / "python"
+    never_ready.write_text("#!/bin/sh\nexec sleep 60\n")
+    never_ready.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(never_ready))
+    settings = Settings(workers=2)
+    supervisor = Supervisor(
+        settings, bound, on_ready=lambda _: pytest.fail("it serves"), reload=Reload(Settings, settings)
+    )
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.sleep(0.2)
 
-    assert type(error_of("bundle_invalid", "x")) is BundleInvalid
-    assert type(error_of("of another version", "x")) is GuardError
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    async with asyncio.timeout(5):
+        await running
