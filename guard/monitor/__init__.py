@@ -1,0 +1,1 @@
+"""Watching a guard that serves: sampling for review, live rates, drift, canaries."""

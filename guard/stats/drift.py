@@ -1,0 +1,109 @@
+"""Whether scores are still distributed as they were: two distances between histograms, and how large chance makes them.
+
+With no drift at all the population stability index of k bins is about (1/n + 1/m) times a chi-squared variable of
+k − 1 degrees of freedom (Yurdakul, "Statistical properties of population stability index", 2018), and the
+Kolmogorov-Smirnov distance exceeds what its own limit distribution says with at most the same probability: it is read
+at the edges of the bins only, so it can but be smaller. Each distance comes with the limit that it exceeds by chance
+with a stated probability, so an alarm has a known rate of false ones; a fixed "0.2" has none.
+
+`tests/promises/test_drift.py` simulates both, one look at a time and a whole day of looks.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+FALSE_ALARMS = 0.001  # of one look at one policy
+NOTEWORTHY_PSI = 0.1  # below it, a drift that is beyond chance is too small to act on
+NOTEWORTHY_KS = 0.05
+FEWEST = 200  # decisions on either side; below, bins hold too few for the limits to hold
+BINS = 10
+_HALF = 0.5  # added to each bin: an empty one would make the index infinite
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Two distances between the scores now and those of the reference, with the limits that chance seldom exceeds."""
+
+    psi: float
+    psi_limit: float
+    ks: float
+    ks_limit: float
+    n: int  # decisions now
+    n_reference: int
+
+    @property
+    def is_drifting(self) -> bool:
+        """Return whether either distance is beyond chance, and large enough to matter."""
+        return self.psi > self.psi_limit or self.ks > self.ks_limit
+
+
+def drift(reference: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Drift | None:
+    """Return how far two histograms with the same bins, in ascending order of score, are apart.
+
+    Args:
+        reference: counts, shape (k,).
+        now: counts, shape (k,).
+        false_alarms: probability of an alarm without a drift, each of the two distances, in (0, 1).
+
+    Returns:
+        The distances; None where either side has fewer than `FEWEST`.
+
+    Bins are joined until each holds at least a tenth of the reference: nearly empty ones make the index jump.
+    """
+    before, after = (np.asarray(each, dtype=np.float64) for each in (reference, now))
+    if before.shape != after.shape or before.ndim != 1:
+        raise ValueError(f"histograms of shapes {before.shape} and {after.shape}")
+    n, m = float(after.sum()), float(before.sum())
+    if min(n, m) < FEWEST:
+        return None
+    per_one = 1 / n + 1 / m
+    ks = float(np.abs(np.cumsum(before) / m - np.cumsum(after) / n).max())
+    # The first term of Kolmogorov's series, which is all of it where alarms are rare.
+    ks_limit = math.sqrt(math.log(2 / false_alarms) / 2 * per_one)
+    joined = _join(before)
+    k = int(joined[-1]) + 1
+    sums = [np.bincount(joined, each).astype(np.float64) for each in (before, after)]
+    return Drift(
+        psi=_psi(*sums),
+        psi_limit=max(per_one * _chi_squared(k - 1, false_alarms), NOTEWORTHY_PSI),
+        ks=ks,
+        ks_limit=max(ks_limit, NOTEWORTHY_KS),
+        n=int(n),
+        n_reference=int(m),
+    )
+
+
+def _join(reference: Floats) -> NDArray[np.intp]:
+    """Return for each bin the number of the joined bin it falls into, ascending from 0."""
+    share = reference.sum() / BINS
+    places = np.empty(len(reference), dtype=np.intp)
+    place, held = 0, 0.0
+    for bin_, count in enumerate(reference.tolist()):
+        if held >= share and reference[bin_:].sum() >= share:
+            place, held = place + 1, 0.0
+        places[bin_] = place
+        held += count
+    return places
+
+
+def _psi(before: Floats, after: Floats) -> float:
+    """Return the population stability index: the symmetrised Kullback-Leibler divergence of the two, in nats."""
+    p, q = ((each + _HALF) / (each + _HALF).sum() for each in (before, after))
+    return float(np.sum((p - q) * np.log(p / q)))
+
+
+def _chi_squared(freedom: int, tail: float) -> float:
+    """Return what a chi-squared variable exceeds with this probability, to 2 % (Wilson and Hilferty, 1931).
+
+    Serving does without scipy, which takes longer to import than all of Guard.
+    """
+    if freedom == 0:
+        return 0.0
+    part = 2 / (9 * freedom)
+    return float(freedom * (1 - part + NormalDist().inv_cdf(1 - tail) * math.sqrt(part)) ** 3)
