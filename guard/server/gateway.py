@@ -60,9 +60,9 @@ class Gateway:
             return
         if target.handling is Handling.UNJUDGED:
             raise UnknownRoute("this path takes prompts that Guard does not judge: mode enforce never forwards it")
-        if target.handling is Handling.STORED and self._settings.judge_output.enabled:
+        if target.handling in (Handling.STORED, Handling.KEPT) and self._settings.judge_output.enabled:
             raise UnknownRoute("answers that the LLM API kept are not judged: with judge_output they are not forwarded")
-        if target.handling is Handling.UNKNOWN and self._settings.unknown_routes == "deny":
+        if target.handling in (Handling.UNKNOWN, Handling.KEPT) and self._settings.unknown_routes == "deny":
             raise UnknownRoute(f"Guard forwards no {method} request to this path (unknown_routes: deny)")
 
     async def _serve(self, exchange: Exchange, target: Target, body: bytes, forwarder: Forwarder, hold: Hold) -> None:

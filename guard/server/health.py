@@ -69,7 +69,7 @@ class Readiness:
         self._asking = asyncio.Lock()
         self._answer = error_answer(GUARD_UNAVAILABLE, "not asked yet")
         self._valid_until = float("-inf")
-        self._asked: Guard | None = None
+        self._asked = ""  # the digest of its bundle
 
     async def page(self, request: Request) -> Response:
         """Answer one request."""
@@ -81,9 +81,10 @@ class Readiness:
             return error_answer(GUARD_UNAVAILABLE, "this Guard is about to stop")
         async with self._asking:
             with self._live.taken() as generation:
-                if self._clock() >= self._valid_until or self._asked is not generation.guard:
+                digest = generation.guard.bundle.digest
+                if self._clock() >= self._valid_until or self._asked != digest:
                     self._answer = await _ask(generation.guard)
-                    self._asked = generation.guard
+                    self._asked = digest
                     self._valid_until = self._clock() + _READY_FOR_S
         return self._answer
 

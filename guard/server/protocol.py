@@ -12,12 +12,18 @@ from guard.server.wire import error_answer
 
 # What arrives in one read may hold the start of the body.
 _READ_BYTES = 2**18
+# Connections beyond `max_connections` that may ask for these pages, and nothing else: a Guard with much to do is alive,
+# and whoever asks whether it is would end it, and every answer with it.
+PAGES = frozenset({b"/healthz", b"/readyz", b"/metrics"})
+_SPARE = 16
+_SPARE_HEAD_S = 2.0
 
 
 def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> type[HttpToolsProtocol]:
     """Return a protocol class that drops connections whose request heads are too slow, and refuses too large ones.
 
-    Connections beyond `max_connections` are answered 503 at once; `on_refused` is called for each.
+    Connections beyond `max_connections` are answered 503; `on_refused` is called for each. A few more are let in to ask
+    for a page of `PAGES`, one each.
 
     A wish for another protocol (h2c, as Java's client and `curl --http2` utter it) is passed over, as RFC 9110 lets a
     server do, and the request is read to its end: httptools would stop after the head, and take the body for a request.
@@ -30,22 +36,23 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
         _header_bytes = 0
         _wishes_upgrade = False
         _is_refused = False
+        _is_spare = False
+        _is_known = False  # to the server, which closes it in the end
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            if len(self.connections) >= limits.max_connections:
-                self._is_refused = True
-                on_refused()
-                transport.write(_TOO_MANY)
-                transport.close()
+            beyond = len(self.connections) - limits.max_connections
+            if beyond >= _SPARE:
+                self._refuse(transport)
                 return
+            self._is_spare = beyond >= 0
+            self._is_known = True
             super().connection_made(transport)
             self._begin_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._is_refused:
-                return
-            self._end_head()
-            super().connection_lost(exc)
+            if self._is_known:
+                self._end_head()
+                super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             if self._is_refused:
@@ -78,12 +85,28 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
         def on_headers_complete(self) -> None:
             self._end_head()
             self._wishes_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-            if not self._wishes_upgrade:
-                super().on_headers_complete()
+            if self._wishes_upgrade:
+                return
+            if self._is_spare and self.url.partition(b"?")[0] not in PAGES:
+                self._refuse(self.transport)
+                raise ValueError("too many connections")  # ends the parser
+            super().on_headers_complete()
+            if self._is_spare:
+                self.cycle.keep_alive = False
 
         def on_message_complete(self) -> None:
             if not self._wishes_upgrade:
                 super().on_message_complete()
+
+        def send_400_response(self, msg: str) -> None:
+            if not self._is_refused:  # else it has its answer
+                super().send_400_response(msg)
+
+        def _refuse(self, transport: asyncio.Transport) -> None:
+            self._is_refused = True
+            on_refused()
+            transport.write(_TOO_MANY)
+            transport.close()
 
         def _feed(self, data: memoryview) -> memoryview:
             """Feed the parser, and return what it left: the bytes behind a head that wished to upgrade."""
@@ -107,7 +130,8 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
             self._end_head()
             self._is_in_head = True
             self._received_bytes = self._header_bytes = 0
-            self._timer = self.loop.call_later(limits.head_timeout_s, self.transport.close)
+            limit_s = min(limits.head_timeout_s, _SPARE_HEAD_S) if self._is_spare else limits.head_timeout_s
+            self._timer = self.loop.call_later(limit_s, self.transport.close)
 
         def _end_head(self) -> None:
             self._is_in_head = False

@@ -25,6 +25,7 @@ class Handling(Enum):
     STORED = "stored"  # the same, and its answer may be one of the model's that the API kept
     UNJUDGED = "unjudged"  # takes prompts that Guard does not judge: never forwarded in mode enforce
     UNKNOWN = "unknown"  # the configuration decides
+    KEPT = "kept"  # the same, but its answer may be one that the API kept
     NOWHERE = "nowhere"  # never forwarded: Guard's own paths, and paths with two readings
 
 
@@ -118,6 +119,12 @@ _TAKES_PROMPTS = frozenset({
     "infer", "dreams",
     "",  # of "/", under which text-generation-inference answers
 })  # fmt: skip
+# Words, in lower case, of other paths under which LLM APIs show what a model said earlier: stored completions,
+# threads, results of batches as files. A word too many costs a 404 where answers are judged.
+_SHOWS_ANSWERS = frozenset({
+    "completions", "responses", "messages", "conversations", "items", "threads", "runs", "steps", "batches", "results",
+    "content", "output", "outputs", "output_items", "predictions", "interactions", "generations", "sessions",
+})  # fmt: skip
 _WITHOUT_PROMPT = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _UNQUOTED = "/:@!$&'()*+,=~"
 
@@ -139,9 +146,10 @@ def resolve(method: str, path: str) -> Target:
         return Target(Handling.FORWARD, MODELS, MODELS)
     if method == "GET" and _MODEL.fullmatch(normal):
         return Target(Handling.FORWARD, MODEL, encoded)
-    if method not in _WITHOUT_PROMPT and re.split("[/:]", normal)[-1].lower() in _TAKES_PROMPTS:
+    words = re.split("[/:]", normal.lower())
+    if method not in _WITHOUT_PROMPT and words[-1] in _TAKES_PROMPTS:
         return Target(Handling.UNJUDGED, OTHER, encoded)
-    return Target(Handling.UNKNOWN, OTHER, encoded)
+    return Target(Handling.UNKNOWN if _SHOWS_ANSWERS.isdisjoint(words) else Handling.KEPT, OTHER, encoded)
 
 
 def _target(label: str, handling: Handling, api: Api | None, names: tuple[str, ...]) -> Target:

@@ -58,7 +58,7 @@ class AnnouncedServer(uvicorn.Server):
     """A uvicorn server that calls `on_ready` in its event loop once connections are accepted.
 
     Told to stop, it calls `on_leaving`, takes requests for `leaves_after_s` more, and then finishes those under way. A
-    second signal ends the wait.
+    second signal ends the wait. A TLS handshake has `handshake_s`, None: as long as the event loop gives it.
     """
 
     def __init__(
@@ -68,8 +68,10 @@ class AnnouncedServer(uvicorn.Server):
         *,
         on_leaving: Callable[[], None] = lambda: None,
         leaves_after_s: float = 0.0,
+        handshake_s: float | None = None,
     ) -> None:
         super().__init__(config)
+        self._handshake_s = handshake_s
         self._on_ready = on_ready
         self._on_leaving = on_leaving
         self._leaves_after_s = leaves_after_s
@@ -77,10 +79,23 @@ class AnnouncedServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
+        loop = self._loop = asyncio.get_running_loop()
+        # uvicorn would leave a TLS handshake a minute, in which a connection counts nowhere.
+        await super().startup([])
+        limit_s = None if self.config.ssl is None else self._handshake_s
+        for one in sockets or ():
+            server = await loop.create_server(
+                self._protocol, sock=one, ssl=self.config.ssl, backlog=_BACKLOG, ssl_handshake_timeout=limit_s
+            )
+            self.servers.append(server)
         if self.started:
             self._on_ready()
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop, or begin to."""
@@ -127,13 +142,19 @@ def make_server(
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(settings.limits.drain_timeout_s)),
     )
     config.load()
     config.ssl = tls
-    return AnnouncedServer(config, on_ready, on_leaving=on_leaving, leaves_after_s=settings.limits.drain_delay_s)
+    limits = settings.limits
+    return AnnouncedServer(
+        config,
+        on_ready,
+        on_leaving=on_leaving,
+        leaves_after_s=limits.drain_delay_s,
+        handshake_s=limits.head_timeout_s,
+    )
 
 
 def serve(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -60,6 +60,24 @@ async def test_unknown_routes_are_denied_in_enforce(build: Builder, method: str,
     assert house.metric("guard_rejected_total", reason="unknown_route") == 1
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions/chatcmpl-1", "/v1/files/file-1/content"])
+async def test_answers_that_the_api_kept_are_denied_where_answers_are_judged(build: Builder, path: str) -> None:
+    asked = {
+        name: build(**settings)
+        for name, settings in {
+            "judged": {"unknown_routes": "forward", "judge_output": True},
+            "forwarded": {"unknown_routes": "forward"},
+            "by default": {},
+        }.items()
+    }
+    statuses = {}
+    for name, house in asked.items():
+        async with house.client() as client:
+            statuses[name] = (await client.get(path)).status_code
+
+    assert statuses == {"judged": 404, "forwarded": 200, "by default": 404}
+
+
 @pytest.mark.parametrize("settings", [{"mode": "shadow"}, {"mode": "off"}, {"unknown_routes": "forward"}])
 async def test_unknown_routes_are_forwarded_and_counted_elsewhere(build: Builder, settings: dict[str, Any]) -> None:
     house = build(**settings)

@@ -94,18 +94,41 @@ def test_models_are_listed_requests_without_a_body(path: str, label: str) -> Non
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/chat/completions"),
         ("POST", "/v1/models"),
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/chat/completionsx"),
-        ("GET", "/v1/responses"),
-        ("GET", "/v1/responses/resp_1/x"),
-        ("PATCH", "/v1/responses/resp_1"),
-        ("DELETE", "/v1/chat/completions"),
+        ("GET", "/v1/files"),
+        ("GET", "/v1/files/file-1"),
+        ("GET", "/v1/fine_tuning/jobs"),
     ],
 )
 def test_everything_else_is_unknown(method: str, path: str) -> None:
     assert resolve(method, path).handling is Handling.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions/chatcmpl-1"),
+        ("POST", "/v1/chat/completions/chatcmpl-1"),
+        ("DELETE", "/v1/chat/completions"),
+        ("GET", "/openai/v1/Chat/Completions/chatcmpl-1/messages"),
+        ("GET", "/v1/files/file-1/content"),
+        ("GET", "/v1/batches/b"),
+        ("GET", "/v1/threads/t/messages"),
+        ("GET", "/v1/threads/t/runs/r/steps"),
+        ("GET", "/v1/conversations/c/items"),
+        ("GET", "/v1/evals/e/runs/r/output_items"),
+        ("GET", "/v1/responses"),
+        ("GET", "/v1/responses/resp_1/x"),
+        ("PATCH", "/v1/responses/resp_1"),
+    ],
+)
+def test_paths_that_may_show_what_a_model_said_earlier_are_told_apart(method: str, path: str) -> None:
+    target = resolve(method, path)
+
+    assert (target.handling, target.label) == (Handling.KEPT, "other")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])

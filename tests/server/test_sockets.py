@@ -185,23 +185,27 @@ async def test_scoring_ends_when_the_client_leaves(build: Builder, path: str, do
     assert house.upstream.sent == []
 
 
+async def _open(port: int, path: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n" % path)
+    return reader, writer
+
+
 async def test_connection_beyond_the_limit_is_answered_503_and_counted_by_its_server(build: Builder) -> None:
     house = build(limits={"max_connections": 2})
     refused: list[bool] = []
 
     async with live(house.app, house.settings, on_refused=lambda: refused.append(True)) as url:
         port = int(url.rpartition(":")[2])
-        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        for _, writer in kept:
-            writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        kept = [await _open(port, b"/healthz") for _ in range(2)]
         answers = [await reader.readline() for reader, _ in kept]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await _open(port, b"/v1/models")
         beyond = await reader.read()
         writer.close()
         for _, writer in kept:
             writer.close()
         await asyncio.sleep(0.05)
-        again = await _status_line(url, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        again = await _status_line(url, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
 
     head, _, body = beyond.partition(b"\r\n\r\n")
     assert answers == [b"HTTP/1.1 200 OK\r\n"] * 2
@@ -210,3 +214,55 @@ async def test_connection_beyond_the_limit_is_answered_503_and_counted_by_its_se
     assert orjson.loads(body)["error"]["code"] == "overloaded"
     assert refused == [True]
     assert again == b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/healthz", b"/readyz", b"/metrics?x=1"])
+async def test_guard_with_all_its_connections_taken_says_that_it_is_alive(build: Builder, path: bytes) -> None:
+    house = build(limits={"max_connections": 2})
+    refused: list[bool] = []
+
+    async with live(house.app, house.settings, on_refused=lambda: refused.append(True)) as url:
+        port = int(url.rpartition(":")[2])
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        reader, writer = await _open(port, path)
+        asked = await reader.read()  # to its end: it does not stay open for more
+        writer.close()
+        for _, writer in kept:
+            writer.close()
+
+    assert asked.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert refused == []
+
+
+async def test_connections_far_beyond_the_limit_are_refused_before_they_ask(build: Builder) -> None:
+    house = build(limits={"max_connections": 1})
+    refused: list[bool] = []
+
+    async with live(house.app, house.settings, on_refused=lambda: refused.append(True)) as url:
+        port = int(url.rpartition(":")[2])
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(17)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        beyond = await reader.read()
+        writer.close()
+        for _, writer in kept:
+            writer.close()
+
+    assert beyond.startswith(b"HTTP/1.1 503 ")
+    assert refused == [True]
+
+
+async def test_request_behind_one_for_a_page_on_a_spare_connection_reaches_nobody(build: Builder) -> None:
+    house = build(limits={"max_connections": 1})
+
+    async with live(house.app, house.settings) as url:
+        port = int(url.rpartition(":")[2])
+        _, first = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = orjson.dumps(chat(SAFE))
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" + _POST + _framed(body, chunked=False))
+        answer = await reader.read()
+        first.close()
+        writer.close()
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert house.upstream.sent == []

@@ -19,8 +19,10 @@ def _settings(pair: tuple[str, str], *, clients: str | None = None) -> TlsSettin
     return TlsSettings(certificate=pair[0], key=pair[1], client_authorities=clients)
 
 
-async def _served(build: Builder, tls: ssl.SSLContext | None, ask: Callable[[int], Awaitable[None]]) -> None:
-    house = build()
+async def _served(
+    build: Builder, tls: ssl.SSLContext | None, ask: Callable[[int], Awaitable[None]], **settings: object
+) -> None:
+    house = build(**settings)  # type: ignore[arg-type]
     bound = bind("127.0.0.1", 0)
     is_ready = asyncio.Event()
     server = make_server(house.app, house.settings, is_ready.set, tls=tls)
@@ -57,6 +59,17 @@ async def test_guard_is_served_over_tls_with_its_own_certificate(build: Builder,
             await _health(port, pair[0], "other.test")
 
     await _served(build, open_tls(_settings(pair)), ask)
+
+
+async def test_connection_that_never_shakes_hands_is_dropped(build: Builder, tmp_path: Path) -> None:
+    async def ask(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+    tls = open_tls(_settings(make_certificate(tmp_path, "guard.test")))
+    await _served(build, tls, ask, limits={"head_timeout_s": 0.1})
 
 
 async def test_certificate_that_was_renewed_is_shown_to_new_connections(build: Builder, tmp_path: Path) -> None:
