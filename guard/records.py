@@ -11,15 +11,13 @@ is held for it. So it is for a record from the future, which would outrank all t
 
 import hashlib
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from guard.bundle import RECORDS, Bundle
 from guard.errors import BundleInvalid
+from guard.gate_state import WORSE, GateState, Record, Records, state_of
 from guard.plain_files import read_plain
 from guard.record_format import MOST_BYTES, Outcome, Provider, from_bytes, to_bytes
 from guard.signing import PrivateKey, PublicKey, Signed, sign, verify
@@ -40,74 +38,10 @@ __all__ = [
 _MOST_RECORDS = 1000
 _MOST_BYTES_OF_ALL = 200_000_000
 _MOST_AHEAD = timedelta(days=1)  # clocks of two machines may differ, and no record outrank the gates of years
-_WORSE = ("passed", "cannot_tell", "failed")  # the worse, the later
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-class GateState(StrEnum):
-    """What the records of a bundle say together; the label `gate` of `guard_bundle_info`."""
-
-    NONE = "none"  # no gate was run on this bundle
-    UNREADABLE = "unreadable"  # a record is there that cannot be trusted
-    FAILED = "failed"
-    CANNOT_TELL = "cannot_tell"  # too little data: not passed
-    PASSED = "passed"  # by a record that nobody signed, or whose signature no configured key checks
-    PASSED_SIGNED = "passed_signed"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What one release gate found about a candidate, against a baseline."""
-
-    manifest_sha256: str  # digest of the candidate: the bundle in whose folder the record lies
-    baseline_sha256: str  # digest of the bundle that it was compared with
-    verdict: Outcome
-    created: datetime  # with a time zone
-    document: Mapping[str, Any]  # every figure and reason: whatever JSON can hold
-    operating_point: str | None = None  # of the candidate; None in records of earlier Guards
-    threshold: float | None = None  # on the probability: what the candidate refused from. Another one was not looked at
-    providers: tuple[Provider, ...] = ()  # on which the candidate ran, ascending
-    signed_by: str | None = field(default=None, compare=False)  # id of the configured key; set by who reads it
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What lies in `records/`, in the order in which it was made."""
-
-    trusted: tuple[Record, ...]  # about this manifest; signed or not
-    refused: tuple[str, ...]  # why, a line each
-    foreign: tuple[str, ...]  # names of files about another manifest
-
-    def at(self, threshold: float) -> "Records":
-        """Return those that say something about a candidate that refuses from `threshold` on.
-
-        A pass at another threshold is none here. A failure there holds back what nobody looked at, until a gate at this
-        threshold passes; and so does one of an earlier Guard, which does not say at which threshold it was.
-        """
-        about = [r for r in self.trusted if threshold == r.threshold or (r.threshold is None and r.verdict != "passed")]
-        return replace(self, trusted=tuple(about) or self._that_hold_back())
-
-    def _that_hold_back(self) -> tuple[Record, ...]:
-        """Return the records at one threshold at which no gate has passed since one did not; none where all have."""
-        thresholds = dict.fromkeys(record.threshold for record in self.trusted)
-        each = [tuple(r for r in self.trusted if r.threshold == threshold) for threshold in thresholds]
-        for state in (GateState.FAILED, GateState.CANNOT_TELL):
-            for records in each:
-                if state_of(Records(records, (), ())) is state:
-                    return records
-        return ()
-
-    @property
-    def providers_passed(self) -> frozenset[Provider]:
-        """On which providers the candidate ran in signed passes, since the last signed record that is none."""
-        found: set[Provider] = set()
-        for record in self.trusted:
-            if record.signed_by is not None:
-                found = found | set(record.providers) if record.verdict == "passed" else set()
-        return frozenset(found)
 
 
 def write_record(bundle: Bundle, record: Record, key: PrivateKey | None = None) -> Path:
@@ -184,31 +118,15 @@ def inspect_records(
             refused.append(f"{path}: dated {record.created:%Y-%m-%d %H:%M %Z}, more than a day ahead of now")
         else:
             trusted.append((record, path.name))
-    trusted.sort(key=lambda pair: (pair[0].created, _WORSE.index(pair[0].verdict), pair[1]))
+    trusted.sort(key=lambda pair: (pair[0].created, WORSE.index(pair[0].verdict), pair[1]))
     return Records(tuple(record for record, _ in trusted), tuple(refused), tuple(foreign))
 
 
 def gate_state(
     bundle: Bundle, public_keys: Sequence[PublicKey] = (), *, clock: Callable[[], datetime] = _now
 ) -> GateState:
-    """Return what the records of a bundle say together: the worse of its latest record and its latest signed one.
-
-    So that neither a signed pass outweighs a later failure, nor an unsigned pass a signed failure.
-    """
+    """Return what the records of a bundle say together; see `state_of`."""
     return state_of(inspect_records(bundle, public_keys, clock=clock))
-
-
-def state_of(records: Records) -> GateState:
-    """Return what records say together; see `gate_state`."""
-    if records.refused:
-        return GateState.UNREADABLE
-    if not records.trusted:
-        return GateState.NONE
-    signed = [record for record in records.trusted if record.signed_by is not None]
-    worst = max((part[-1].verdict for part in (records.trusted, signed) if part), key=_WORSE.index)
-    if worst == "passed":
-        return GateState.PASSED_SIGNED if signed else GateState.PASSED
-    return GateState(worst)
 
 
 def _listed(folder: Path) -> list[Path]:

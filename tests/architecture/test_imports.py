@@ -55,7 +55,8 @@ ALLOWED: dict[str, set[str]] = {
     "binding": {"manifest", "core"},
     "signing": {"errors", "plain_files"},
     "record_format": {"manifest", "errors"},
-    "records": BASE | {"bundle", "signing", "plain_files", "record_format"},
+    "gate_state": {"record_format"},
+    "records": BASE | {"bundle", "signing", "plain_files", "record_format", "gate_state"},
     "building": BASE | {"config", "bundle", "plain_files"},
     # Whether the gate measured what serves is asked of the policies, which `core` makes of the configuration.
     "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files", "core"},
