@@ -33,12 +33,13 @@ FROM_STORE = {
 }
 
 
-def _rules(kind: str) -> list[dict[str, Any]]:
+def rules_with(kind: str) -> list[dict[str, Any]]:
+    """Return every rule that has a key: `record`, `alert`, or `expr` for all of them."""
     groups = [group for path in RULES for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]]
     return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
-ALERTS = {rule["alert"]: rule for rule in _rules("alert")}
+ALERTS = {rule["alert"]: rule for rule in rules_with("alert")}
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +91,13 @@ def test_every_alert_of_the_runbook_exists() -> None:
 
 
 def test_rules_ask_for_metrics_and_recorded_series_that_there_are() -> None:
-    recorded = {rule["record"] for rule in _rules("record")}
-    exported = {name for metric in Telemetry().collect() for name in _names(metric.name, metric.type)} | FROM_STORE
-    for rule in _rules("expr"):
+    recorded = {rule["record"] for rule in rules_with("record")}
+    exported = {name for metric in Telemetry().collect() for name in names_of(metric.name, metric.type)} | FROM_STORE
+    for rule in rules_with("expr"):
         asked = set(re.findall(r"\b(?:[a-z_]+:)?guard[a-z0-9_:]*\b(?!\")", rule["expr"]))
         assert asked - recorded - exported == set()
 
 
-def _names(name: str, kind: str) -> set[str]:
+def names_of(name: str, kind: str) -> set[str]:
+    """Return the series of a metric that queries ask for."""
     return {f"{name}_total"} if kind == "counter" else {f"{name}_bucket"} if kind == "histogram" else {name}
