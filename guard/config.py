@@ -27,6 +27,8 @@ from guard.policy_settings import (
     each_resolves,
 )
 from guard.policy_settings import PolicySettings as PolicySettings
+from guard.store_settings import ReviewSettings as ReviewSettings
+from guard.store_settings import StoreSettings as StoreSettings
 from guard.types import Mode
 from guard.upstream_settings import Seconds
 from guard.upstream_settings import UpstreamSettings as UpstreamSettings
@@ -146,6 +148,8 @@ class Settings(Section):
     unknown_tenants: Literal["default", "refuse"] = "default"
     """requests that show no key of any tenant: judged by the default policy, or refused with 401"""
     admin: AdminSettings = AdminSettings()
+    store: StoreSettings = StoreSettings()
+    review: ReviewSettings = ReviewSettings()
     tls: TlsSettings = TlsSettings()
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()

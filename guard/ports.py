@@ -1,10 +1,10 @@
 """The ports: what the pipeline needs from the outside. Each has a contract suite in tests/contracts/."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from guard.types import Frame, PreparedPair, Scores
+from guard.types import Decision, Frame, Mode, Pair, PreparedPair, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +123,31 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close idle connections; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """On what occasion a decision was made: what was judged, and the request, in which its end user may be named."""
+
+    route: str
+    tenant: str
+    mode: Mode
+    pairs: Sequence[Pair] = field(default=(), repr=False)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Recorder(Protocol):
+    """Remembers decisions: `guard.store.memory.Memory`, without whom nobody who serves has to load SQLAlchemy."""
+
+    def record(self, decision: Decision, occasion: Occasion) -> Awaitable[None] | None:
+        """Keep a decision. What comes back, if anything, is awaited before the decision is acted upon.
+
+        Raises:
+            AuditUnavailable: when awaited; the decision cannot be kept, and nothing may pass that is not.
+        """
+        ...
+
+    def record_late(self, decision: Decision, occasion: Occasion) -> None:
+        """Keep a decision that was acted upon before anybody could wait for that."""
         ...

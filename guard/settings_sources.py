@@ -19,7 +19,7 @@ def load_settings(
     Args:
         file: None for none.
         environment: `GUARD__LIMITS__MAX_INFLIGHT=8` stands for `limits: {max_inflight: 8}`.
-        options: of the command line, `upstream` being its URL.
+        options: of the command line, `upstream` and `store` being their URLs.
 
     Raises:
         ConfigInvalid: from any of the three; the message names which.
@@ -37,10 +37,10 @@ def load_settings(
     if not options:
         return settings
     over = dict(options)
-    url = over.pop("upstream", None)
+    urls = {section: over.pop(section) for section in ("upstream", "store") if section in over}
     whole = settings.model_dump(mode="json") | over
-    if url is not None:
-        whole["upstream"]["url"] = url
+    for section, url in urls.items():
+        whole[section]["url"] = url
     return parse_settings(whole, source="command line")
 
 

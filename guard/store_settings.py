@@ -36,8 +36,8 @@ class StoreSettings(Section):
     """Where decisions are kept, and what happens when they cannot be."""
 
     url: str | None = None
-    """sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME, or env:NAME or file:PATH of such a line; "none" keeps
-    nothing. `guard serve` takes $XDG_STATE_HOME/guard/guard.db where nothing is said"""
+    """sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME, or env:NAME or file:PATH of such a line. "default", which
+    `guard serve` takes where nothing is said, is $XDG_STATE_HOME/guard/guard.db; "none" keeps nothing"""
     audit: Literal["off", "best_effort", "required"] = "best_effort"
     """off keeps nothing; best_effort serves on when a decision cannot be kept, and counts it; required answers 503, and
     keeps every decision before its request is answered or sent on"""

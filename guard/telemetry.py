@@ -117,6 +117,9 @@ class Telemetry:
         self._errors = self._counter(
             "guard_errors_total", "Failures inside Guard, and what was done about them.", "stage", "code", "action"
         )
+        self._dropped = Counter(
+            "guard_audit_dropped_total", "Decisions that the store could not keep.", registry=self.registry
+        )
         self._cache = self._counter("guard_cache_requests_total", "Look-ups in the verdict cache.", "result")
         self._upstream = self._counter(
             "guard_upstream_requests_total", "Requests to the LLM API, by HTTP status or failure.", "code"
@@ -219,6 +222,10 @@ class Telemetry:
     def failed(self, stage: str, code: str, action: str) -> None:
         """Count a failure inside Guard, and the action that policy took on it."""
         self._errors(stage if stage in STAGES else OTHER, _code(code), action).inc()
+
+    def audit_dropped(self, count: int) -> None:
+        """Count decisions that were made and not kept; from any thread."""
+        self._dropped.inc(count)
 
     def cache(self, hit: bool) -> None:
         """Count a look-up in the verdict cache."""

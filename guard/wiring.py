@@ -3,9 +3,11 @@
 import copy
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -23,6 +25,9 @@ from guard.telemetry import Telemetry
 from guard.trust import Trusted, gate_in_use, open_trusted, require_fit, trust
 from guard.types import Direction
 from guard.upstreams.opening import open_upstreams
+
+if TYPE_CHECKING:
+    from guard.store.memory import Memory  # SQLAlchemy takes a third of a second, and only servers need it
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +149,31 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
 
 def _covered(policies: Policies) -> dict[str, OperatingPoint]:
     return {name: chosen.covered_point for name, chosen in policies.by_name.items()}
+
+
+def open_memory(settings: Settings, telemetry: Telemetry, environment: Mapping[str, str]) -> "Memory | None":
+    """Return where the decisions of a process are kept, not begun yet; None where the settings name no store.
+
+    Raises:
+        ConfigInvalid: a secret that the settings name is not there, or too short.
+        StoreFailed: the store cannot be opened.
+    """
+    from guard.monitor.sampling import Sampler
+    from guard.store.memory import Memory
+    from guard.store.opening import open_kept, open_subjects
+
+    store = open_kept(settings.store, environment, is_served=True)
+    if store is None:
+        return None
+    sampler = Sampler(settings.review, share=1 / settings.workers, now=time.time())
+    return Memory(
+        store,
+        settings.store,
+        draw=sampler.draw,
+        subjects=open_subjects(settings.store, environment),
+        on_dropped=telemetry.audit_dropped,
+        now=time.time,
+    )
 
 
 def open_upstream(settings: UpstreamSettings) -> Upstream:

@@ -28,6 +28,13 @@ def serve(
     mode: Annotated[str | None, typer.Option(help="enforce, shadow or off.  [default: enforce]")] = None,
     bundle: Annotated[str | None, typer.Option(help='A bundle directory, or "embedded".  [default: embedded]')] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that serve on the port.  [default: 1]")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Where decisions are kept: sqlite:///FILE, postgresql://..., none, or default, which is "
+            "$XDG_STATE_HOME/guard/guard.db.  [default: default]"
+        ),
+    ] = None,
 ) -> None:
     """Stand in front of an LLM API: judge, forward, refuse, count.
 
@@ -35,6 +42,7 @@ def serve(
     SIGTERM finishes what is in flight and ends; SIGHUP reads the configuration anew.
     """
     options = {"upstream": upstream, "host": host, "port": port, "mode": mode, "bundle": bundle, "workers": workers}
+    options |= {"store": store}
 
     from guard.server.logs import start_logging
     from guard.server.reload import Reload
@@ -106,4 +114,9 @@ def _settings(config: Path | None, **options: str | int | None) -> "Settings":
 
     from guard.settings_sources import load_settings
 
-    return load_settings(config, os.environ, {key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    settings = load_settings(config, os.environ, given)
+    if settings.store.url is not None:
+        return settings
+    # Only a Guard that serves keeps decisions without being told to: settings made by hand have no store.
+    return settings.model_copy(update={"store": settings.store.model_copy(update={"url": "default"})})

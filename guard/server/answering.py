@@ -5,7 +5,7 @@ judged, where policy blocks that, ends with an error event and a dropped connect
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from guard.pipeline import Guard
 from guard.ports import UpstreamResponse
 from guard.server.admission import Admission, Hold
 from guard.server.body import inflate
-from guard.server.exchange import Exchange
+from guard.server.exchange import Exchange, id_of_answer
 from guard.server.forward import Relay, stream_back
 from guard.server.judge import Judged
 from guard.server.passing import Held, Passed, after, read_whole, without_framing
@@ -48,8 +48,11 @@ class _Answer:
     admission: Admission
     judged: Judged  # the request
     hold: Hold
+    exchange: Exchange
     worst: Decision | None = None
+    pairs: Sequence[Pair] = ()  # that `worst` is about
     waited_s: float = 0.0
+    is_kept: bool = False
 
     async def judge(self, look: Look) -> Decision:
         """Return the decision about a part of the answer, each few pairs under a permit of their own.
@@ -69,8 +72,23 @@ class _Answer:
         decision = strictest(decisions) if len(decisions) > 1 else decisions[0]
         self.waited_s += time.perf_counter() - began
         if self.worst is None or decision.intended.strictness > self.worst.intended.strictness:
-            self.worst = decision
+            self.worst, self.pairs = decision, pairs
+        if decision.action is Action.BLOCK:
+            await self.keep()
         return decision
+
+    async def keep(self) -> None:
+        """Have the decision about the answer remembered, once and under an id of its own. Raises AuditUnavailable."""
+        if self.worst is not None and not self.is_kept:
+            self.is_kept = True
+            decision = replace(self.worst, id=id_of_answer(self.exchange.id))
+            await self.exchange.keep(decision, self.pairs, self.judged.document)
+
+    def keep_late(self) -> None:
+        """Have it remembered now that the answer has ended, if it was not before."""
+        if self.worst is not None and not self.is_kept:
+            self.is_kept = True
+            self.exchange.keep_late(replace(self.worst, id=id_of_answer(self.exchange.id)), self.judged.document)
 
     @property
     def repeats(self) -> Repeated:
@@ -123,7 +141,7 @@ class Answering:
         if not 200 <= response.status < 300:  # an error: the provider's words about the request
             await stream_back(exchange, response)
             return
-        answer = _Answer(self._guard, self._admission, judged, hold)
+        answer = _Answer(self._guard, self._admission, judged, hold, exchange)
         try:
             if dict(response.headers).get("content-type", "").lower().startswith("text/event-stream"):
                 await self._pass_stream(form, answer, exchange, response)
@@ -134,6 +152,7 @@ class Answering:
         finally:
             self._guard.telemetry.stage("answer", answer.waited_s)
             answer.note(exchange)
+            answer.keep_late()
 
     async def _pass_document(self, form: Form, answer: _Answer, exchange: Exchange, response: UpstreamResponse) -> None:
         headers, chunks = dict(response.headers), response.chunks()
@@ -156,6 +175,7 @@ class Answering:
                 await exchange.answer(self._refusal(replace(answer.judged, decision=decision)))
                 return
             answer.note(exchange)  # before the head, which says so
+            await answer.keep()
         if body is came:
             await stream_back(exchange, Passed(response.status, response.headers, after(came, chunks)))
             return

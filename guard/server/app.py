@@ -1,8 +1,10 @@
 """The ASGI application: Guard's own pages, and the gateway for everything else."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -28,7 +30,10 @@ from guard.server.live import Entrance, Generation, Live, Model
 from guard.server.tenants import NOBODY, open_tenants
 from guard.server.tls import open_tls, serving
 from guard.telemetry import Telemetry
-from guard.wiring import Opened, open_unannounced, open_upstream
+from guard.wiring import Opened, open_memory, open_unannounced, open_upstream
+
+if TYPE_CHECKING:
+    from guard.store.memory import Memory
 
 
 def create_app(
@@ -37,11 +42,13 @@ def create_app(
     guard: Guard | None = None,
     upstream: Upstream | None = None,
     open_: Open = open_unannounced,
+    memory: "Memory | None" = None,
     control: Callable[[Changes, Live], Control] | None = None,
 ) -> Starlette:
     """Return the application that `guard serve` serves.
 
-    `app.state.live` says what judges in it, `app.state.control` changes that, and `app.state.tls` is for its socket.
+    `app.state.live` says what judges in it, `app.state.control` changes that, `app.state.tls` is for its socket, and
+    `app.state.memory` has what is remembered, None where nothing is.
 
     Args:
         settings: everything that can be told to Guard.
@@ -49,10 +56,13 @@ def create_app(
         upstream: the LLM API; None opens the one of the settings. A given one stays its caller's to close. Where there
             is neither, only Guard's own pages are served.
         open_: opens the bundle of the settings, and those that shall take its place.
+        memory: where decisions are kept; None opens the store of the settings, if they name one. It begins and ends
+            with the application.
         control: who carries out such changes; None makes them in this process alone.
 
     Raises:
         BundleInvalid, ConfigInvalid: from opening the guard or the upstream.
+        StoreFailed: from opening the store.
     """
     if guard is None:
         telemetry = Telemetry()
@@ -61,24 +71,31 @@ def create_app(
     else:
         telemetry = guard.telemetry
         opened = Opened.of(guard)
+    memory = open_memory(settings, telemetry, os.environ) if memory is None else memory
+    if memory is not None:
+        opened.guard.passes = memory.passes
     sending = open_upstream(settings.upstream) if upstream is None and settings.upstream.is_set else upstream
     admission = Admission(settings.limits)
     build = _builder(admission, None if sending is None else Forwarder(sending, telemetry))
     live = Live(build(settings, opened, Model(opened.guard, is_kept=guard is not None)))
-    changes = Changes(live, telemetry=telemetry, open_=open_, build=build)
+    changes = Changes(live, telemetry=telemetry, open_=_with(memory, open_), build=build)
     controlling = Alone(changes, live, pid=os.getpid()) if control is None else control(changes, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if memory is not None:
+            await asyncio.to_thread(memory.start)
         try:
             yield
         finally:
             if upstream is None and sending is not None:
                 await sending.close()
             await live.aclose()
+            if memory is not None:
+                await asyncio.to_thread(memory.stop)
 
     def judged(path: str) -> Boundary:
-        return Boundary(live, path, choose=_entrance, telemetry=telemetry)
+        return Boundary(live, path, choose=_entrance, telemetry=telemetry, recorder=memory)
 
     bundle_door = _for_admins(BundleDoor(live, controlling, admission))
     app = Application(
@@ -94,9 +111,23 @@ def create_app(
         ],
     )
     app.state.live = live
+    app.state.memory = memory
     app.state.control = controlling
     app.state.tls = serving(lambda: live.current.tls)
     return app
+
+
+def _with(memory: "Memory | None", open_: Open) -> Open:
+    """Return what opens a guard that asks the memory which content may pass."""
+    if memory is None:
+        return open_
+
+    def opening(settings: Settings, telemetry: Telemetry) -> Opened:
+        opened = open_(settings, telemetry)
+        opened.guard.passes = memory.passes
+        return opened
+
+    return opening
 
 
 def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Settings, Opened, Model], Generation]:

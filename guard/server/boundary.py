@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from guard.errors import GuardError, Overloaded, RateLimited, RequestInvalid, Unauthorized
+from guard.errors import AuditUnavailable, GuardError, Overloaded, RateLimited, RequestInvalid, Unauthorized
+from guard.ports import Recorder
 from guard.server.access_log import log_exchange
 from guard.server.body import ClientLeft
 from guard.server.exchange import LEFT, REJECTED, Exchange
@@ -29,13 +30,17 @@ class Boundary:
     Args:
         path: by which the door is found in an entrance.
         choose: the entrance.
+        recorder: remembers what is decided behind it; None for doors that decide nothing, or where nobody does.
     """
 
-    def __init__(self, live: Live, path: str, *, choose: Choose, telemetry: Telemetry) -> None:
+    def __init__(
+        self, live: Live, path: str, *, choose: Choose, telemetry: Telemetry, recorder: Recorder | None = None
+    ) -> None:
         self._live = live
         self._path = path
         self._choose = choose
         self._telemetry = telemetry
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever is swapped meanwhile, it is judged by what judged at its beginning."""
@@ -48,6 +53,8 @@ class Boundary:
             entrance = generation.entrance
             try:
                 entrance = self._choose(generation, exchange)
+                exchange.recorder, exchange.tenant = self._recorder, entrance.tenant
+                exchange.mode = generation.settings.mode
                 await self._enter(entrance, exchange)
             except ClientLeft:
                 self._note_leaving(exchange)
@@ -83,7 +90,7 @@ class Boundary:
             # Before any door: nobody has looked yet whose API it is.
             target = resolve(exchange.method, exchange.path)
             exchange.route, exchange.api = target.label, target.api or exchange.api
-        if isinstance(error, RequestInvalid | Overloaded):
+        if isinstance(error, RequestInvalid | Overloaded | AuditUnavailable):
             exchange.action = REJECTED
             self._telemetry.rejected(error.code)
         if exchange.status is None:

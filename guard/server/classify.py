@@ -43,7 +43,7 @@ class Classify:
         """Answer one request. Raises GuardError, ClientLeft."""
         async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
             given = read_json(body)
-            decisions = await judge_items(self._guard, list(map(_turn, self._items(given))), hold)
+            decisions = await judge_items(self._guard, list(map(_turn, self._items(given))), hold, exchange)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))

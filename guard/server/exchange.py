@@ -1,18 +1,21 @@
 """One request and its answer: what was done is kept here, for the log line and the metrics at its end."""
 
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
+from guard.errors import AuditUnavailable
+from guard.ports import Occasion, Recorder
 from guard.server.apis import Api
 from guard.server.apis.chat import CHAT
 from guard.server.routes import OTHER
 from guard.server.wire import Answer, verdict_headers
-from guard.types import Decision
+from guard.types import Decision, Mode, Pair
 
 # What was done with a request, where no decision says so: label values of `guard_requests_total`.
 FORWARDED, REJECTED, LEFT = "forward", "reject", "left"
@@ -38,6 +41,9 @@ class Exchange:
     upstream_s: float | None = None  # until the head of the upstream's answer
     upstream: int | str | None = None  # its status, or the code of its failure
     is_finished: bool = False
+    recorder: Recorder | None = None  # None: nothing is remembered
+    tenant: str = ""
+    mode: Mode = Mode.ENFORCE
     _own_id: str | None = None
 
     @property
@@ -69,6 +75,38 @@ class Exchange:
         self.decision = decision
         self.action = decision.action.value
         self.code = self.code or decision.code
+
+    async def keep(
+        self, decision: Decision, pairs: Sequence[Pair] = (), document: Mapping[str, Any] | None = None
+    ) -> None:
+        """Have a decision remembered, before it is acted upon.
+
+        Args:
+            decision: about this request, a part of it, or its answer.
+            pairs: what was judged.
+            document: the request.
+
+        Raises:
+            AuditUnavailable: it cannot be, and nothing may pass that is not. No decision stands any more.
+        """
+        if self.recorder is None:
+            return
+        kept = self.recorder.record(decision, self._occasion(pairs, document))
+        if kept is None:
+            return
+        try:
+            await kept
+        except AuditUnavailable:
+            self.decision, self.action = None, REJECTED
+            raise
+
+    def keep_late(self, decision: Decision, document: Mapping[str, Any] | None = None) -> None:
+        """Have a decision remembered that was acted upon already."""
+        if self.recorder is not None:
+            self.recorder.record_late(decision, self._occasion((), document))
+
+    def _occasion(self, pairs: Sequence[Pair], document: Mapping[str, Any] | None) -> Occasion:
+        return Occasion(self.route, self.tenant, self.mode, pairs, {} if document is None else document)
 
     def has_body(self) -> None:
         """Start the clock of what Guard adds: the client waits for Guard from now on."""
@@ -109,3 +147,8 @@ class Exchange:
 
 # Answers one request.
 Door: TypeAlias = Callable[[Exchange], Awaitable[None]]
+
+
+def id_of_answer(id_: str) -> str:
+    """Return the id under which the decision about an answer is remembered, from that of its request's."""
+    return hashlib.blake2b(id_.encode(), digest_size=16, person=b"guard answer").hexdigest()

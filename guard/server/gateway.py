@@ -86,6 +86,7 @@ class Gateway:
                 on_prepared=call.begin if settings.overlap else None,
             )
             exchange.decide(judged.decision)
+            await exchange.keep(judged.decision, judged.pairs, judged.document)
             if judged.decision.action is Action.BLOCK:
                 was_sent_on = await call.cancel()
                 await exchange.answer(self._judge.refusal(judged, was_sent_on=was_sent_on))

@@ -44,13 +44,20 @@ async def received(
             yield plain, hold
 
 
-async def judge_items(guard: Guard, items: Sequence[Turn], hold: Hold) -> list[Decision]:
-    """Return the decision about each item, in order; few of them are under way at once."""
+async def judge_items(guard: Guard, items: Sequence[Turn], hold: Hold, exchange: Exchange) -> list[Decision]:
+    """Return the decision about each item, in order, each of them remembered; few of them are under way at once.
+
+    Raises:
+        AuditUnavailable: one cannot be remembered, and nothing may be answered that is not.
+    """
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def judge(item: Turn) -> Decision:
         async with turns:
             images = await guard.resolve(item.images, hold=hold)
-            return await guard.check_all(tuple(pairs_of(replace(item, images=images))))
+            pairs = tuple(pairs_of(replace(item, images=images)))
+            decision = await guard.check_all(pairs)
+            await exchange.keep(decision, pairs)
+            return decision
 
     return await together(map(judge, items))

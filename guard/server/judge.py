@@ -43,7 +43,12 @@ class Judged:
     is_rewritten: bool
     wish: Wish
     document: Mapping[str, Any] = field(default_factory=dict)
-    texts: tuple[str, ...] = ()  # of the pairs that were judged
+    pairs: Sequence[Pair] = field(default=(), repr=False)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of the pairs that were judged."""
+        return tuple(pair.text for pair in self.pairs)
 
 
 class Judge:
@@ -106,8 +111,7 @@ class Judge:
         if on_prepared is not None and not await self._is_sure_to_block(pairs, conversation.images):
             on_prepared(Prepared(api, sent, wish, document))
         decision = await self._guard.check_all(pairs)
-        texts = tuple(pair.text for pair in pairs)
-        return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document, texts=texts)
+        return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document, pairs=pairs)
 
     async def _is_sure_to_block(self, pairs: Iterable[Pair], images: Sequence[ImageInput]) -> bool:
         """Return whether it is known without a score that a request will be blocked.

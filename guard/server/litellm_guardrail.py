@@ -42,22 +42,25 @@ class LiteLlmGuardrail:
             except UnknownPart as error:
                 decision = self._undecided(error)
                 exchange.decide(decision)
+                await exchange.keep(decision)
                 await exchange.answer(_blocked(decision) if decision.action is Action.BLOCK else _passed(decision))
                 return
-            decision, conversation = await self._judge(asked, hold)
+            decision, conversation = await self._judge(asked, hold, exchange)
         exchange.decide(decision)
         if decision.action is Action.BLOCK:
             await exchange.answer(_blocked(decision))
         else:
             await exchange.answer(_passed(decision, asked.conversation, conversation))
 
-    async def _judge(self, asked: GuardrailRequest, hold: Hold) -> tuple[Decision, Conversation]:
+    async def _judge(self, asked: GuardrailRequest, hold: Hold, exchange: Exchange) -> tuple[Decision, Conversation]:
         conversation = asked.conversation
         if conversation.images:
             conversation = substitute(conversation, await self._guard.resolve(conversation.images, hold=hold))
         pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
         directed = tuple(replace(pair, direction=asked.direction) for pair in pairs)
-        return await self._guard.check_all(directed), conversation
+        decision = await self._guard.check_all(directed)
+        await exchange.keep(decision, directed, conversation.document)
+        return decision, conversation
 
     def _undecided(self, error: UnknownPart) -> Decision:
         """Return what policy says about content of a kind that Guard does not know: it cannot be judged."""

@@ -33,7 +33,7 @@ class Moderations:
         """Answer one request. What could not be judged is an error where policy blocks it. Raises GuardError."""
         async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
             items = parse_moderations(body, max_images=self._settings.images.max_per_request, max_items=MAX_ITEMS)
-            decisions = await judge_items(self._guard, items, hold)
+            decisions = await judge_items(self._guard, items, hold, exchange)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         refused = next((decision for decision in decisions if _is_refused(decision)), None)
         if refused is not None:

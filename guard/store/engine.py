@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -68,6 +69,12 @@ class Link:
         self._require_file()
         with self.translated(), self.engine.execution_options(**{_WRITES: True}).begin() as connection:
             yield connection
+
+    def insert_new(self, table: Table) -> Insert:
+        """Return an INSERT that leaves rows alone whose key is there already."""
+        if self.file is None:
+            return postgresql.insert(table).on_conflict_do_nothing()
+        return sqlite.insert(table).on_conflict_do_nothing()
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -1,9 +1,22 @@
 """From an address to a store that is ready: connected, made or migrated where it has to be."""
 
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from guard.errors import StoreUnavailable
+from guard.secrets import read_secret
 from guard.store.box import Box
 from guard.store.engine import Durability, open_link
 from guard.store.migrate import migrate
 from guard.store.store import Store
+from guard.store.subjects import Subjects
+from guard.store_settings import StoreSettings
+
+# Addresses by name: of a store that keeps nothing, and of the one that is taken where nobody says another.
+NOTHING, DEFAULT = "none", "default"
+
+_log = logging.getLogger("guard.store")
 
 
 def open_store(
@@ -31,3 +44,51 @@ def open_store(
         link.engine.dispose()
         raise
     return Store(link, box=box)
+
+
+def address_of(written: str, environment: Mapping[str, str]) -> str:
+    """Return the address that a configuration or a command line means. Raises ConfigInvalid: it names no secret."""
+    if written.startswith(("env:", "file:")):
+        return read_secret(written, environment, place="store.url")
+    if written != DEFAULT:
+        return written
+    state = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".local/state")
+    return f"sqlite:///{Path(state).absolute() / 'guard' / 'guard.db'}"
+
+
+def open_kept(settings: StoreSettings, environment: Mapping[str, str], *, is_served: bool = False) -> Store | None:
+    """Return the store of the settings, with the keys that they name; None where they keep nothing.
+
+    Where nobody asked for a store, a state folder that cannot be written is no reason not to serve.
+
+    Raises:
+        ConfigInvalid: a secret that they name is not there, or too short.
+        StoreFailed: as `open_store`.
+    """
+    if settings.url is None or settings.url == NOTHING or settings.audit == "off":
+        return None
+    box = _box(settings, environment)
+    address = address_of(settings.url, environment)
+    try:
+        return open_store(address, durability=settings.durability, wait_s=settings.wait_s, box=box, is_served=is_served)
+    except StoreUnavailable as error:
+        if settings.url != DEFAULT or settings.audit == "required":
+            raise
+        _log.warning("decisions are not kept, since nobody said where (store.url, --store): %s", error)
+        return None
+
+
+def open_subjects(settings: StoreSettings, environment: Mapping[str, str]) -> Subjects | None:
+    """Return what makes hashes of end users, None where no key is configured. Raises ConfigInvalid."""
+    if settings.subject_key is None:
+        return None
+    return Subjects(read_secret(settings.subject_key, environment, place="store.subject_key").encode())
+
+
+def _box(settings: StoreSettings, environment: Mapping[str, str]) -> Box | None:
+    content = settings.content
+    if content.key is None:
+        return None
+    secret = read_secret(content.key, environment, place="store.content.key").encode()
+    place = "store.content.earlier_keys"
+    return Box(secret, [read_secret(one, environment, place=place).encode() for one in content.earlier_keys])

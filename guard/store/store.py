@@ -58,13 +58,13 @@ class Store:
     # Decisions
 
     def add(self, made: Sequence[StoredDecision], content: Mapping[str, Content] | None = None) -> None:
-        """Keep decisions, all or none; `content` by decision id, sealed on the way. No decision is kept twice."""
+        """Keep decisions, all or none; `content` by decision id, sealed on the way. What is kept already stays so."""
         rows = [row_of(decision) for decision in made]
         kept = [] if not content else [self._sealed(one, content[one.id]) for one in made if one.id in content]
         with self._link.writing() as connection:
-            connection.execute(insert(decisions), rows)
+            connection.execute(self._link.insert_new(decisions), rows)
             if kept:
-                connection.execute(insert(contents), kept)
+                connection.execute(self._link.insert_new(contents), kept)
 
     def _sealed(self, decision: StoredDecision, content: Content) -> dict[str, object]:
         if self._box is None:
@@ -122,7 +122,7 @@ class Store:
             labelling.give(connection, label)
 
     def unlabel(self, decision_id: str, author: str, source: Source, at: float) -> bool:
-        """Take back an author's latest label of a decision; the one before counts again. Return whether it was there."""
+        """Take back an author's latest label of a decision: the one before counts again. Return if there was one."""
         with self._link.writing() as connection:
             return labelling.withdraw(connection, decision_id, author, source, at)
 

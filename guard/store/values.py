@@ -79,6 +79,16 @@ class StoredDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """Whether a decision was drawn for review, and with which probability; `stratum` and `plan` say why with that."""
+
+    probability: float
+    is_drawn: bool
+    stratum: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """What one author says about one decision. All are kept; the latest of each author counts."""
 

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "access_settings": {"policy_settings", "upstream_settings"},
     "picture_settings": {"policy_settings", "upstream_settings"},
     "store_settings": {"policy_settings", "access_settings"},
+    "secrets": {"errors"},
     "config": BASE
     | {
         "policy_settings",
@@ -67,18 +68,20 @@ ALLOWED: dict[str, set[str]] = {
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
     "upstreams": DOMAIN | {"ports"},
-    "store": DOMAIN | {"ports"},
+    "store": DOMAIN | {"ports", "secrets"},
     "telemetry": BASE | {"ports"},
     "suites": DOMAIN,
     "pipeline": DOMAIN | {"ports", "telemetry"},
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
-    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store"},
+    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
     "swap": DOMAIN | {"wiring"},
-    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor"},
+    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor", "secrets"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
     "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime"},
+    # Local models that are asked in words: the benchmark measures them, and a scorer may ask one.
+    "mllm": BASE,
     "demo": DOMAIN | {"server"},
     # What was exported is measured as it will serve: the graphs, and pictures with writing through the whole guard.
     "train": DOMAIN | {"suites", "ports", "scorers", "runtime", "perception", "telemetry", "pipeline", "wiring"},
@@ -101,7 +104,7 @@ ALLOWED: dict[str, set[str]] = {
         "monitor",
     },
 }
-# Only `guard.train` may import these.
+# Only `guard.train` may import these, and `guard.mllm`, which nothing imports unless a local model is asked for.
 NEVER_IN_SERVING = {
     "torch",
     "transformers",
@@ -148,7 +151,7 @@ def test_guard_module_imports_only_the_layers_below_it(path: Path) -> None:
 def test_benchmark_uses_public_names_suites_and_stats_only(path: Path) -> None:
     import guard
 
-    allowed = {"suites", "stats", "errors", "types"} | set(guard.__all__)
+    allowed = {"suites", "stats", "errors", "types", "mllm"} | set(guard.__all__)
     used = {name.split(".")[1] for name in _imports(path) if name.startswith("guard.")}
     assert used <= allowed
 
@@ -158,7 +161,7 @@ def test_heavy_packages_are_imported_in_training_only(package: str) -> None:
     offenders = {
         str(path.relative_to(ROOT)): sorted(found)
         for path in _modules(package)
-        if _layer(path) != "train"
+        if _layer(path) not in {"train", "mllm"}
         if (found := {name.split(".")[0] for name in _imports(path)} & NEVER_IN_SERVING - _also(path))
     }
     assert offenders == {}

@@ -1,0 +1,116 @@
+"""Which decisions are reviewed: drawn one by one, each with a probability that is known before the draw.
+
+Estimates weigh a reviewed decision by one over that probability, so it may differ from decision to decision and change
+with the plan, as long as it was fixed without a look at the draw. The daily budget therefore lowers probabilities; it
+never throws away what was drawn.
+"""
+
+import hashlib
+import math
+
+from guard.store.values import Draw
+from guard.store_settings import ReviewSettings
+from guard.types import Action, Decision
+
+_DAY_S = 86_400.0
+# A budget's share that may be spent at once, where nothing was drawn before.
+_AT_ONCE = 1 / 8
+_SCALE = 1 / 2**64
+_LEAST = 1e-12
+
+
+class Sampler:
+    """Draws decisions for review; belongs to one event loop.
+
+    Args:
+        settings: the plan.
+        share: of the daily budget, for one of several workers.
+        now: unix seconds, at which the budget begins.
+    """
+
+    def __init__(self, settings: ReviewSettings, *, share: float = 1.0, now: float) -> None:
+        self.plan = _plan_of(settings)
+        self._settings = settings
+        self._budget = Budget(settings.budget_per_day * share, now=now)
+        self._key = hashlib.sha256(settings.seed.encode()).digest()
+        self._strata: dict[tuple[str, str, str], str] = {}
+
+    def draw(self, decision: Decision, now: float) -> Draw:
+        """Return whether a decision is drawn. The same id is drawn or not at the same probability, by the same seed."""
+        intended, direction = decision.intended, decision.direction.value
+        if intended is Action.REVIEW:
+            self._budget.spend(1.0, now)
+            return Draw(1.0, True, f"{direction}/{intended.value}", self.plan)
+        zone = zone_of(decision, self._settings.near_width)
+        kind = (direction, intended.value, zone)
+        stratum = self._strata.get(kind)
+        if stratum is None:
+            stratum = self._strata[kind] = "/".join(kind)
+        probability = self._budget.lowered(self._planned(intended, zone), now)
+        self._budget.spend(probability, now)
+        return Draw(probability, uniform(self._key, decision.id) < probability, stratum, self.plan)
+
+    def _planned(self, intended: Action, zone: str) -> float:
+        if zone == "unscored":  # a reviewer can rarely say more of these than that they were not judged
+            return self._settings.near
+        if intended is not Action.ALLOW:
+            return self._settings.blocked
+        return self._settings.near if zone == "near" else self._settings.allowed
+
+
+class Budget:
+    """Expected reviews that may still be asked for: it fills up evenly, and what is drawn is taken from it.
+
+    Below half of what it holds, it lowers every probability in proportion, and so finds the level at which a steady
+    traffic spends what comes in. What it lowers never becomes 0: there would be decisions that no estimate speaks for.
+
+    Args:
+        per_day: expected reviews in any 24 hours.
+        now: unix seconds; it begins full.
+    """
+
+    def __init__(self, per_day: float, *, now: float) -> None:
+        self._most = per_day * _AT_ONCE
+        self._per_s = per_day * (1 - _AT_ONCE) / _DAY_S
+        self._left = self._most
+        self._at = now
+
+    def lowered(self, probability: float, now: float) -> float:
+        """Return a planned probability as far as the budget allows it; above 0 where it was."""
+        if now > self._at:
+            self._left = min(self._most, self._left + (now - self._at) * self._per_s)
+            self._at = now
+        scarcity = 2 * self._left / self._most
+        return min(probability if scarcity >= 1 else probability * scarcity, self._left / 2)
+
+    def spend(self, probability: float, now: float) -> None:
+        """Take what a draw with this probability costs on average, whether it is drawn or not."""
+        self._left = max(self._left - probability, self._most * 1e-3)
+
+
+def zone_of(decision: Decision, width: float) -> str:
+    """Return "near" or "far": how far the deciding probability is from its threshold, in log odds; or "unscored"."""
+    hit = decision.rule
+    probability, threshold = (
+        (decision.probability, decision.threshold) if hit is None else (hit.probability, hit.threshold)
+    )
+    if probability is None or threshold is None:
+        return "unscored"
+    return "near" if abs(log_odds(probability) - log_odds(threshold)) <= width else "far"
+
+
+def log_odds(probability: float) -> float:
+    """Return log(p / (1 - p)), finite also at 0 and 1."""
+    held = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(held / (1 - held))
+
+
+def uniform(key: bytes, decision_id: str) -> float:
+    """Return the number in [0, 1) that stands for a decision: evenly spread over ids, and the same each time."""
+    return int.from_bytes(hashlib.blake2b(decision_id.encode(), key=key, digest_size=8).digest()) * _SCALE
+
+
+def _plan_of(settings: ReviewSettings) -> str:
+    """Return what tells plans apart; it does not give the seed away."""
+    said = settings.model_dump_json().encode()
+    return hashlib.blake2b(said, digest_size=8, person=b"guard plan").hexdigest()

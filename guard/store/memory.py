@@ -1,0 +1,183 @@
+"""What a serving process remembers: every decision is handed in here before it is acted upon.
+
+A decision that blocks, or whose content is kept, or any under `audit: required`, is committed first; the others are
+queued. What cannot be kept is counted, or refuses the request, as `store.audit` says.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from guard.errors import AuditUnavailable, StoreFailed
+from guard.ports import Occasion
+from guard.store.contents import content_of
+from guard.store.store import Store
+from guard.store.subjects import Subjects, end_user
+from guard.store.upkeep import Upkeep
+from guard.store.values import Draw, StoredDecision
+from guard.store.writer import Writer
+from guard.store_settings import StoreSettings
+from guard.types import Action, Decision, Mode, Pair
+
+# Of a stopping process, to write what is queued.
+_LAST_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    decision: Decision
+    at: float
+    draw: Draw
+    route: str
+    tenant: str
+    mode: Mode
+    subject: str | None
+    pairs: Sequence[Pair]  # empty where content is not kept: a queue of pictures would fill the memory
+
+
+class Memory:
+    """Keeps decisions, and knows which content is allowed to pass. Belongs to one event loop.
+
+    Args:
+        store: where they are kept; it is closed with this.
+        settings: which ones, and how.
+        draw: says of a decision made at a time whether it is reviewed.
+        subjects: makes hashes of end users; None where nobody asked for them.
+        on_dropped: called with a number of decisions that were not kept, from any thread.
+        now: unix seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: StoreSettings,
+        *,
+        draw: Callable[[Decision, float], Draw],
+        subjects: Subjects | None,
+        on_dropped: Callable[[int], None],
+        now: Callable[[], float],
+    ) -> None:
+        self.store = store
+        self.now = now
+        self._settings = settings
+        self._is_required = settings.audit == "required"
+        self._draw = draw
+        self._subjects = subjects
+        self._on_dropped = on_dropped
+        self._writer: Writer[_Entry] = Writer(self._write, most=settings.queue, on_lost=on_dropped)
+        self._upkeep = Upkeep(store, settings, now=now)
+
+    def start(self) -> None:
+        """Begin to write and to tidy up, in threads."""
+        self._writer.start()
+        self._upkeep.start()
+
+    def stop(self) -> None:
+        """Write what is queued, and close the store. It takes up to some seconds: not for an event loop."""
+        self._writer.stop(_LAST_S)
+        self._upkeep.stop()
+        self.store.close()
+
+    @property
+    def failure(self) -> StoreFailed | None:
+        """Why decisions are not written at the moment, None where they are."""
+        return self._writer.failure
+
+    def passes(self, decision: Decision) -> bool:
+        """Return whether somebody allowed the content of this decision to pass under its policy, for now."""
+        return self._upkeep.allows(decision.digest, decision.policy)
+
+    def note_allowances(self) -> None:
+        """Look at the allow entries anew: some were added or revoked. Blocks for the time of one query."""
+        self._upkeep.read_allowances()
+
+    def record(self, decision: Decision, occasion: Occasion) -> Awaitable[None] | None:
+        """Keep a decision. What comes back, if anything, is awaited before the decision is acted upon.
+
+        Raises:
+            AuditUnavailable: when awaited; under `audit: required` the decision cannot be kept.
+        """
+        entry = self._entry(decision, occasion)
+        if self._is_required or entry.pairs or decision.intended is Action.BLOCK:
+            return self._commit(entry)
+        self._queue(entry)
+        return None
+
+    def record_late(self, decision: Decision, occasion: Occasion) -> None:
+        """Keep a decision that was acted upon before anybody could wait for that; without its content."""
+        self._queue(replace(self._entry(decision, occasion), pairs=()))
+
+    def _entry(self, decision: Decision, occasion: Occasion) -> _Entry:
+        now = self.now()
+        draw = self._draw(decision, now)
+        subject = None
+        if self._subjects is not None:
+            subject = self._subjects.of(occasion.tenant, end_user(occasion.document))
+        pairs = occasion.pairs if self._keeps_content(decision, draw) else ()
+        return _Entry(decision, now, draw, occasion.route, occasion.tenant, occasion.mode, subject, pairs)
+
+    def _keeps_content(self, decision: Decision, draw: Draw) -> bool:
+        match self._settings.content.keep:
+            case "none":
+                return False
+            case "blocked":
+                return decision.intended is Action.BLOCK
+            case "sampled":
+                return draw.is_drawn
+            case "all":
+                return True
+
+    def _queue(self, entry: _Entry) -> None:
+        if not self._writer.put(entry):
+            self._on_dropped(1)
+
+    async def _commit(self, entry: _Entry) -> None:
+        # A store that is known to fail keeps nobody waiting: the writer finds out when it works again.
+        if self._writer.failure is None or self._is_required:
+            try:
+                await self._writer.commit(entry, self._settings.wait_s)
+            except StoreFailed as error:
+                if self._is_required:
+                    raise AuditUnavailable("the decision cannot be kept, and store.audit is required") from error
+            else:
+                return
+        self._queue(replace(entry, pairs=()))
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        made = [_stored(entry) for entry in entries]
+        most_bytes = self._settings.content.max_bytes
+        content = {entry.decision.id: content_of(entry.pairs, most_bytes) for entry in entries if entry.pairs}
+        self.store.add(made, content)
+
+
+def _stored(entry: _Entry) -> StoredDecision:
+    decision, draw = entry.decision, entry.draw
+    return StoredDecision(
+        id=decision.id,
+        at=entry.at,
+        direction=decision.direction,
+        route=entry.route,
+        tenant=entry.tenant,
+        policy=decision.policy,
+        mode=entry.mode,
+        verdict=decision.verdict,
+        intended=decision.intended,
+        action=decision.action,
+        basis=decision.basis,
+        bundle=decision.bundle,
+        cause=decision.cause,
+        rule=decision.rule,
+        code=decision.code,
+        scores=decision.scores,
+        probability=decision.probability,
+        threshold=decision.threshold,
+        images=decision.images,
+        content_digest=None if decision.digest is None else decision.digest.hex(),
+        also_blocked=tuple(digest.hex() for digest in decision.also_blocked),
+        subject=entry.subject,
+        cached=decision.cached,
+        latency_ms=decision.latency_ms,
+        sampling_probability=draw.probability,
+        is_sampled=draw.is_drawn,
+        stratum=draw.stratum,
+        plan=draw.plan,
+    )
