@@ -22,7 +22,7 @@ class Judgement:
     code: str | None = None
     failed: bool = False
     cause: str | None = None
-    answer: str | None = None  # what kind of answer it was: `benchmark.mllm.answers.Kind`
+    answer: str | None = None  # what kind of answer it was: `guard.mllm.answers.Kind`
     lenient: bool | None = None  # whether it says "unsafe" by the lenient reading; `unsafe` is the strict one
     requests: int = 0  # sent for it; 0 for an answer from the cache
     is_cached: bool = False

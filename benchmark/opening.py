@@ -5,20 +5,20 @@ from dataclasses import fields
 from benchmark.constant import ALWAYS, ConstantTarget
 from benchmark.judgement import Target
 from benchmark.mllm.asking import Asker, Asking
-from benchmark.mllm.questions import Mitigation
 from benchmark.targets import GuardTarget, HttpTarget
 from guard.errors import UsageError
+from guard.mllm.questions import Mitigation
 
-KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, moderation:MODEL, control:NAME"
-ASKED = ("litellm", "moderation")  # models that are asked in words, or over somebody else's API
+KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, hf:MODEL, moderation:MODEL, control:NAME"
+ASKED = ("litellm", "hf", "moderation")  # models that are asked in words, or over somebody else's API
 
 
 async def open_target(spec: str, *, policy: str | None = None, asking: Asking | None = None) -> Target:
     """Return the target that a command line names.
 
     Args:
-        spec: "embedded"; "bundle:DIR"; "http:URL" of a running Guard; "litellm:MODEL" as litellm names it;
-            "moderation:MODEL"; "control:always_block|always_allow".
+        spec: "embedded"; "bundle:DIR"; "http:URL" of a running Guard; "litellm:MODEL" as litellm names it; "hf:MODEL",
+            a Hugging Face id or a folder; "moderation:MODEL"; "control:always_block|always_allow".
         policy: operating point of the bundle; None takes the default. A Guard over HTTP has its own.
         asking: how a model is asked; None takes the defaults.
 
@@ -55,6 +55,8 @@ def _set_options(asking: Asking) -> str:
 def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
     if kind == "moderation" and asking.mitigation is not Mitigation.NONE:
         raise UsageError(f"target {spec}: a moderation endpoint is not asked in words; no mitigation applies")
+    if kind != "hf" and asking.mitigation is Mitigation.VCD:
+        raise UsageError(f"target {spec}: visual contrastive decoding needs the model's own logits (hf:MODEL)")
     # Imported where it is asked for: litellm and transformers take seconds to load, and may not be installed.
     from benchmark.mllm.target import MllmTarget
 
@@ -65,12 +67,17 @@ def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
                 from benchmark.mllm.through_litellm import LitellmAsker
 
                 asker = LitellmAsker(model, asking)
+            case "hf":
+                from benchmark.mllm.through_transformers import LocalAsker
+
+                asker = LocalAsker(model, asking)
             case _:
                 from benchmark.mllm.moderation import ModerationAsker
 
                 asker = ModerationAsker(model, asking)
     except ModuleNotFoundError as error:
+        extra = "vlm" if kind == "hf" else "litellm"
         raise UsageError(
-            f"target {spec}: {error.name} is not installed; install the extra: pip install 'mllm-guard[litellm]'"
+            f"target {spec}: {error.name} is not installed; install the extra: pip install 'mllm-guard[{extra}]'"
         ) from error
     return MllmTarget(spec, asker, asking)

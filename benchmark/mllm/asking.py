@@ -8,7 +8,7 @@ from typing import Protocol
 
 import orjson
 
-from benchmark.mllm.questions import Mitigation, Question, Style
+from guard.mllm.questions import Mitigation, Question, Style
 
 Facts = Mapping[str, str | float | None]
 

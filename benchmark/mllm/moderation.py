@@ -9,8 +9,8 @@ import orjson
 
 from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, Unjudgeable
-from benchmark.mllm.questions import Style
 from guard.errors import UsageError
+from guard.mllm.questions import Style
 from guard.suites import data_url
 
 OPENAI = "https://api.openai.com/v1"

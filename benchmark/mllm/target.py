@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from benchmark.judgement import Judgement, TargetInfo
-from benchmark.mllm.answers import Answer, Kind, read_answer
 from benchmark.mllm.asking import Asker, Asking, GivenUp, Request, Unjudgeable
 from benchmark.mllm.calling import Answered, Caller
-from benchmark.mllm.questions import PAPER, Style, ask
-from benchmark.mllm.scores import share_of_samples
 from guard import Pair
+from guard.mllm.answers import Answer, Kind, read_answer
+from guard.mllm.questions import PAPER, Style, ask
+from guard.mllm.yes_no import share_of_samples
 
 NOT_SCORED = "not_scored"  # a threshold decides, and there is no score
 CODES: Mapping[Kind, str] = {

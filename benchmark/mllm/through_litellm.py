@@ -16,9 +16,9 @@ from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain
-from benchmark.mllm.questions import Style
-from benchmark.mllm.scores import Step, step_of, unsafe_probability
 from guard.errors import UsageError
+from guard.mllm.questions import Style
+from guard.mllm.yes_no import Step, step_of, unsafe_probability
 from guard.suites import data_url
 
 # litellm maps what it meets to errors of openai's; the rest are those of the libraries below it.

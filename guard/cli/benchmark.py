@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from benchmark.figures import SuiteReport
     from benchmark.mllm.asking import Asking
-    from benchmark.mllm.questions import Mitigation
     from benchmark.sheets import Sheet
+    from guard.mllm.questions import Mitigation
     from guard.suites import Suite
 
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -228,8 +228,8 @@ def _speed_on_gpu(device: str, out: Path | None, *, is_tiny: bool, is_quick: boo
 
 
 def _mitigation(name: str) -> "Mitigation":
-    from benchmark.mllm.questions import Mitigation
     from guard.errors import UsageError
+    from guard.mllm.questions import Mitigation
 
     try:
         return Mitigation(name)

@@ -9,8 +9,8 @@ import pytest
 from benchmark.mllm.asking import Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
 from benchmark.mllm.cache import AnswerCache
 from benchmark.mllm.calling import Caller
-from benchmark.mllm.questions import Question, Style
 from guard.errors import UsageError
+from guard.mllm.questions import Question, Style
 
 REQUEST = Request(Question("Is it safe?"), (b"picture",))
 

@@ -9,12 +9,12 @@ from aiohttp import web
 from benchmark.figures import SuiteReport
 from benchmark.judgement import UNREACHABLE, Judgement
 from benchmark.mllm.asking import Asking
-from benchmark.mllm.questions import Mitigation
 from benchmark.opening import open_target
 from benchmark.rows import read_header, read_rows
 from benchmark.runner import run_suite
 from guard import Pair
 from guard.errors import UsageError
+from guard.mllm.questions import Mitigation
 from guard.suites import load_suite
 from guard.types import ImageInput
 from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack

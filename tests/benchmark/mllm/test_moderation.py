@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestServer
 
 from benchmark.judgement import UNREACHABLE, Judgement
 from benchmark.mllm.asking import Asking
-from benchmark.mllm.questions import Mitigation
 from benchmark.opening import open_target
 from guard import Pair, Settings, create_app, open_guard
 from guard.errors import UsageError
+from guard.mllm.questions import Mitigation
 from guard.server.run import address_of, bind, make_server
 from guard.types import ImageInput
 from tests.pictures import solid

@@ -29,6 +29,7 @@ class Mitigation(StrEnum):
     NONE = "none"
     SAFETY_PROMPT = "safety-prompt"  # a system prompt before the question
     PROMPT = "prompt"  # a line in the question
+    VCD = "vcd"  # visual contrastive decoding: nothing in the question, everything in the logits
 
 
 class Style(StrEnum):

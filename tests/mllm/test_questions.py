@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.mllm.questions import IN_CONTEXT, SAFETY_PROMPT, Mitigation, Style, ask
+from guard.mllm.questions import IN_CONTEXT, SAFETY_PROMPT, Mitigation, Style, ask
 from guard.suites import load_suite
 from tests.benchmark.drawn_suites import draw_mmsafeaware
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.mllm.questions import Style
+from guard.mllm.questions import Style
 
 MIN_MASS = 0.01  # of both sides together
 _WORDS: Mapping[Style, tuple[str, str]] = {Style.YES_NO: ("yes", "no"), Style.GUARD: ("safe", "unsafe")}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.mllm.answers import Kind, read_answer
-from benchmark.mllm.questions import Style
+from guard.mllm.answers import Kind, read_answer
+from guard.mllm.questions import Style
 
 YES_NO, GUARD = Style.YES_NO, Style.GUARD
 

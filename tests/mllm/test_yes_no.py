@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.mllm.questions import Style
-from benchmark.mllm.scores import Step, share_of_samples, side_of, step_of, unsafe_probability
+from guard.mllm.questions import Style
+from guard.mllm.yes_no import Step, share_of_samples, side_of, step_of, unsafe_probability
 
 YES_NO = Style.YES_NO
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from benchmark.mllm.questions import Style
+from guard.mllm.questions import Style
 
 
 class Kind(StrEnum):

@@ -1,0 +1,116 @@
+"""A local MLLM that is asked in words: its greedy answer, and P(unsafe) from the logits of the answer's first word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from guard.mllm.contrast import Contrast, ContrastiveDecoding
+from guard.mllm.preparing import load_processor, prepare, read_pictures
+from guard.mllm.questions import Question, Style
+from guard.mllm.yes_no import Step, side_of, unsafe_probability
+
+# In the chat template of Llama Guard, vision and text alike.
+_GUARDS_OWN_WORDS = "BEGIN UNSAFE CONTENT CATEGORIES"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAnswer:
+    """What a model wrote, and how likely "unsafe" was to it, None where it was not answering."""
+
+    text: str
+    probability: float | None
+    tokens_in: int
+    tokens_out: int
+
+
+class LocalMllm:
+    """A model of any architecture that transformers makes text from pictures with. One call at a time.
+
+    Args:
+        folder: config, weights, tokenizer, processor.
+        device: "cpu", "cuda", "cuda:1", …
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        dtype = torch.float32 if device == "cpu" else torch.bfloat16
+        self._model = transformers.AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+        self._model.to(device).eval()
+        self._processor = load_processor(folder, self._model.config.model_type)
+        template = str(getattr(self._processor, "chat_template", None) or "")
+        self.architecture = str(self._model.config.model_type)
+        self.dtype = str(dtype).removeprefix("torch.")
+        self.style = Style.GUARD if _GUARDS_OWN_WORDS in template else Style.YES_NO
+        self._sides = self._spellings()
+
+    def answer(
+        self, question: Question, pictures: Sequence[bytes], *, max_tokens: int = 64, contrast: Contrast | None = None
+    ) -> LocalAnswer:
+        """Return the greedy answer, or the contrastive one.
+
+        Raises:
+            ImageRejected: a picture cannot be decoded.
+        """
+        inputs = prepare(self._processor, question, read_pictures(pictures))
+        inputs = {name: self._placed(value) for name, value in inputs.items()}
+        processors = [] if contrast is None or not pictures else [ContrastiveDecoding(self._model, inputs, contrast)]
+        with torch.inference_mode():
+            made = self._model.generate(
+                **inputs,
+                max_new_tokens=max_tokens,
+                # What a model's own generation settings say of sampling and penalties does not hold here.
+                do_sample=False,
+                num_beams=1,
+                repetition_penalty=1.0,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                logits_processor=processors,
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
+        written = made.sequences[0, -len(made.scores) :]
+        text = self._tokenizer.decode(written, skip_special_tokens=True)
+        return LocalAnswer(
+            text,
+            unsafe_probability(self._steps(written.tolist(), made.scores)),
+            tokens_in=int(inputs["input_ids"].shape[-1]),
+            tokens_out=len(written),
+        )
+
+    @property
+    def _tokenizer(self) -> Any:
+        return self._processor.tokenizer
+
+    def _placed(self, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        dtype = self._model.dtype if value.is_floating_point() else value.dtype
+        return value.to(self._model.device, dtype)
+
+    def _spellings(self) -> dict[bool, torch.Tensor]:
+        """Return the tokens of each side, "unsafe" under True."""
+        found: dict[bool, list[int]] = {False: [], True: []}
+        for token, number in self._tokenizer.get_vocab().items():
+            side = side_of(token, self.style)
+            if side is not None:
+                found[side].append(number)
+        return {side: torch.tensor(sorted(numbers), dtype=torch.long) for side, numbers in found.items()}
+
+    def _steps(self, written: Sequence[int], scores: Sequence[torch.Tensor]) -> list[Step]:
+        """Return the steps up to the first that spells a side: no later one is looked at."""
+        steps: list[Step] = []
+        sides = {int(number): side for side, numbers in self._sides.items() for number in numbers}
+        for token, logits in zip(written, scores, strict=True):
+            shares = logits[0].float().softmax(dim=-1).cpu()
+            steps.append(
+                Step(sides.get(token), float(shares[self._sides[False]].sum()), float(shares[self._sides[True]].sum()))
+            )
+            if steps[-1].side is not None:
+                break
+        return steps

@@ -1,0 +1,232 @@
+"""Local models of seven architectures, with random weights: loading, asking, and P(unsafe) from their logits."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+import transformers
+
+from guard.errors import ContentUnjudged, ImageRejected, UsageError
+from guard.mllm import yes_no
+from guard.mllm.contrast import Contrast
+from guard.mllm.loading import open_local
+from guard.mllm.local import LocalMllm
+from guard.mllm.preparing import prepare, read_pictures
+from guard.mllm.questions import SAFETY_PROMPT, Mitigation, Question, Style, ask
+from tests.mllm.tiny_folders import MAKERS, make_folder, make_llama_guard, make_shieldgemma2
+from tests.pictures import solid
+
+# transformers' own: it is not Guard's to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+QUESTION = ask("taste it", has_picture=True, style=Style.YES_NO, mitigation=Mitigation.NONE)
+RED, BLUE = (solid("red"),), (solid("blue"),)
+
+
+@pytest.fixture(scope="module", params=sorted(MAKERS))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(request.param, tmp_path_factory.mktemp("models") / request.param)
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder("llava", tmp_path_factory.mktemp("models") / "llava")
+
+
+def _open(folder: Path) -> LocalMllm:
+    model, _ = open_local(str(folder))
+    assert isinstance(model, LocalMllm)
+    return model
+
+
+def _leaning(folder: Path, out: Path, word: str) -> Path:
+    """Copy a model whose first word on QUESTION and the red picture will be `word`."""
+    shutil.copytree(folder, out)
+    model = _open(folder)
+    inputs = prepare(model._processor, QUESTION, read_pictures(RED))
+    with torch.no_grad():
+        hidden = model._model(**inputs, output_hidden_states=True).hidden_states[-1][0, -1]
+        number = model._tokenizer.convert_tokens_to_ids(word)
+        model._model.get_output_embeddings().weight[number] = hidden / hidden.norm() * 3
+    model._model.save_pretrained(out)
+    return out
+
+
+def test_score_is_that_of_one_plain_pass_over_all_spellings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yes_no, "MIN_MASS", 0.0)
+    model = _open(folder)
+    inputs = prepare(model._processor, QUESTION, read_pictures(RED))
+    plain: Any = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
+    with torch.no_grad():
+        shares = plain(**inputs).logits[0, -1].softmax(dim=-1)
+    words = [model._tokenizer.decode([number]).strip().lower() for number in range(len(shares))]
+    yes, no = (sum(float(shares[n]) for n, word in enumerate(words) if word == side) for side in ("yes", "no"))
+
+    answer = model.answer(QUESTION, RED, max_tokens=1)
+
+    assert yes > 0
+    assert no > 0
+    assert answer.probability == pytest.approx(no / (yes + no), abs=1e-4)
+    assert answer.tokens_out == 1
+
+
+def test_model_answers_with_and_without_a_picture(folder: Path) -> None:
+    model = _open(folder)
+    alone = ask("taste it", has_picture=False, style=Style.YES_NO, mitigation=Mitigation.NONE)
+    assert model.answer(QUESTION, RED, max_tokens=3).tokens_out <= 3
+    if model.architecture == "instructblip":
+        with pytest.raises(ContentUnjudged):
+            model.answer(alone, (), max_tokens=3)
+    else:
+        assert model.answer(alone, (), max_tokens=3).tokens_out <= 3
+
+
+def test_picture_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yes_no, "MIN_MASS", 0.0)
+    model = _open(folder)
+    red, blue, again = (model.answer(QUESTION, picture, max_tokens=1).probability for picture in (RED, BLUE, RED))
+    assert red != blue
+    assert red == again
+
+
+@pytest.mark.parametrize("word", ["Yes", "No"])
+def test_model_that_leans_to_a_word_says_it_with_a_score_to_match(word: str, llava: Path, tmp_path: Path) -> None:
+    answer = _open(_leaning(llava, tmp_path / word, word)).answer(QUESTION, RED, max_tokens=2)
+    assert answer.text.startswith(word)
+    assert answer.probability is not None
+    assert (answer.probability > 0.5) is (word == "No")
+
+
+def test_contrast_changes_the_score_and_none_leaves_it(llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yes_no, "MIN_MASS", 0.0)
+    model = _open(llava)
+    plain = model.answer(QUESTION, RED, max_tokens=1).probability
+    assert model.answer(QUESTION, RED, max_tokens=1, contrast=Contrast(alpha=0)).probability == plain
+    assert model.answer(QUESTION, RED, max_tokens=1, contrast=Contrast(alpha=3, beta=0)).probability != plain
+
+
+def test_sampling_and_penalties_that_a_model_brings_do_not_hold(llava: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(llava, other)
+    settings = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 9.0, "top_k": 3, "eos_token_id": 2}
+    (other / "generation_config.json").write_text(json.dumps(settings))
+    plain, brought = (_open(place).answer(QUESTION, RED, max_tokens=6) for place in (llava, other))
+    assert brought == plain
+
+
+@pytest.mark.parametrize("knows_system", [True, False])
+def test_system_prompt_reaches_models_whose_template_has_no_place_for_it(knows_system: bool, tmp_path: Path) -> None:
+    template = "{% for m in messages %}{% if m.role == 'user' or KNOWN %}{{ m.role }}: {% for c in m.content %}"
+    template += "{% if c.type == 'image' %}PLACE{% else %}{{ c.text }}{% endif %}{% endfor %}\n{% endif %}{% endfor %}"
+    model = _open(make_folder("llava", tmp_path, template=template.replace("KNOWN", str(knows_system).lower())))
+    inputs = prepare(model._processor, Question("Is it?", SAFETY_PROMPT), read_pictures(RED))
+    assert model._tokenizer.decode(inputs["input_ids"][0]).count(SAFETY_PROMPT[:40]) == 1
+
+
+def test_template_that_refuses_a_system_message_gets_it_with_the_question(tmp_path: Path) -> None:
+    refusing = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    refusing += "{% for c in m.content %}{% if c.type == 'image' %}PLACE{% else %}{{ c.text }}{% endif %}{% endfor %}"
+    model = _open(make_folder("llava", tmp_path, template=refusing + "{% endfor %}"))
+    inputs = prepare(model._processor, Question("Is it?", SAFETY_PROMPT), ())
+    assert SAFETY_PROMPT[:40] in model._tokenizer.decode(inputs["input_ids"][0])
+
+
+def test_llama_guard_is_known_by_its_template_and_scored_by_its_own_words(tmp_path: Path) -> None:
+    model = _open(make_llama_guard(tmp_path))
+    assert model.style is Style.GUARD
+    assert {model._tokenizer.decode([n]).strip() for n in model._sides[True].tolist()} == {"unsafe"}
+
+
+def test_shieldgemma_judges_pictures_alone(tmp_path: Path) -> None:
+    model, _ = open_local(str(make_shieldgemma2(tmp_path)))
+    answer = model.answer(Question("taste it"), RED)
+    assert answer.probability is not None
+    assert answer.text == ("unsafe" if answer.probability >= 0.5 else "safe")
+    assert model.answer(Question("something else"), RED) == answer
+    with pytest.raises(ContentUnjudged):
+        model.answer(Question("taste it"), ())
+
+
+def test_broken_picture_is_rejected(llava: Path) -> None:
+    with pytest.raises(ImageRejected):
+        _open(llava).answer(QUESTION, (b"\x89PNG\r\n\x1a\n cut",))
+
+
+def test_folder_is_known_by_its_files(llava: Path, tmp_path: Path) -> None:
+    _, first = open_local(str(llava))
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(llava, copy)
+    _, second = open_local(str(copy))
+    assert second.revision == first.revision
+    (copy / "chat_template.jinja").write_text("{{ messages[0].content[0].text }}")
+    _, third = open_local(str(copy))
+    assert third.revision != first.revision
+
+
+def test_code_that_a_folder_brings_is_not_run(llava: Path, tmp_path: Path) -> None:
+    foreign, trace = tmp_path / "foreign", tmp_path / "ran"
+    shutil.copytree(llava, foreign)
+    (foreign / "modeling_mine.py").write_text(f"open({str(trace)!r}, 'w').close()\nclass Mine: pass\n")
+    config = json.loads((foreign / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoModelForImageTextToText": "modeling_mine.Mine"}}
+    (foreign / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="no model of type mine"):
+        open_local(str(foreign))
+    config["model_type"] = "llava"
+    (foreign / "config.json").write_text(json.dumps(config))
+    open_local(str(foreign))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("no/such-model", {}, "not in the local cache"),
+        ("no such name", {}, "neither a folder nor a Hugging Face id"),
+        ("EMPTY", {}, r"no config\.json"),
+        ("LLAVA", {"revision": "main"}, "a folder: it has no revisions"),
+        ("LLAVA", {"device": "cuda:99"}, "no CUDA device"),
+        ("LLAVA", {"device": "gpu"}, "torch knows no such device"),
+    ],
+)
+def test_model_that_cannot_be_opened_is_one_clear_error(
+    name: str, options: dict[str, str], why: str, llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if options.get("device") == "cuda:99" and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    place = {"EMPTY": str(tmp_path), "LLAVA": str(llava)}.get(name, name)
+    with pytest.raises(UsageError, match=why) as caught:
+        open_local(place, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"model_type": "llava", "text_config": 3}'])
+def test_damaged_folder_is_one_clear_error(damage: str, llava: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(llava, broken)
+    (broken / "config.json").write_text(damage)
+    with pytest.raises(UsageError, match="broken: "):
+        open_local(str(broken))
+
+
+def test_model_in_the_cache_is_used_at_its_commit_without_a_network(
+    llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    place = tmp_path / "models--own--tiny"
+    shutil.copytree(llava, place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+    for revision in (None, commit):
+        _, pinned = open_local("own/tiny", revision=revision)
+        assert (pinned.name, pinned.revision) == ("own/tiny", commit)
+    with pytest.raises(UsageError, match="not in the local cache"):
+        open_local("own/tiny", revision="f" * 40)
