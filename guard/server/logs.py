@@ -69,10 +69,18 @@ class LineWriter(logging.Handler):
         if len(self._lines) >= self._most_waiting:
             self._dropped += 1
             return
-        self._lines.append(self.format(record))
+        self._lines.append(self._line_of(record))
         self._is_idle.clear()
         if not self._has_lines.is_set():
             self._has_lines.set()
+
+    def _line_of(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        # Arguments that do not fit, half a letter: it would break off the request that is logged. logging's own way,
+        # `handleError`, prints the arguments.
+        except (TypeError, ValueError):
+            return _line("error", record.name, f"a line from {record.funcName}:{record.lineno} could not be written")
 
     def flush(self) -> None:
         """Wait until every line is written, for at most two seconds."""
@@ -110,13 +118,12 @@ class LineWriter(logging.Handler):
 
 
 def _line_about(dropped: int) -> str:
-    line = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "level": "warning",
-        "logger": "guard.server",
-        "message": f"{dropped} log lines were dropped: whoever reads them was too slow",
-    }
-    return orjson.dumps(line).decode()
+    return _line("warning", "guard.server", f"{dropped} log lines were dropped: whoever reads them was too slow")
+
+
+def _line(level: str, logger: str, message: str) -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return orjson.dumps({"time": now, "level": level, "logger": logger, "message": message}).decode()
 
 
 # uvicorn says it of every answer that Guard breaks off on purpose.

@@ -11,9 +11,6 @@ import openai
 
 from guard.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
 
-# litellm maps everything that it meets to errors of openai's; the rest are those of the libraries below it.
-FAILURES = (openai.OpenAIError, httpx.HTTPError, aiohttp.ClientError, OSError)
-
 _LATE = (TimeoutError, httpx.TimeoutException, openai.APITimeoutError)
 _NO_CONNECTION = (httpx.ConnectError, aiohttp.ClientConnectorError)
 _DROPPED = (httpx.TransportError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)

@@ -6,7 +6,7 @@ from typing import Any
 
 from guard.errors import UpstreamBroken, UpstreamTimeout
 from guard.upstreams import litellm_answer as shape
-from guard.upstreams.litellm_failures import FAILURES, failure
+from guard.upstreams.litellm_failures import failure
 
 _MOST_READ_AHEAD = 1000
 _JSON, _EVENTS = "application/json", "text/event-stream"
@@ -100,7 +100,7 @@ class Stream:
                 return await self._next()
         except TimeoutError as error:
             raise UpstreamTimeout("the provider stopped in the middle of its answer") from error
-        except FAILURES as error:
+        except Exception as error:  # translating what a provider says, litellm raises whatever it meets
             why = failure(error)
             if isinstance(why, UpstreamTimeout):
                 raise why from error

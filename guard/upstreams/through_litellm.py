@@ -23,7 +23,7 @@ from guard.upstreams import litellm_answer as shape
 from guard.upstreams.by_model import best_pattern
 from guard.upstreams.keys import read_key
 from guard.upstreams.listing import Listing, listing, one_model
-from guard.upstreams.litellm_failures import FAILURES, failure, message_of, retry_after, status_of
+from guard.upstreams.litellm_failures import failure, message_of, retry_after, status_of
 from guard.upstreams.litellm_request import chat_arguments, provider_model
 from guard.upstreams.litellm_response import LitellmResponse, Stream
 
@@ -82,7 +82,7 @@ class ThroughLitellm:
                 return LitellmResponse(200, stream)
         except TimeoutError as error:
             raise UpstreamTimeout("the provider did not answer in time") from error
-        except FAILURES as error:
+        except Exception as error:  # translating what a provider says, litellm raises whatever it meets
             why = failure(error)
             if why is not None:
                 raise why from error

@@ -6,8 +6,9 @@ import threading
 import time
 
 import orjson
+import pytest
 
-from guard.server.logs import LineWriter
+from guard.server.logs import LineWriter, _JsonLines
 
 
 def _record(text: str) -> logging.LogRecord:
@@ -87,3 +88,18 @@ def test_stream_that_is_gone_is_survived() -> None:
     writer.close()
 
     assert not writer._lines
+
+
+@pytest.mark.parametrize(("message", "arguments"), [("%d", ("no number",)), ("%s", ("half a letter \ud83d",))])
+def test_line_that_cannot_be_written_breaks_off_nobody_and_is_named_without_its_content(
+    message: str, arguments: tuple[str, ...]
+) -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    writer.setFormatter(_JsonLines())
+
+    writer.emit(logging.LogRecord("guard.x", logging.WARNING, "file", 7, message, arguments, None, "place"))
+    writer.close()
+
+    said = orjson.loads(stream.getvalue())
+    assert (said["logger"], said["message"]) == ("guard.x", "a line from place:7 could not be written")

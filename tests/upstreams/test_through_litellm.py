@@ -359,6 +359,37 @@ async def test_stream_ends_at_the_total_timeout() -> None:
             await _read(response)
 
 
+@pytest.mark.parametrize("failure", [KeyError("content"), AttributeError("text"), TypeError("of None")])
+async def test_answer_that_litellm_stumbles_over_is_broken(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    import litellm
+
+    async def stumble(**_: Any) -> Any:
+        raise failure
+
+    async with _behind(Provider("openai")) as upstream:
+        monkeypatch.setattr(litellm, "acompletion", stumble)
+        with pytest.raises(UpstreamBroken, match="cannot be translated"):
+            await upstream.send(_ask())
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_stream_that_litellm_stumbles_over_is_broken(reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import litellm
+
+    async def stumble(**_: Any) -> Any:
+        async def chunks() -> AsyncIterator[Any]:
+            for _ in range(reads):
+                yield litellm.ModelResponseStream()
+            raise KeyError("delta")
+
+        return chunks()
+
+    async with _behind(Provider("openai")) as upstream:
+        monkeypatch.setattr(litellm, "acompletion", stumble)
+        with pytest.raises(UpstreamBroken):
+            await _read(await upstream.send(_ask(stream=True)))
+
+
 @SHAPES
 async def test_provider_that_is_down_is_unreachable(shape: str) -> None:
     async with _behind(Provider(shape), url="http://127.0.0.1:9") as upstream:
