@@ -90,6 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     | {
         "ports",
         "telemetry",
+        "mllm",
         "suites",
         "pipeline",
         "wiring",
