@@ -14,6 +14,7 @@ from guard.config import Settings
 from guard.core.conversation import Turn
 from guard.core.document import read_json
 from guard.core.formats.pictures import image_input
+from guard.core.formats.reading import Draft
 from guard.errors import RequestInvalid
 from guard.pipeline import Guard
 from guard.server.admission import Admission
@@ -60,8 +61,10 @@ class Classify:
 
 
 def _turn(item: ClassifyItem) -> Turn:
-    images = tuple(image_input(url, f"images[{index}]") for index, url in enumerate(item.images))
-    return Turn("user", "", (item.text,), images)
+    draft = Draft({})
+    draft.say(item.text, "text", ("text",))
+    draft.images += [image_input(url, f"images[{index}]") for index, url in enumerate(item.images)]
+    return draft.turn("user", "")
 
 
 def _item(value: Any, index: int) -> ClassifyItem:

@@ -24,6 +24,7 @@ _MODULES = (
     "guard.core.encodings",
     "guard.core.english",
     "guard.core.groups",
+    "guard.core.formats.embedded",
     "guard.core.formats.language",
     "guard.core.formats.reading",
     "guard.core.formats.tools",

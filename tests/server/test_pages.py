@@ -33,9 +33,9 @@ _CONTRACT_KEYS = {
 }
 
 
-def _data_url() -> str:
+def _data_url(size: tuple[int, int] = (8, 8)) -> str:
     buffer = io.BytesIO()
-    Image.new("RGB", (8, 8), "blue").save(buffer, "PNG")
+    Image.new("RGB", size, "blue").save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -50,6 +50,18 @@ async def test_classify_answers_an_object_with_the_verdict_object(build: Builder
     assert verdict.keys() >= _CONTRACT_KEYS
     assert (verdict["verdict"], verdict["intended"], verdict["images"][0]["judged"]) == ("unsafe", "block", True)
     assert answer.headers["x-guard-verdict"] == "unsafe"
+
+
+async def test_picture_in_base64_in_a_text_to_classify_is_judged_as_the_picture(build: Builder) -> None:
+    house = build()
+    picture = _data_url((64, 64))
+
+    async with house.client() as client:
+        answer = await client.post("/guard/classify", json={"text": f"look: ![x]({picture})"})
+
+    assert [image["judged"] for image in answer.json()["images"]] == [True]
+    assert any(pair.frames for pair in house.scorer.asked)
+    assert picture[40:80] not in "".join(pair.text for pair in house.scorer.asked)
 
 
 async def test_classify_answers_a_list_in_its_order(build: Builder) -> None:
