@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from guard.core.ciphers import backwards, shifted, words_backwards
 from guard.core.encodings import Piece, encoded_bytes, escaped_letters
 from guard.core.english import Glance, is_language
+from guard.core.fillers import fillers_dropped
 from guard.core.groups import groups_joined
 from guard.core.ornaments import ornaments_dropped
 from guard.core.spellings import halves_joined, letters_joined, signs_as_letters, words_parted
@@ -34,6 +35,7 @@ _OPENERS = (
     _Opener(encoded_bytes, is_whole=True),
     _Opener(groups_joined, is_whole=True),
     _Opener(escaped_letters, is_whole=False),
+    _Opener(fillers_dropped, is_whole=False),
     _Opener(letters_joined, is_whole=False),
     _Opener(ornaments_dropped, is_whole=False),
     _Opener(signs_as_letters, is_whole=False),

@@ -41,9 +41,10 @@ _URL_SAFE = str.maketrans("-_", "+/")
 _LINE = re.compile(rf"{_SYMBOL}+={{0,2}}")
 _BASE32 = re.compile(r"(?<![A-Za-z0-9])[A-Z2-7]{16,}(?![A-Za-z0-9])")
 _PAIR = r"(?:0x|\\x)?[0-9a-fA-F]{2}"
-_HEX = re.compile(rf"(?<![0-9A-Za-z]){_PAIR}(?:[ :,;-]{{0,2}}{_PAIR}){{3,}}(?![0-9A-Za-z])")
-_BINARY = re.compile(r"(?<![0-9])(?:0b)?[01]{7,}(?:[ ,]{1,2}(?:0b)?[01]{7,})*(?![0-9])")
-_DECIMAL = re.compile(r"(?<![0-9])[0-9]{2,3}(?:[ ,;]{1,2}[0-9]{2,3}){3,}(?![0-9])")
+_APART = r"[\s,;:|/-]"  # codes stand one a line, too
+_HEX = re.compile(rf"(?<![0-9A-Za-z]){_PAIR}(?:{_APART}{{0,3}}{_PAIR}){{3,}}(?![0-9A-Za-z])")
+_BINARY = re.compile(rf"(?<![0-9])(?:0b)?[01]{{7,}}(?:{_APART}{{1,3}}(?:0b)?[01]{{7,}})*(?![0-9])")
+_DECIMAL = re.compile(rf"(?<![0-9])[0-9]{{2,3}}(?:{_APART}{{1,3}}[0-9]{{2,3}}){{3,}}(?![0-9])")
 _NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
 
 # Bytes of printable text in UTF-8. The first byte tells the branches apart, so nothing is tried twice.

@@ -26,7 +26,7 @@ from guard.train.disguises import DISGUISES
 from guard.types import Frame, PreparedPair
 from tests.core.sentences import HARMFUL, ORDINARY
 
-READ = {"guard-2": "a3e6ca3825bb6a4e518b1b8e2d486f3d05a181543082762b3abee1ec6c423e70"}
+READ = {"guard-3": "422061ac968226f30658fed17d477b82b8e31f1036dc8c14b742af50e04be607"}
 SEEN = {"guard-2": "3ce7a852e65959f31a4677ac61d1c289f78b9654f558d1dec5fb4c43513a7ea4"}
 
 SPEC = ImageSpec(size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -37,8 +37,9 @@ def _pairs() -> Iterator[PreparedPair]:
     frames = tuple(Frame(np.zeros((2, 2, 3), np.uint8), str(number)) for number in range(2))
     for text in (*HARMFUL, *ORDINARY):
         yield PreparedPair(normalise(text))
-        for disguise in DISGUISES.values():
-            hidden = normalise(disguise(text, random))
+        fillers = (" | ".join(text.split()), "\n".join(str(byte) for byte in text.encode()))
+        for hidden in (*(disguise(text, random) for disguise in DISGUISES.values()), *fillers):
+            hidden = normalise(hidden)
             yield PreparedPair(hidden)
             yield PreparedPair("What does it say?", frames, (hidden[: len(hidden) // 2], hidden[len(hidden) // 2 :]))
 

@@ -29,7 +29,7 @@ _SHORT_HEADS: Final = (
 _FTYP: Final = re.compile("AAAA..Z0eXB")  # AVIF, HEIC and MP4: the name of the format stands behind a length
 _BITMAP: Final = re.compile("Qk.{6}AAAA")  # its size is followed by zeros
 _ENCODED: Final = re.compile(r";base64,[ \t\r\n]*", re.IGNORECASE | re.ASCII)
-_DATA: Final = re.compile(r".*(data:(?P<type>[^;,]*)[^,]*)\Z", re.IGNORECASE | re.ASCII | re.DOTALL)
+_DATA: Final = re.compile("data:", re.IGNORECASE | re.ASCII)
 _MOST_TYPE: Final = 200  # characters of a data URL before its data
 _MARKS: Final = (*_LONG_HEADS, *_SHORT_HEADS, "Z0eXB", "Qk", "64,")
 
@@ -134,10 +134,11 @@ def _find_data_url(text: str, at: int) -> _Head | None:
     if found is None:
         return None
     before = max(at, found.start() - _MOST_TYPE)
-    data = _DATA.match(text[before : found.start()])
-    if data is None:
+    heads = list(_DATA.finditer(text, before, found.start()))
+    if not heads:
         return _Head(found.end(), found.end())
-    return _Head(before + data.start(1), found.end(), data["type"].strip().lower())
+    declared = text[heads[-1].end() : found.start()].partition(";")[0]
+    return _Head(heads[-1].start(), found.end(), declared.strip().lower())
 
 
 _FINDERS: Final[tuple[Callable[[str, int], _Head | None], ...]] = (
