@@ -1,9 +1,11 @@
-"""`guard release gate`: a candidate against the baseline on labelled pairs, before it goes live."""
+"""`guard release gate`: a candidate against the baseline on labelled pairs, before it goes live; and `replay`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from guard.cli.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,14 +21,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the group `release`."""
     group = typer.Typer(help="Hold a new bundle against the live one before it serves.", no_args_is_help=True)
-    # Typer makes a group of one command the command itself, unless it has a callback.
-    group.callback()(_release)
     group.command()(gate)
+    group.command()(replay)
     app.add_typer(group, name="release")
-
-
-def _release() -> None:
-    """Hold a new bundle against the live one before it serves."""
 
 
 def gate(

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "access_settings": {"policy_settings", "upstream_settings"},
     "picture_settings": {"policy_settings", "upstream_settings"},
     "store_settings": {"policy_settings", "access_settings"},
+    "monitor_settings": {"policy_settings"},
     "secrets": {"errors"},
     "config": BASE
     | {
@@ -48,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "upstream_settings",
         "output_settings",
         "store_settings",
+        "monitor_settings",
     },
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
@@ -75,11 +77,12 @@ ALLOWED: dict[str, set[str]] = {
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
     "swap": DOMAIN | {"wiring"},
-    "server": DOMAIN | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor", "secrets"},
+    "server": DOMAIN
+    | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor", "secrets", "plain_files"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
-    "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime"},
+    "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime", "store"},
     # Local models that are asked in words: the benchmark measures them, and a scorer may ask one.
     "mllm": BASE,
     "demo": DOMAIN | {"server"},

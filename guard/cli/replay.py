@@ -1,0 +1,190 @@
+"""`guard release replay`: what a new bundle would have decided about the decisions in the store."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from guard.bundle import Bundle
+    from guard.config import Settings
+    from guard.release.replay import Replay
+    from guard.store.store import Store
+    from guard.store.values import Window
+
+_MOST_SHOWN = 10
+
+
+def replay(
+    candidate: Annotated[str, typer.Option(help='The new bundle: a directory, or "embedded".')],
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Where decisions are; default is the store of the configuration.")
+    ] = "default",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Policies, and the keys of kept content; as for serving.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BUNDLE", help="Bundles that made the decisions; embedded is known. May be repeated."),
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.001, help="How far back.")] = 7.0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write replay.json into this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every flip as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no tables.")] = False,
+) -> None:
+    """Replay stored decisions through a new bundle: what would be refused now, what would pass, what reviewers say.
+
+    Stored scores count where the new bundle scores as the old one does; else the content is judged anew, where it was
+    kept. Exits with 1 when nothing could be replayed.
+    """
+    import asyncio
+    import time
+
+    import orjson
+
+    from guard.bundle import Bundle
+    from guard.cli.output import claim_folder, write_documents
+    from guard.config import Settings
+    from guard.errors import UsageError
+    from guard.settings_sources import load_settings
+    from guard.store.opening import address_of, open_kept
+    from guard.store.values import Window
+
+    settings = Settings() if config is None else load_settings(config, os.environ)
+    named = settings.store.url if store == "default" and settings.store.url is not None else store
+    place = address_of(named, os.environ)
+    if place.startswith("sqlite:///") and not Path(place.removeprefix("sqlite:///")).exists():
+        raise UsageError(f"--store: there is no {place.removeprefix('sqlite:///')} to replay from")
+    # Whatever the audit of the server, a store that cannot be opened is an error here.
+    kept = open_kept(settings.store.model_copy(update={"url": named, "audit": "required"}), os.environ)
+    if kept is None:
+        raise UsageError(f"--store: {named} keeps nothing to replay")
+    if out is not None:
+        claim_folder(out)
+    bundle = Bundle.load(candidate)
+    others = [Bundle.load(name) for name in dict.fromkeys(["embedded", *(baseline or [])])]
+    window = Window(time.time() - 86_400 * days)
+    try:
+        found = asyncio.run(_run(bundle, others, settings, kept, window, show_progress=not quiet))
+    finally:
+        kept.close()
+    document = orjson.dumps(document_of(found, days), option=orjson.OPT_INDENT_2).decode()
+    if out is not None:
+        write_documents(out, {"replay.json": document + "\n"})
+    if as_json:
+        typer.echo(document)
+    elif not quiet:
+        _show(found, days)
+    if not found.n:
+        raise typer.Exit(1)
+
+
+async def _run(
+    candidate: "Bundle",
+    others: "list[Bundle]",
+    settings: "Settings",
+    store: "Store",
+    window: "Window",
+    *,
+    show_progress: bool,
+) -> "Replay":
+    from guard.cli.scoring import progress_bar
+    from guard.release.opening import open_measured
+    from guard.release.replay import policies_of, replay, same_model
+
+    guard = await open_measured(candidate) if store.keeps_content else None
+    try:
+        with progress_bar(show=show_progress) as progress:
+            task = progress.add_task("decisions", total=None)
+            return await replay(
+                candidate,
+                store,
+                window,
+                policy_of=policies_of(candidate, settings),
+                same=same_model(candidate, others),
+                guard=guard,
+                on_progress=lambda done: progress.update(task, completed=done),
+            )
+    finally:
+        if guard is not None:
+            await guard.aclose()
+
+
+def document_of(found: "Replay", days: float) -> dict[str, object]:
+    """Return a replay as JSON takes it."""
+    changing = [flip for flip in found.flips if flip.changes_blocking]
+    return {
+        "candidate": found.candidate,
+        "days": days,
+        "n": found.n,
+        "ways": {way.value: count for way, count in found.ways.items()},
+        "blocked_before": found.blocked_before,
+        "blocked_after": found.blocked_after,
+        "newly_blocked": found.newly_blocked,
+        "newly_allowed": found.newly_allowed,
+        "per_1000": None
+        if not found.n
+        else {
+            "change": 1000 * (found.blocked_after - found.blocked_before) / found.n,
+            "newly_blocked": found.per_thousand(found.newly_blocked),
+            "newly_allowed": found.per_thousand(found.newly_allowed),
+        },
+        "reviewed": {
+            "n": found.reviewed,
+            "changed": sum(flip.label is not None for flip in changing),
+            "better": sum(flip.is_better is True for flip in changing),
+            "worse": sum(flip.is_better is False for flip in changing),
+        },
+        "flips": [
+            {
+                "id": flip.id,
+                "policy": flip.policy,
+                "direction": flip.direction.value,
+                "before": flip.before.value,
+                "after": flip.after.value,
+                "probability_before": flip.probability_before,
+                "probability_after": flip.probability_after,
+                "label": None if flip.label is None else flip.label.value,
+            }
+            for flip in found.flips
+        ],
+    }
+
+
+def _show(found: "Replay", days: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)
+    console.print(f"{found.candidate}: {found.n:,} decisions of the last {days:g} days replayed")
+    for way, count in found.ways.items():
+        console.print(f"  {count:>9,}  {way.value.replace('_', ' ')}")
+    if not found.n:
+        return
+    console.print(f"refused: {found.blocked_before:,} before, {found.blocked_after:,} now")
+    for name, count in (("refused now", found.newly_blocked), ("let through now", found.newly_allowed)):
+        per, low, high = found.per_thousand(count)
+        console.print(f"  {name}: {count:,}, {per:.2f} of 1,000 (95 % interval {low:.2f} to {high:.2f})")
+    reviewed = [flip for flip in found.flips if flip.label is not None and flip.changes_blocking]
+    better = sum(flip.is_better is True for flip in reviewed)
+    worse = sum(flip.is_better is False for flip in reviewed)
+    console.print(f"of {found.reviewed:,} reviewed: {better} become right, {worse} become wrong")
+    if not reviewed:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("decision", "policy", "reviewer", "before", "now"):
+        table.add_column(column)
+    for flip in sorted(reviewed, key=lambda flip: flip.is_better is not False)[:_MOST_SHOWN]:
+        before, now = (
+            f"{flip.before} {_figure(flip.probability_before)}",
+            f"{flip.after} {_figure(flip.probability_after)}",
+        )
+        table.add_row(flip.id, flip.policy, str(flip.label), before, now)
+    console.print(table)
+    if len(reviewed) > _MOST_SHOWN:
+        console.print(f"and {len(reviewed) - _MOST_SHOWN} more (--json)")
+
+
+def _figure(probability: float | None) -> str:
+    return "" if probability is None else f"{probability:.3f}"

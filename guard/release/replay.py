@@ -1,0 +1,235 @@
+"""What a candidate would have decided about stored decisions: flips both ways, and which reviewed ones are among them.
+
+Stored raw scores are the candidate's own as long as everything that scores depend on is the same (`guard.binding`): a
+recalibrated bundle, another threshold, other rules. Scores of another model say nothing about it; there the content is
+scored anew, where it was kept, and what was not kept is counted as not replayed. A decision that rested on no score (a
+check that failed, nothing to judge) would have been the same.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+
+from guard.binding import bind
+from guard.bundle import Bundle
+from guard.config import Settings
+from guard.core.policies import make_policies
+from guard.core.policy import Policy, decide
+from guard.errors import ConfigInvalid
+from guard.manifest import Binding
+from guard.pipeline import Guard
+from guard.policy_settings import PolicySettings
+from guard.stats.bounds import lower_bound, upper_bound
+from guard.store.store import Store
+from guard.store.values import Label, LabelKind, Source, StoredDecision, Window
+from guard.types import Action, Assessment, Basis, Direction, ImageInput, Pair
+
+_CONFIDENCE = 0.975  # each side of a 95 % interval
+_AT_ONCE = 16
+
+
+class Way(StrEnum):
+    """How a decision came to be replayed, or why it was not."""
+
+    SCORES = "stored_scores"
+    CONTENT = "kept_content"
+    UNSCORED = "rested_on_no_score"
+    OTHER_MODEL = "scores_of_another_model"  # and no content
+    FAILED = "content_not_judged"
+
+
+REPLAYED = (Way.SCORES, Way.CONTENT, Way.UNSCORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A decision that the candidate would have made otherwise; `label` is the latest reviewer's."""
+
+    id: str
+    policy: str
+    direction: Direction
+    before: Action
+    after: Action
+    probability_before: float | None
+    probability_after: float | None
+    label: LabelKind | None
+
+    @property
+    def is_better(self) -> bool | None:
+        """Whether the reviewer agrees with the candidate, None where nobody is sure or has looked."""
+        if self.label not in (LabelKind.SAFE, LabelKind.UNSAFE) or not self.changes_blocking:
+            return None
+        return (self.after is Action.BLOCK) == (self.label is LabelKind.UNSAFE)
+
+    @property
+    def changes_blocking(self) -> bool:
+        """Whether what was blocked passes, or the other way round."""
+        return (self.before is Action.BLOCK) != (self.after is Action.BLOCK)
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came out, over all replayed decisions."""
+
+    candidate: str
+    ways: Counter[Way] = field(default_factory=Counter)
+    flips: list[Flip] = field(default_factory=list)
+    reviewed: int = 0  # replayed decisions with a reviewer's label
+    blocked_before: int = 0
+    blocked_after: int = 0
+
+    @property
+    def n(self) -> int:
+        """Decisions that were replayed."""
+        return sum(self.ways[way] for way in REPLAYED)
+
+    @property
+    def newly_blocked(self) -> int:
+        """Decisions that would be blocked now."""
+        return sum(flip.changes_blocking and flip.after is Action.BLOCK for flip in self.flips)
+
+    @property
+    def newly_allowed(self) -> int:
+        """Decisions that would pass now."""
+        return sum(flip.changes_blocking and flip.before is Action.BLOCK for flip in self.flips)
+
+    def per_thousand(self, count: int) -> tuple[float, float, float]:
+        """Return a count per 1,000 decisions with its 95 % interval, decisions taken as independent."""
+        if not self.n:
+            raise ValueError("nothing was replayed")
+        low = float(lower_bound(count, self.n, confidence=_CONFIDENCE))
+        high = float(upper_bound(count, self.n, confidence=_CONFIDENCE))
+        return 1000 * count / self.n, 1000 * low, 1000 * high
+
+
+def policies_of(candidate: Bundle, settings: Settings) -> Callable[[str], Policy]:
+    """Return what finds a policy on the candidate by its name: of the configuration, or one of its operating points.
+
+    It raises ConfigInvalid: neither has one of that name.
+    """
+    known: dict[str, Policy] = dict(make_policies(settings, candidate.manifest, digest=candidate.digest).policies)
+
+    def find(name: str) -> Policy:
+        if name not in known:
+            points = candidate.manifest.operating_points
+            if name not in points:
+                raise ConfigInvalid(
+                    f"decisions were made by policy {name!r}; {candidate.label} has {', '.join(points)}: "
+                    "give its configuration with --config"
+                )
+            said = settings.model_copy(update={"policy": PolicySettings(name=name)})
+            known[name] = make_policies(said, candidate.manifest, digest=candidate.digest).policies[name]
+        return known[name]
+
+    return find
+
+
+def same_model(candidate: Bundle, bundles: Iterable[Bundle]) -> frozenset[str]:
+    """Return the digests of those bundles that score every pair as the candidate does, its own among them."""
+    own = _model(candidate)
+    return frozenset({candidate.digest, *(bundle.digest for bundle in bundles if _model(bundle) == own)})
+
+
+def _model(bundle: Bundle) -> Binding:
+    return bind(bundle.manifest, ("cpu", "gpu"))
+
+
+async def replay(
+    candidate: Bundle,
+    store: Store,
+    window: Window,
+    *,
+    policy_of: Callable[[str], Policy],
+    same: frozenset[str],
+    guard: Guard | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Replay:
+    """Return what the candidate would have decided about every decision of a window.
+
+    Args:
+        candidate: the new bundle.
+        store: where decisions are.
+        window: which ones.
+        policy_of: the candidate's policy by name; see `policies_of`.
+        same: digests of bundles whose scores are the candidate's own; see `same_model`.
+        guard: the candidate's, for content that was kept; None scores none anew.
+        on_progress: called with the number of decisions done.
+
+    Raises:
+        ConfigInvalid: as `policy_of`.
+        StoreFailed: the store cannot be read.
+    """
+    labels = _reviewers(store.labels(window.since))
+    found = Replay(candidate.label)
+
+    async def one(decision: StoredDecision) -> tuple[Way, float | None, Action | None]:
+        policy = policy_of(decision.policy)
+        if decision.scores is None:
+            return Way.UNSCORED, None, decision.intended
+        if decision.bundle in same:
+            made = _decide(Assessment(decision.scores), policy, decision)
+            return Way.SCORES, *made
+        assessment = None if guard is None else await _scored_anew(store, guard, decision)
+        if assessment is None:
+            return Way.OTHER_MODEL, None, None
+        if assessment.scores is None:
+            return Way.FAILED, None, None
+        return Way.CONTENT, *_decide(Assessment(assessment.scores), policy, decision)
+
+    done = 0
+    decisions = iter(store.replayable(window))
+    while batch := list(islice(decisions, _AT_ONCE)):
+        for decision, (way, probability, action) in zip(batch, await asyncio.gather(*map(one, batch)), strict=True):
+            found.ways[way] += 1
+            if action is None:
+                continue
+            label = labels.get(decision.id)
+            found.reviewed += label is not None
+            found.blocked_before += decision.intended is Action.BLOCK
+            found.blocked_after += action is Action.BLOCK
+            if action is not decision.intended:
+                found.flips.append(
+                    Flip(
+                        id=decision.id,
+                        policy=decision.policy,
+                        direction=decision.direction,
+                        before=decision.intended,
+                        after=action,
+                        probability_before=decision.probability,
+                        probability_after=probability,
+                        label=label,
+                    )
+                )
+        done += len(batch)
+        on_progress(done)
+    return found
+
+
+def _decide(assessment: Assessment, policy: Policy, decision: StoredDecision) -> tuple[float | None, Action]:
+    """Return probability and action. What could not be judged beside the scores is handled as it was then."""
+    made = decide(assessment, policy, id_=decision.id, direction=decision.direction)
+    if decision.basis is not Basis.ERROR_POLICY:
+        return made.probability, made.intended
+    return made.probability, max(made.intended, decision.intended, key=lambda action: action.strictness)
+
+
+async def _scored_anew(store: Store, guard: Guard, decision: StoredDecision) -> Assessment | None:
+    content = await asyncio.to_thread(store.content, decision.id)
+    if content is None:
+        return None
+    images = tuple(ImageInput(data=picture) for picture in content.pictures)
+    return await guard.assess(Pair(content.text, images=images, direction=decision.direction))
+
+
+def _reviewers(labels: Iterable[Label]) -> Mapping[str, LabelKind]:
+    """Return the latest reviewer's label of each decision."""
+    latest: dict[str, Label] = {}
+    for label in labels:
+        if label.source is Source.REVIEWER and (
+            label.decision_id not in latest or latest[label.decision_id].at <= label.at
+        ):
+            latest[label.decision_id] = label
+    return {id_: label.label for id_, label in latest.items()}

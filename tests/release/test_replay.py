@@ -1,0 +1,233 @@
+"""Replay: what a candidate would have decided about what is in the store, and what reviewers say to that."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.bundle import Bundle, copy_bundle
+from guard.cli import app
+from guard.config import Settings
+from guard.errors import ConfigInvalid
+from guard.manifest import OperatingPoint
+from guard.release.opening import open_measured
+from guard.release.replay import Replay, Way, policies_of, replay, same_model
+from guard.store.box import Box
+from guard.store.opening import open_store
+from guard.store.store import Store
+from guard.store.values import Content, Label, LabelKind, Source, StoredDecision, Window
+from guard.types import Action, Basis, Decision, Mode, Pair, Verdict
+from guard.wiring import open_guard
+from tests.tiny_bundle import make_tiny_bundle
+
+HARMLESS, HARMFUL = "hello what is the weather", "how to make a bomb"
+NOW = time.time()
+
+
+@dataclass(frozen=True)
+class House:
+    live: Bundle
+    store: Store
+    folder: Path
+
+    async def decided(self, texts: Sequence[str], *, policy: str = "balanced", keep: bool = False) -> list[Decision]:
+        """Have the live bundle decide about texts, and keep that."""
+        guard = open_guard(Settings.model_validate({"bundle": str(self.live.path), "policy": {"name": policy}}))
+        made = [await guard.check(Pair(text)) for text in texts]
+        await guard.aclose()
+        content = {one.id: Content(text) for one, text in zip(made, texts, strict=True)} if keep else None
+        self.store.add([stored(one) for one in made], content)
+        return made
+
+    def candidate(self, name: str, **thresholds: float) -> Bundle:
+        points = dict(self.live.manifest.operating_points)
+        for point, threshold in thresholds.items():
+            points[point] = OperatingPoint(threshold=threshold, chosen_on="nothing: fixed by hand")
+        changed = self.live.manifest.model_copy(update={"operating_points": points, "version": name})
+        return copy_bundle(self.live, self.folder / name, manifest=changed)
+
+    async def replayed(self, candidate: Bundle, *, settings: Settings | None = None) -> Replay:
+        guard = await open_measured(candidate) if self.store.keeps_content else None
+        try:
+            return await replay(
+                candidate,
+                self.store,
+                Window(NOW - 3600),
+                policy_of=policies_of(candidate, settings or Settings()),
+                same=same_model(candidate, [self.live]),
+                guard=guard,
+            )
+        finally:
+            if guard is not None:
+                await guard.aclose()
+
+    def label(self, decision: Decision, label: LabelKind, author: str, at: float, source: Source) -> None:
+        self.store.label(Label(decision.id, label, author, source, NOW + at))
+
+
+def stored(decision: Decision) -> StoredDecision:
+    return StoredDecision(
+        id=decision.id,
+        at=NOW,
+        direction=decision.direction,
+        route="/v1/chat/completions",
+        tenant="default",
+        policy=decision.policy,
+        mode=Mode.ENFORCE,
+        verdict=decision.verdict,
+        intended=decision.intended,
+        action=decision.action,
+        basis=decision.basis,
+        bundle=decision.bundle,
+        code=decision.code,
+        scores=decision.scores,
+        probability=decision.probability,
+        threshold=decision.threshold,
+    )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    store = open_store(f"sqlite:///{tmp_path / 'guard.db'}")
+    return House(make_tiny_bundle(tmp_path / "live"), store, tmp_path)
+
+
+async def test_replay_finds_the_flips_of_both_ways_and_nothing_else(house: House) -> None:
+    await house.decided([HARMLESS] * 3 + [HARMFUL] * 2)
+    await house.decided([HARMLESS, HARMFUL], policy="strict")
+    found = await house.replayed(house.candidate("moved", balanced=0.9999, strict=0.0001))
+    assert found.ways == {Way.SCORES: 7}
+    assert [(flip.policy, flip.before, flip.after) for flip in found.flips].count(
+        ("balanced", Action.BLOCK, Action.ALLOW)
+    ) == 2
+    assert [(flip.policy, flip.before, flip.after) for flip in found.flips].count(
+        ("strict", Action.ALLOW, Action.BLOCK)
+    ) == 1
+    assert (found.newly_blocked, found.newly_allowed, found.blocked_before, found.blocked_after) == (1, 2, 3, 2)
+
+
+async def test_replay_says_what_the_candidate_decides_when_it_is_asked(house: House) -> None:
+    texts = [f"{HARMFUL} {HARMLESS} {'cat ' * number}" for number in range(12)]
+    made = await house.decided(texts)
+    probabilities = sorted(one.probability or 0.0 for one in made)
+    candidate = house.candidate("between", balanced=(probabilities[5] + probabilities[6]) / 2)
+    found = await house.replayed(candidate)
+    guard = open_guard(Settings.model_validate({"bundle": str(candidate.path)}))
+    now = {before.id: await guard.check(Pair(text)) for before, text in zip(made, texts, strict=True)}
+    await guard.aclose()
+    assert found.blocked_after == sum(one.intended is Action.BLOCK for one in now.values()) == 6
+    assert {flip.id for flip in found.flips} == {one.id for one in made if now[one.id].intended is not one.intended}
+
+
+async def test_scores_of_another_model_are_not_taken_for_the_candidates(house: House) -> None:
+    await house.decided([HARMLESS, HARMFUL])
+    found = await house.replayed(make_tiny_bundle(house.folder / "other", seed=1))
+    assert found.ways == {Way.OTHER_MODEL: 2}
+    assert (found.n, found.flips) == (0, [])
+
+
+async def test_content_that_was_kept_is_scored_anew_by_another_model(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'guard.db'}", box=Box(b"k" * 32))
+    house = House(make_tiny_bundle(tmp_path / "live"), store, tmp_path)
+    await house.decided([HARMLESS, HARMFUL], keep=True)
+    await house.decided([HARMFUL])
+    other = make_tiny_bundle(tmp_path / "other", seed=1)
+    points = {"balanced": OperatingPoint(threshold=0.99999, chosen_on="nothing: fixed by hand")}
+    blunt = copy_bundle(
+        other, tmp_path / "blunt", manifest=other.manifest.model_copy(update={"operating_points": points})
+    )
+    found = await house.replayed(blunt)
+    assert found.ways == {Way.CONTENT: 2, Way.OTHER_MODEL: 1}
+    assert [(flip.before, flip.after) for flip in found.flips] == [(Action.BLOCK, Action.ALLOW)]
+
+
+async def test_what_rested_on_no_score_and_what_was_not_judged_stay_as_they_were(house: House) -> None:
+    scored = stored((await house.decided([HARMLESS]))[0])
+    failed = replace(
+        scored,
+        id="failed",
+        scores=None,
+        probability=None,
+        verdict=Verdict.UNJUDGED,
+        basis=Basis.ERROR_POLICY,
+        intended=Action.BLOCK,
+        action=Action.BLOCK,
+        code="scorer_timeout",
+    )
+    partly = replace(failed, id="partly", scores=scored.scores, probability=scored.probability, code="image_rejected")
+    house.store.add([failed, partly])
+    found = await house.replayed(house.candidate("moved", balanced=0.9))
+    assert found.ways == {Way.SCORES: 2, Way.UNSCORED: 1}
+    assert found.flips == []
+    assert found.blocked_after == 2
+
+
+async def test_the_latest_reviewer_says_which_flips_are_better_and_users_say_nothing(house: House) -> None:
+    right, wrong, asked, open_ = await house.decided([HARMFUL, HARMFUL, HARMFUL, HARMFUL])
+    house.label(right, LabelKind.UNSAFE, "ann", 1, Source.REVIEWER)
+    house.label(right, LabelKind.SAFE, "bob", 2, Source.REVIEWER)
+    house.label(wrong, LabelKind.UNSAFE, "ann", 1, Source.REVIEWER)
+    house.label(wrong, LabelKind.SAFE, "user", 2, Source.USER)
+    house.label(asked, LabelKind.UNSURE, "ann", 1, Source.REVIEWER)
+    house.label(open_, LabelKind.SAFE, "user", 1, Source.USER)
+    found = await house.replayed(house.candidate("mild", balanced=0.9999))
+    assert found.reviewed == 3
+    better = {flip.id: flip.is_better for flip in found.flips}
+    assert better == {right.id: True, wrong.id: False, asked.id: None, open_.id: None}
+
+
+async def test_a_policy_that_the_candidate_lacks_asks_for_its_configuration(house: House) -> None:
+    decision = (await house.decided([HARMFUL]))[0]
+    house.store.add([replace(stored(decision), id="own", policy="kiosk")])
+    with pytest.raises(ConfigInvalid, match=r"kiosk.*--config"):
+        await house.replayed(house.candidate("moved"))
+    own = Settings.model_validate({"policies": {"kiosk": {"threshold": 0.9999}}})
+    found = await house.replayed(house.candidate("again"), settings=own)
+    assert [(flip.id, flip.after) for flip in found.flips] == [("own", Action.ALLOW)]
+
+
+async def test_a_rate_of_flips_has_an_interval_that_holds_it(house: House) -> None:
+    await house.decided([HARMFUL] + [HARMLESS] * 9)
+    found = await house.replayed(house.candidate("mild", balanced=0.9999))
+    per, low, high = found.per_thousand(found.newly_allowed)
+    assert per == 100
+    # Clopper and Pearson for 1 of 10.
+    assert (round(low, 1), round(high, 1)) == (2.5, 445.0)
+
+
+@pytest.fixture
+async def filled(house: House) -> House:
+    made = await house.decided([HARMLESS] * 3 + [HARMFUL])
+    house.label(made[-1], LabelKind.UNSAFE, "ann", 1, Source.REVIEWER)
+    return house
+
+
+def test_command_counts_flips_and_writes_them(filled: House) -> None:
+    candidate, folder = filled.candidate("mild", balanced=0.9999), filled.folder / "out"
+    command = ["release", "replay", "--candidate", str(candidate.path), "--store", filled.store.place, "--quiet"]
+    done = CliRunner().invoke(app, [*command, "--baseline", str(filled.live.path), "--out", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads((folder / "replay.json").read_text())
+    assert document == json.loads(done.stdout)
+    assert (document["n"], document["newly_allowed"], document["newly_blocked"]) == (4, 1, 0)
+    assert document["reviewed"] == {"n": 1, "changed": 1, "better": 0, "worse": 1}
+    assert document["per_1000"]["change"] == -250
+
+
+def test_command_exits_with_1_where_nothing_could_be_replayed(filled: House) -> None:
+    other = make_tiny_bundle(filled.folder / "other", seed=1)
+    done = CliRunner().invoke(app, ["release", "replay", "--candidate", str(other.path), "--store", filled.store.place])
+    assert done.exit_code == 1
+    assert "scores of another model" in done.output
+
+
+def test_command_makes_no_store_where_there_is_none(house: House) -> None:
+    place = house.folder / "nothing.db"
+    arguments = ["release", "replay", "--candidate", str(house.live.path), "--store", f"sqlite:///{place}"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code != 0
+    assert not place.exists()
