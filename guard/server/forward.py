@@ -141,10 +141,8 @@ def outgoing(
     )
 
 
-async def stream_back(
-    exchange: Exchange, response: UpstreamResponse, headers: Sequence[tuple[str, str]] | None = None
-) -> None:
-    """Send an answer to the client as it comes; `headers` take the place of the answer's own.
+async def stream_back(exchange: Exchange, response: UpstreamResponse) -> None:
+    """Send an answer to the client as it comes.
 
     Raises:
         UpstreamFailed: it broke off; what the client has got is not ended.
@@ -152,7 +150,7 @@ async def stream_back(
     dropped = _NEVER_RETURNED_EMPTY if response.status in _EMPTY else _NEVER_RETURNED
     returned = [
         (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
-        for name, value in (response.headers if headers is None else headers)
+        for name, value in response.headers
         if name not in dropped
     ]
     await exchange.start(response.status, returned)

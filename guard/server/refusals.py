@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from guard.answers.apis import form_of
+from guard.answers.forms import Asked
+from guard.answers.sse import write_event
 from guard.server.wire import CONTENT_FILTER, Answer, failure
 from guard.types import Decision, RuleKind
 
 TEXT = "This request was refused by the content filter in front of this model."
-DONE = b"data: [DONE]\n\n"
 EVENT_STREAM = b"text/event-stream"
 NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 # Lower end of the probability of a category -> Azure's severity.
@@ -34,20 +36,28 @@ def refusal_error(param: str) -> Callable[[Decision], Answer]:
     return refuse
 
 
-def event(document: Mapping[str, object]) -> bytes:
-    """Return a server-sent event without a name, as the older of OpenAI's APIs send them."""
-    return b"data: " + orjson.dumps(document) + b"\n\n"
+def streamed_refusal(api: str, decision: Decision, wish: Asked, *, created: int) -> Answer:
+    """Return a refusal as a stream: that of an answer of which nothing was shown.
+
+    Args:
+        api: by its name.
+        created: in seconds since 1970.
+    """
+    ending = form_of(api).start(wish)
+    stream = ending.refuse(decision.to_dict(), id_=decision.id, created=created, text=TEXT)
+    return Answer(200, stream, content_type=EVENT_STREAM, code=CONTENT_FILTER)
 
 
 def named_event(document: Mapping[str, object]) -> bytes:
     """Return a server-sent event that is named after its `type`."""
-    return b"event: " + str(document["type"]).encode() + b"\n" + event(document)
+    return write_event(orjson.dumps(document), name=str(document["type"]).encode())
 
 
 def error_event(code: str, message: str) -> bytes:
     """Return the event with which a stream of OpenAI's breaks off."""
     # The blank lines before it end an event that broke off in its middle.
-    return b"\n\n" + event({"error": {"message": message, "type": "api_error", "param": None, "code": code}})
+    error = {"message": message, "type": "api_error", "param": None, "code": code}
+    return b"\n\n" + write_event(orjson.dumps({"error": error}))
 
 
 def _filtered_categories(decision: Decision) -> dict[str, dict[str, object]]:

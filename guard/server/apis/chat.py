@@ -4,7 +4,7 @@ import orjson
 
 from guard.core.formats.chat import parse_chat
 from guard.server.apis import Api, Wish
-from guard.server.refusals import DONE, EVENT_STREAM, NO_USAGE, TEXT, error_event, event, refusal_error
+from guard.server.refusals import NO_USAGE, TEXT, error_event, refusal_error, streamed_refusal
 from guard.server.wire import CONTENT_FILTER, Answer, error_answer
 from guard.types import Decision
 
@@ -14,9 +14,9 @@ def _refusal_message(decision: Decision, wish: Wish, *, created: int) -> Answer:
 
     The text stands in `content` and in `refusal`: most apps show the first alone.
     """
-    head: dict[str, object] = {"id": f"chatcmpl-{decision.id}", "created": created, "model": wish.model}
     if wish.stream:
-        return Answer(200, _stream(decision, wish, head), content_type=EVENT_STREAM, code=CONTENT_FILTER)
+        return streamed_refusal("chat", decision, wish, created=created)
+    head: dict[str, object] = {"id": f"chatcmpl-{decision.id}", "created": created, "model": wish.model}
     message = {"role": "assistant", "content": TEXT, "refusal": TEXT}
     document = head | {
         "object": "chat.completion",
@@ -28,26 +28,6 @@ def _refusal_message(decision: Decision, wish: Wish, *, created: int) -> Answer:
         "guard": decision.to_dict(),
     }
     return Answer(200, orjson.dumps(document), code=CONTENT_FILTER)
-
-
-def _stream(decision: Decision, wish: Wish, head: dict[str, object]) -> bytes:
-    chunk = head | {"object": "chat.completion.chunk"}
-    delta = {"role": "assistant", "content": TEXT, "refusal": TEXT}
-    events = [
-        chunk | {"choices": [_choice(index, delta, None) for index in range(wish.choices)]},
-        chunk
-        | {
-            "choices": [_choice(index, {}, CONTENT_FILTER) for index in range(wish.choices)],
-            "guard": decision.to_dict(),
-        },
-    ]
-    if wish.include_usage:
-        events.append(chunk | {"choices": [], "usage": NO_USAGE})
-    return b"".join(map(event, events)) + DONE
-
-
-def _choice(index: int, delta: dict[str, str], finish_reason: str | None) -> dict[str, object]:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 CHAT = Api(

@@ -8,7 +8,7 @@ import orjson
 
 from guard.core.formats.completions import count_prompts, parse_completions
 from guard.server.apis import MOST_CHOICES, Api, Wish
-from guard.server.refusals import DONE, EVENT_STREAM, NO_USAGE, TEXT, error_event, event, refusal_error
+from guard.server.refusals import NO_USAGE, TEXT, error_event, refusal_error, streamed_refusal
 from guard.server.wire import CONTENT_FILTER, Answer, error_answer
 from guard.types import Decision
 
@@ -20,21 +20,21 @@ def _wish(document: Mapping[str, Any]) -> Wish:
 
 def _refusal_message(decision: Decision, wish: Wish, *, created: int) -> Answer:
     """Return HTTP 200 with a refusal as the text of every choice, streamed if the caller wished so."""
-    head: dict[str, object] = {
+    if wish.stream:
+        return streamed_refusal("completions", decision, wish, created=created)
+    document: dict[str, object] = {
         "id": f"cmpl-{decision.id}",
         "object": "text_completion",
         "created": created,
         "model": wish.model,
+        "choices": [
+            {"index": index, "text": TEXT, "logprobs": None, "finish_reason": CONTENT_FILTER}
+            for index in range(wish.choices)
+        ],
+        "usage": NO_USAGE,
+        "guard": decision.to_dict(),
     }
-    choices = [
-        {"index": index, "text": TEXT, "logprobs": None, "finish_reason": CONTENT_FILTER}
-        for index in range(wish.choices)
-    ]
-    document = head | {"choices": choices, "guard": decision.to_dict()}
-    if not wish.stream:
-        return Answer(200, orjson.dumps(document | {"usage": NO_USAGE}), code=CONTENT_FILTER)
-    usage = event(head | {"choices": [], "usage": NO_USAGE}) if wish.include_usage else b""
-    return Answer(200, event(document) + usage + DONE, content_type=EVENT_STREAM, code=CONTENT_FILTER)
+    return Answer(200, orjson.dumps(document), code=CONTENT_FILTER)
 
 
 COMPLETIONS = Api(

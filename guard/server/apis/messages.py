@@ -1,13 +1,12 @@
 """Anthropic's messages, and what is asked beside them: to count tokens, and batches."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import orjson
 
 from guard.core.formats.messages import parse_batch, parse_messages
 from guard.server.apis import Api, Wish
-from guard.server.refusals import EVENT_STREAM, TEXT, named_event
+from guard.server.refusals import TEXT, named_event, streamed_refusal
 from guard.server.wire import CONTENT_FILTER, Answer, failure, status_of
 from guard.types import Decision
 
@@ -21,7 +20,6 @@ _TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
-_NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
 
 
 def _error(code: str, message: str, *, param: str | None = None, decision: Decision | None = None) -> Answer:
@@ -43,34 +41,22 @@ def _refusal_error(decision: Decision) -> Answer:
 
 def _refusal_message(decision: Decision, wish: Wish, *, created: int) -> Answer:
     """Return HTTP 200 with a message that stopped by `refusal`, streamed if the caller wished so."""
-    end: dict[str, object] = {
-        "stop_reason": "refusal",
-        "stop_sequence": None,
-        # None of Anthropic's own categories of refusals is meant; Guard's stand in the verdict.
-        "stop_details": {"type": "refusal", "category": None, "explanation": TEXT},
-    }
+    if wish.stream:
+        return streamed_refusal("messages", decision, wish, created=created)
     message: dict[str, object] = {
         "id": f"msg_{decision.id}",
         "type": "message",
         "role": "assistant",
         "model": wish.model,
         "content": [{"type": "text", "text": TEXT}],
-        **end,
-        "usage": _NO_USAGE,
+        "stop_reason": "refusal",
+        "stop_sequence": None,
+        # None of Anthropic's own categories of refusals is meant; Guard's stand in the verdict.
+        "stop_details": {"type": "refusal", "category": None, "explanation": TEXT},
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+        "guard": decision.to_dict(),
     }
-    if wish.stream:
-        stream = b"".join(map(named_event, _events(message, end, decision)))
-        return Answer(200, stream, content_type=EVENT_STREAM, code=CONTENT_FILTER)
-    return Answer(200, orjson.dumps(message | {"guard": decision.to_dict()}), code=CONTENT_FILTER)
-
-
-def _events(message: dict[str, object], end: dict[str, object], decision: Decision) -> Iterator[dict[str, object]]:
-    yield {"type": "message_start", "message": message | dict.fromkeys(end) | {"content": []}}
-    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": TEXT}}
-    yield {"type": "content_block_stop", "index": 0}
-    yield {"type": "message_delta", "delta": end, "usage": _NO_USAGE, "guard": decision.to_dict()}
-    yield {"type": "message_stop"}
+    return Answer(200, orjson.dumps(message), code=CONTENT_FILTER)
 
 
 MESSAGES = Api(

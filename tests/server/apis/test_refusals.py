@@ -147,7 +147,8 @@ async def test_streamed_completions_refusal_ends_with_done(build: Builder) -> No
 
     answer = await _post(build(refusal="message"), "/v1/completions", document)
 
-    (_, chunk), (_, usage) = _events(answer)
+    (_, said), (_, chunk), (_, usage) = _events(answer)
+    assert said["choices"][0]["text"]
     assert (chunk["choices"][0]["finish_reason"], usage["usage"]["total_tokens"]) == ("content_filter", 0)
     assert answer.text.endswith("data: [DONE]\n\n")
 
