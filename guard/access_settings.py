@@ -23,7 +23,13 @@ class AdminSettings(Section):
     """Who may look into this Guard and change what judges."""
 
     token: KeyReference | None = None
-    """the admin's bearer token: sha256:HEX of it, env:NAME or file:PATH; none closes /guard/bundle"""
+    """the admin's bearer token: sha256:HEX of it, env:NAME or file:PATH; none closes the console and every page that
+    is the admin's"""
+    session_key: SecretReference | None = None
+    """signs the console's sessions, at least 32 characters: env:NAME or file:PATH, the same on each of several
+    machines; none makes one in $XDG_STATE_HOME/guard"""
+    candidates: str | None = None
+    """folder for the candidate bundles that the console proposes; none takes $XDG_STATE_HOME/guard/candidates"""
 
 
 class TlsSettings(Section):

@@ -17,6 +17,7 @@ GuardError
 │   ├── BodyTimeout          the body did not arrive in time
 │   ├── EncodingUnsupported  a body compressed in a way that Guard does not inflate
 │   ├── Unauthorized         no key, or one that Guard does not know
+│   ├── Forbidden            a change that a page of another site may have sent
 │   ├── RateLimited          more requests than this tenant may send
 │   ├── UnknownModel         no upstream serves the model that the request names, or not in this API
 │   └── UnknownRoute         a path that Guard does not forward in this mode
@@ -40,6 +41,8 @@ GuardError
 │   └── StoreFull            ... there is no room left
 ├── AuditUnavailable         a decision cannot be kept, and `store.audit: required` lets nothing pass without
 ├── DecisionUnknown          the store has no decision of that id, or has it no more
+├── ContentNotKept           a decision is known, and what was judged was not kept
+├── ProposalRefused          a candidate bundle cannot be written: no room, or too many there already
 ├── NotAllowable             a decision that no allow entry can undo: not a block by score
 ├── ContentLocked            kept content cannot be opened with the keys that are configured
 └── UpstreamFailed           the LLM API did not answer
@@ -152,6 +155,12 @@ class Unauthorized(RequestInvalid):
     """A request shows no key, one that Guard does not know where that is refused, or keys of several tenants."""
 
     code = "unauthorized"
+
+
+class Forbidden(RequestInvalid):
+    """A change in a session lacks its token, or comes from a page that is not Guard's own."""
+
+    code = "forbidden"
 
 
 class RateLimited(RequestInvalid):
@@ -293,6 +302,18 @@ class DecisionUnknown(GuardError):
     """The store has no decision of that id: it never had, or it was purged."""
 
     code = "decision_unknown"
+
+
+class ContentNotKept(GuardError):
+    """A decision is known, and its text and pictures were not kept, or not as long."""
+
+    code = "content_not_kept"
+
+
+class ProposalRefused(GuardError):
+    """A candidate bundle cannot be written: there is no room for it, or too many are there already."""
+
+    code = "proposal_refused"
 
 
 class NotAllowable(GuardError):

@@ -20,6 +20,7 @@ from guard.server.allowance import Allowance, Usage
 from guard.server.application import Application
 from guard.server.boundary import Boundary
 from guard.server.changes import Changes, Open
+from guard.server.console import open_doors
 from guard.server.control import Alone, Control
 from guard.server.doors import ELSEWHERE, OWN, make_doors
 from guard.server.exchange import Exchange
@@ -101,7 +102,8 @@ def create_app(
     app = Application(
         lifespan=lifespan,
         doors={path: judged(path) for path in OWN}
-        | {admin.ROUTE: Boundary(live, admin.ROUTE, choose=bundle_door, telemetry=telemetry)},
+        | {admin.ROUTE: Boundary(live, admin.ROUTE, choose=bundle_door, telemetry=telemetry)}
+        | open_doors(live, admission, telemetry, lambda: None if memory is None else memory.store),
         elsewhere=judged(ELSEWHERE),
         pages=[
             Route(openapi.ROUTE, openapi_page()),

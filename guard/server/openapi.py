@@ -7,6 +7,7 @@ from typing import Any
 
 from guard.server import admin, classify, litellm_guardrail, moderations
 from guard.server.apis import Api
+from guard.server.console import described
 from guard.server.openapi_schemas import SAME_BODY, SCHEMAS, ref
 from guard.server.routes import MODEL, MODELS, Handling, listed
 
@@ -121,6 +122,7 @@ def _own() -> list[tuple[str, str, _Operation]]:
         (admin.ROUTE, "GET", looking),
         (admin.ROUTE, "POST", swapping),
         (ROUTE, "GET", this),
+        *described.operations(judged, _errors((403,)), _TENANT_KEYS),
         ("/healthz", "GET", alive),
         ("/readyz", "GET", ready),
         ("/metrics", "GET", figures),

@@ -20,6 +20,7 @@ STATUS: Mapping[str, int] = {
     CONTENT_FILTER: 400,
     "request_invalid": 400,
     "unauthorized": 401,
+    "forbidden": 403,
     "unknown_part": _UNJUDGED,
     "unknown_route": 404,
     "unknown_model": 404,
@@ -60,7 +61,9 @@ STATUS: Mapping[str, int] = {
     "store_locked": 503,
     "store_full": 503,
     "decision_unknown": 404,
+    "content_not_kept": 404,
     "not_allowable": 409,
+    "proposal_refused": 409,
     "content_locked": 409,
     "upstream_timeout": 504,
     # Raised at the start or on the command line, never while serving.
