@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 
 from guard.access_settings import MOST_TENANTS, AdminSettings, TenantName, TenantSettings, TlsSettings
 from guard.errors import ConfigInvalid
+from guard.monitor_settings import MonitorSettings as MonitorSettings
 from guard.output_settings import BoolOrSection
 from guard.output_settings import OutputSettings as OutputSettings
 from guard.picture_settings import FetchSettings as FetchSettings
@@ -150,6 +151,7 @@ class Settings(Section):
     admin: AdminSettings = AdminSettings()
     store: StoreSettings = StoreSettings()
     review: ReviewSettings = ReviewSettings()
+    monitor: MonitorSettings = MonitorSettings()
     tls: TlsSettings = TlsSettings()
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()

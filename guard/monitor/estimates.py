@@ -9,7 +9,7 @@ it; where they are even, or unsure, it has none, and counts as not reviewed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ class Rates:
     n_decisions: int
     n_drawn: int
     n_reviewed: int
-    response: float | None  # share of the sample that has a label; None where nothing was drawn
+    response_ratio: float | None  # share of the sample that has a label; None where nothing was drawn
     false_refusal: Figure
     block_error: Figure
     miss: Figure
@@ -63,7 +63,11 @@ class _Cell:
     safe: float
     unsafe: float
     missing: float
-    missing_share: float  # by weight: one drawn with a small probability stands for many
+
+    @property
+    def stands_for_missing(self) -> float:
+        """Return for how many decisions those stand that were drawn and not reviewed."""
+        return self.total * self.missing / (self.safe + self.unsafe + self.missing)
 
 
 def estimate(samples: Iterable[Sample], counts: Iterable[Count]) -> Rates:
@@ -80,7 +84,7 @@ def estimate(samples: Iterable[Sample], counts: Iterable[Count]) -> Rates:
         n_decisions=sum(cell.total for cell in cells),
         n_drawn=n_drawn,
         n_reviewed=n_reviewed,
-        response=n_reviewed / n_drawn if n_drawn else None,
+        response_ratio=n_reviewed / n_drawn if n_drawn else None,
         false_refusal=_figure(cells, [_harmless(cell) for cell in cells], "no harmless request was found"),
         block_error=_figure(
             refused,
@@ -100,22 +104,30 @@ def verdict_of(sample: Sample) -> LabelKind | None:
     return LabelKind.SAFE if lead > 0 else LabelKind.UNSAFE
 
 
-def weights_of(samples: Sequence[Sample]) -> tuple[Mapping[LabelKind | None, float], float]:
-    """Return by verdict how many reviews of equal weight these stand for, and the share by weight that has none.
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A drawn decision, what its reviewers say, and for how many reviews of equal weight it stands."""
 
-    Those without a verdict are under None, in the same measure; where nobody reviewed any, by themselves.
-    """
+    sample: Sample
+    verdict: LabelKind | None
+    weight: float
+
+
+def weigh(samples: Sequence[Sample]) -> list[Weighed]:
+    """Return the drawn decisions of one stratum with weights: those of the reviewed sum to how many they are worth."""
     verdicts = [verdict_of(sample) for sample in samples]
     weights = 1 / np.array([sample.sampling_probability for sample in samples], dtype=np.float64)
     is_reviewed = np.array([verdict is not None for verdict in verdicts], dtype=np.bool_)
     among = is_reviewed if is_reviewed.any() else ~is_reviewed
     is_unsafe = np.array([verdict is LabelKind.UNSAFE for verdict in verdicts], dtype=np.bool_)
-    per_weight = effective(weights[among], is_unsafe[among]) / weights[among].sum() if len(weights) else 0.0
-    sums = dict.fromkeys((LabelKind.SAFE, LabelKind.UNSAFE, None), 0.0)
-    for verdict, weight in zip(verdicts, weights.tolist(), strict=True):
-        sums[verdict] += weight * per_weight
-    total = sum(sums.values())
-    return sums, sums[None] / total if total else 0.0
+    if len(weights):
+        weights *= effective(weights[among], is_unsafe[among]) / weights[among].sum()
+    return list(map(Weighed, samples, verdicts, weights.tolist()))
+
+
+def sum_of(weighed: Iterable[Weighed], verdict: LabelKind | None) -> float:
+    """Return the weight of those with a verdict, None for those without."""
+    return sum(each.weight for each in weighed if each.verdict is verdict)
 
 
 def _cells(samples: Iterable[Sample], counts: Iterable[Count]) -> list[_Cell]:
@@ -128,18 +140,18 @@ def _cells(samples: Iterable[Sample], counts: Iterable[Count]) -> list[_Cell]:
     cells = []
     for key in sorted(totals.keys() | drawn.keys()):
         mine = drawn.get(key, [])
-        sums, missing_share = weights_of(mine)
+        weighed = weigh(mine)
+        safe, unsafe, missing = (sum_of(weighed, kind) for kind in (LabelKind.SAFE, LabelKind.UNSAFE, None))
         cells.append(
             _Cell(
                 # A purge between the two questions may have taken decisions away that were drawn.
                 total=max(totals[key], len(mine)),
                 is_refused=key[1],
                 n_drawn=len(mine),
-                n_reviewed=sum(verdict_of(sample) is not None for sample in mine),
-                safe=sums[LabelKind.SAFE],
-                unsafe=sums[LabelKind.UNSAFE],
-                missing=sums[None],
-                missing_share=missing_share,
+                n_reviewed=sum(each.verdict is not None for each in weighed),
+                safe=safe,
+                unsafe=unsafe,
+                missing=missing,
             )
         )
     return cells
@@ -159,7 +171,7 @@ def _unsafe(cell: _Cell) -> Stratum:
 
 def _figure(cells: Sequence[_Cell], strata: Sequence[Stratum], nothing: str) -> Figure:
     n_drawn, n_reviewed = sum(cell.n_drawn for cell in cells), sum(cell.n_reviewed for cell in cells)
-    shortage = _shortage(cells, n_reviewed, nothing)
+    shortage = _shortage(cells, n_reviewed)
     if shortage is None:
         is_worst_case = _missing(cells) > MOST_MISSING
         found = ratio(strata, worst_case=is_worst_case)
@@ -169,9 +181,9 @@ def _figure(cells: Sequence[_Cell], strata: Sequence[Stratum], nothing: str) -> 
     return Figure(None, None, None, n_reviewed, n_drawn, shortage=shortage)
 
 
-def _shortage(cells: Sequence[_Cell], n_reviewed: int, nothing: str) -> str | None:
+def _shortage(cells: Sequence[_Cell], n_reviewed: int) -> str | None:
     if not cells:
-        return nothing
+        return "nothing was decided"
     if n_reviewed < FEWEST_REVIEWS:
         return f"not enough reviews: {n_reviewed} of {FEWEST_REVIEWS}"
     for is_refused, side in ((True, "was refused"), (False, "was let through")):
@@ -183,8 +195,7 @@ def _shortage(cells: Sequence[_Cell], n_reviewed: int, nothing: str) -> str | No
 
 def _missing(cells: Sequence[_Cell]) -> float:
     """Return the share of the sample without a verdict: of the decisions drawn, or of those they stand for, if more."""
-    n_drawn = sum(cell.n_drawn for cell in cells)
-    plain = 1 - sum(cell.n_reviewed for cell in cells) / n_drawn
     sampled = [cell for cell in cells if cell.n_drawn]
-    weighed = sum(cell.total * cell.missing_share for cell in sampled) / sum(cell.total for cell in sampled)
+    plain = 1 - sum(cell.n_reviewed for cell in sampled) / sum(cell.n_drawn for cell in sampled)
+    weighed = sum(cell.stands_for_missing for cell in sampled) / sum(cell.total for cell in sampled)
     return max(plain, weighed)

@@ -79,6 +79,12 @@ class Assessor:
             return [await self._assess(pairs[0], _Identities())]
         return await self._assess_in_turn(pairs)
 
+    async def assess_afresh(self, pair: Pair) -> Assessment:
+        """Return the assessment of a pair, made now: the verdict cache is not asked."""
+        identities = _Identities()
+        pictures = [identities.of(image) for image in pair.images]
+        return await self._assess_anew(fingerprint(self._scope, pair, pictures), pair, pictures)
+
     async def answers(self) -> bool:
         """Return whether the scorer answers: it did lately, or does now, in time."""
         return await self._scorer.answers()

@@ -111,6 +111,10 @@ class Guard:
         """Return what a pair looks like to the scorer; every failure is an assessment with a code."""
         return (await self._assessor.assess_all((pair,)))[0]
 
+    async def assess_afresh(self, pair: Pair) -> Assessment:
+        """Return what a pair looks like to the scorer now, whatever is remembered of it; its pictures are not fetched."""
+        return await self._assessor.assess_afresh(pair)
+
     def policy_of(self, name: str | None) -> Policy:
         """Return a policy by name, the default for None. Raises ConfigInvalid: it is not one of `policies`."""
         if name is None:

@@ -23,6 +23,7 @@ NOTEWORTHY_PSI = 0.1  # below it, a drift that is beyond chance is too small to 
 NOTEWORTHY_KS = 0.05
 FEWEST = 200  # decisions on either side; below, bins hold too few for the limits to hold
 BINS = 10
+_MIXTURES = 101
 _HALF = 0.5  # added to each bin: an empty one would make the index infinite
 
 
@@ -54,8 +55,13 @@ def drift(reference: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_A
     Returns:
         The distances; None where either side has fewer than `FEWEST`.
 
-    Bins are joined until each holds at least a tenth of the reference: nearly empty ones make the index jump.
+    For the index, bins are joined until each holds at least a tenth of the reference: nearly empty ones make it jump.
+    The other distance sees what moves to where the reference has nothing.
     """
+    return _drift(reference, now, false_alarms, at_all_edges=True)
+
+
+def _drift(reference: ArrayLike, now: ArrayLike, false_alarms: float, *, at_all_edges: bool) -> Drift | None:
     before, after = (np.asarray(each, dtype=np.float64) for each in (reference, now))
     if before.shape != after.shape or before.ndim != 1:
         raise ValueError(f"histograms of shapes {before.shape} and {after.shape}")
@@ -63,12 +69,13 @@ def drift(reference: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_A
     if min(n, m) < FEWEST:
         return None
     per_one = 1 / n + 1 / m
-    ks = float(np.abs(np.cumsum(before) / m - np.cumsum(after) / n).max())
     # The first term of Kolmogorov's series, which is all of it where alarms are rare.
     ks_limit = math.sqrt(math.log(2 / false_alarms) / 2 * per_one)
     joined = _join(before)
     k = int(joined[-1]) + 1
     sums = [np.bincount(joined, each).astype(np.float64) for each in (before, after)]
+    one, other = (before, after) if at_all_edges else sums
+    ks = float(np.abs(np.cumsum(one) / m - np.cumsum(other) / n).max())
     return Drift(
         psi=_psi(*sums),
         psi_limit=max(per_one * _chi_squared(k - 1, false_alarms), NOTEWORTHY_PSI),
@@ -107,3 +114,31 @@ def _chi_squared(freedom: int, tail: float) -> float:
         return 0.0
     part = 2 / (9 * freedom)
     return float(freedom * (1 - part + NormalDist().inv_cdf(1 - tail) * math.sqrt(part)) ** 3)
+
+
+def drift_from_mixture(
+    safe: ArrayLike, unsafe: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_ALARMS
+) -> Drift | None:
+    """Return how far scores are from labelled ones, mixed as fits best: another share of unsafe traffic is no drift.
+
+    Arguments are counts of one binning, shape (k,) each; otherwise as `drift`. As the best of many mixtures is taken,
+    false alarms come less often than stated. Both distances are read between joined bins: within the outermost bins of
+    a calibration nobody knows where its rows lie.
+    """
+    harmless, harmful, after = (np.asarray(each, dtype=np.float64) for each in (safe, unsafe, now))
+    parts = [(1 - share, share) for share in np.linspace(0, 1, _MIXTURES).tolist()]
+    found = (
+        _drift(mixed, after, false_alarms, at_all_edges=False)
+        for mixed in (_mixed(harmless, harmful, *each) for each in parts)
+        if mixed is not None
+    )
+    return min((each for each in found if each is not None), key=lambda each: each.psi, default=None)
+
+
+def _mixed(safe: Floats, unsafe: Floats, share_safe: float, share_unsafe: float) -> Floats | None:
+    """Return a mixture as counts: as many as make it no more certain than its scarcer part; None without that part."""
+    used = [(each, share) for each, share in ((safe, share_safe), (unsafe, share_unsafe)) if share > 0]
+    if any(each.sum() == 0 for each, _ in used):
+        return None
+    n = min(each.sum() / share for each, share in used)
+    return np.asarray(sum(n * share * each / each.sum() for each, share in used), dtype=np.float64)

@@ -78,7 +78,9 @@ class RateEstimate:
     high: float
 
 
-def ratio(strata: Sequence[Stratum], *, worst_case: bool = False, confidence: float = 0.95) -> RateEstimate:
+def ratio(
+    strata: Sequence[Stratum], *, worst_case: bool = False, confidence: float = 0.95, draws: int = DRAWS
+) -> RateEstimate:
     """Return hits ÷ (hits + others) of all traffic.
 
     Args:
@@ -86,10 +88,11 @@ def ratio(strata: Sequence[Stratum], *, worst_case: bool = False, confidence: fl
         worst_case: bounds as if everything missing had been found to be the worst; else what is missing is left out,
             as if chance alone had decided what was reviewed.
         confidence: two-sided, in (0, 1).
+        draws: for each bound; fewer are faster and less exact.
     """
     used = [stratum for stratum in strata if stratum.total]
     low, high = (
-        _bound([each.worst(low=is_low) for each in used] if worst_case else used, confidence, low=is_low)
+        _bound([each.worst(low=is_low) for each in used] if worst_case else used, confidence, draws, low=is_low)
         for is_low in (True, False)
     )
     value = _value(used)
@@ -132,7 +135,7 @@ def _pooled(stratum: Stratum, strata: Sequence[Stratum]) -> Stratum:
     def total(name: str) -> float | None:
         if getattr(stratum, name) is None:
             return None
-        return sum(each.total * getattr(each, name) / each.reviewed for each in alike)
+        return float(sum(each.total * getattr(each, name) / each.reviewed for each in alike))
 
     return Stratum(stratum.total, total("hits"), total("others"), total("rest"))
 
@@ -141,18 +144,18 @@ def _kind(stratum: Stratum) -> tuple[bool, bool, bool]:
     return stratum.hits is None, stratum.others is None, stratum.rest is None
 
 
-def _bound(strata: Sequence[Stratum], confidence: float, *, low: bool) -> float:
+def _bound(strata: Sequence[Stratum], confidence: float, draws: int, *, low: bool) -> float:
     """Return one bound of the ratio; where the draws hold neither hits nor others, nothing bounds it."""
     nothing = 0.0 if low else 1.0
     random = np.random.default_rng(_SEED)
-    hits, others = np.zeros(DRAWS), np.zeros(DRAWS)
+    hits, others = np.zeros(draws), np.zeros(draws)
     for stratum in strata:
         # Three gamma variables over their sum are Dirichlet; none of shape 0 is ever anything but 0.
-        hit, other, rest = (random.standard_gamma(alpha, DRAWS) for alpha in stratum.alphas(low=low))
-        volume = random.standard_gamma(stratum.total + 1.0, DRAWS) / (hit + other + rest)
+        hit, other, rest = (random.standard_gamma(alpha, draws) for alpha in stratum.alphas(low=low))
+        volume = random.standard_gamma(stratum.total + 1.0, draws) / (hit + other + rest)
         hits += volume * hit
         others += volume * other
     among = hits + others
-    ratios = np.divide(hits, among, out=np.full(DRAWS, nothing), where=among > 0)
+    ratios = np.divide(hits, among, out=np.full(draws, nothing), where=among > 0)
     tail = (1 - confidence) / 2
     return float(np.quantile(ratios, tail if low else 1 - tail))

@@ -72,3 +72,15 @@ async def test_cache_of_size_zero_judges_every_time() -> None:
     await house.guard.check(Pair("hello"))
 
     assert not (await house.guard.check(Pair("hello"))).cached
+
+
+async def test_assessing_afresh_asks_the_scorer_again(house: House) -> None:
+    await house.guard.check(Pair("hello"))
+    asked = len(house.scorer.asked)
+
+    await house.guard.check(Pair("hello"))
+    remembered = len(house.scorer.asked)
+    assessment = await house.guard.assess_afresh(Pair("hello"))
+
+    assert (remembered, len(house.scorer.asked)) == (asked, asked + 1)
+    assert assessment.scores is not None

@@ -6,43 +6,19 @@ their label values: `labels()` costs three times the increment.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from guard import errors
 from guard.manifest import OperatingPoint
 from guard.ports import ScorerInfo
+from guard.telemetry.labels import NONE, OTHER, STAGES, STATUSES, code_label
+from guard.telemetry.live import LiveFigures
 from guard.types import SCENARIOS, Decision, ImageResult
-
-STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream", "answer")
-OTHER = "other"  # stands for every value outside a closed set
-NONE = "none"
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROBABILITIES = tuple(step / 20 for step in range(1, 21))
-_STATUSES = frozenset(str(status.value) for status in HTTPStatus)
-
-
-def _tree(error: type[errors.GuardError]) -> frozenset[str]:
-    return frozenset({error.code}).union(*(_tree(child) for child in error.__subclasses__()))
-
-
-# The last ones are not errors: content that Guard never looks at, a client that left, a fault without a class.
-CODES = _tree(errors.GuardError) | {
-    "audio_part",
-    "file_part",
-    "file_id",
-    "video_part",
-    "stored_content",
-    "server_tool",
-    "token_part",
-    "cancelled",
-    "internal_error",
-}
-
 _Child = TypeVar("_Child")
 
 
@@ -84,6 +60,7 @@ class Telemetry:
         self._make_counters()
         self._make_histograms()
         self._make_gauges()
+        self.live = LiveFigures(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> _Bound[Counter]:
         return _Bound(Counter(name, text, labels, registry=self.registry).labels)
@@ -208,20 +185,20 @@ class Telemetry:
 
     def image(self, result: ImageResult) -> None:
         """Count a picture."""
-        reason = NONE if result.reason is None else _code(result.reason)
+        reason = NONE if result.reason is None else code_label(result.reason)
         self._images("judged" if result.judged else "unjudged", reason).inc()
 
     def unjudged_part(self, code: str) -> None:
         """Count a part that is no picture and was not judged: audio, a file, a text beyond the windows."""
-        self._parts(_code(code)).inc()
+        self._parts(code_label(code)).inc()
 
     def rejected(self, reason: str) -> None:
         """Count a request that was refused before any judging, by error code."""
-        self._rejected(_code(reason)).inc()
+        self._rejected(code_label(reason)).inc()
 
     def failed(self, stage: str, code: str, action: str) -> None:
         """Count a failure inside Guard, and the action that policy took on it."""
-        self._errors(stage if stage in STAGES else OTHER, _code(code), action).inc()
+        self._errors(stage if stage in STAGES else OTHER, code_label(code), action).inc()
 
     def audit_dropped(self, count: int) -> None:
         """Count decisions that were made and not kept; from any thread."""
@@ -234,7 +211,7 @@ class Telemetry:
     def upstream(self, code: int | str) -> None:
         """Count a request to the LLM API: its HTTP status, or the code of the failure."""
         label = str(code)
-        self._upstream(label if label in _STATUSES else _code(label)).inc()
+        self._upstream(label if label in STATUSES else code_label(label)).inc()
 
     def began(self) -> None:
         """Count a request in."""
@@ -281,7 +258,3 @@ class Telemetry:
         """Return the metrics as a page, and its content type, in the format that an Accept header asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self), content_type
-
-
-def _code(code: str) -> str:
-    return code if code in CODES else OTHER

@@ -1,0 +1,56 @@
+from prometheus_client import CollectorRegistry
+
+from guard.server.figures import add_up, snapshot_of
+from guard.telemetry import Telemetry
+from guard.telemetry.live import LiveValue
+
+
+def _page(telemetry: Telemetry) -> str:
+    return telemetry.expose()[0].decode()
+
+
+def test_values_are_shown_under_their_names() -> None:
+    telemetry = Telemetry(CollectorRegistry())
+
+    telemetry.live.show([LiveValue("false_refusal", ("balanced", "24h", "low"), 0.01), LiveValue("open", (), 7)])
+
+    page = _page(telemetry)
+    assert 'guard_false_refusal_ratio{kind="low",policy="balanced",window="24h"} 0.01' in page
+    assert "guard_reviews_open 7.0" in page
+
+
+def test_rate_without_enough_reviews_any_more_has_no_series() -> None:
+    telemetry = Telemetry(CollectorRegistry())
+    telemetry.live.show([LiveValue("miss", ("balanced", "1h", "estimate"), 0.2)])
+
+    telemetry.live.show([])
+
+    assert "guard_miss_ratio{" not in _page(telemetry)
+
+
+def test_canaries_of_a_policy_that_is_gone_are_forgotten() -> None:
+    telemetry = Telemetry(CollectorRegistry())
+    telemetry.live.canaries(5.0, [("old", 0.5, 0.25)])
+
+    telemetry.live.canaries(6.0, [("new", 0.0, 0.125)])
+
+    page = _page(telemetry)
+    assert 'policy="old"' not in page
+    assert 'guard_canary_ratio{kind="miss",policy="new"} 0.125' in page
+    assert "guard_canary_timestamp_seconds 6.0" in page
+
+
+def test_workers_that_do_not_measure_leave_the_figures_of_the_one_that_does() -> None:
+    first, second = Telemetry(CollectorRegistry()), Telemetry(CollectorRegistry())
+    values = [LiveValue("psi", ("p", "first_day"), 0.3), LiveValue("oldest", (), 60), LiveValue("measured_at", (), 9e8)]
+    first.live.show([*values, LiveValue("open", (), 7)])
+    first.live.labelled(source="reviewer", action="block", label="safe")
+
+    summed = add_up([snapshot_of(each.collect()) for each in (second, first)])
+
+    found = {sample[0]: sample[2] for _, _, _, samples in summed for sample in samples}
+    assert found["guard_score_drift_psi"] == 0.3
+    assert found["guard_review_oldest_seconds"] == 60
+    assert found["guard_live_timestamp_seconds"] == 9e8
+    assert found["guard_reviews_open"] == 7
+    assert found["guard_reviews_total"] == 1
