@@ -23,6 +23,7 @@ _MODULES = (
     "guard.core.ciphers",
     "guard.core.encodings",
     "guard.core.english",
+    "guard.core.fillers",
     "guard.core.groups",
     "guard.core.formats.embedded",
     "guard.core.formats.language",
