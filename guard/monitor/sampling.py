@@ -12,9 +12,9 @@ from guard.store.values import Draw
 from guard.store_settings import ReviewSettings
 from guard.types import Action, Decision
 
-_DAY_S = 86_400.0
-# A budget's share that may be spent at once, where nothing was drawn before.
-_AT_ONCE = 1 / 8
+_DAY_S, _HOUR_S = 86_400.0, 3_600.0
+# The part of a budget that comes in evenly; the rest is for bursts.
+_EVENLY = 3 / 4
 _SCALE = 1 / 2**64
 _LEAST = 1e-12
 
@@ -39,15 +39,14 @@ class Sampler:
         """Return whether a decision is drawn. The same id is drawn or not at the same probability, by the same seed."""
         intended, direction = decision.intended, decision.direction.value
         if intended is Action.REVIEW:
-            self._budget.spend(1.0, now)
+            self._budget.charge(now)
             return Draw(1.0, True, f"{direction}/{intended.value}", self.plan)
         zone = zone_of(decision, self._settings.near_width)
         kind = (direction, intended.value, zone)
         stratum = self._strata.get(kind)
         if stratum is None:
             stratum = self._strata[kind] = "/".join(kind)
-        probability = self._budget.lowered(self._planned(intended, zone), now)
-        self._budget.spend(probability, now)
+        probability = self._budget.allot(self._planned(intended, zone), now)
         return Draw(probability, uniform(self._key, decision.id) < probability, stratum, self.plan)
 
     def _planned(self, intended: Action, zone: str) -> float:
@@ -59,10 +58,11 @@ class Sampler:
 
 
 class Budget:
-    """Expected reviews that may still be asked for: it fills up evenly, and what is drawn is taken from it.
+    """Expected reviews that may still be asked for: it fills up evenly, and what draws cost on average is taken off.
 
-    Below half of what it holds, it lowers every probability in proportion, and so finds the level at which a steady
-    traffic spends what comes in. What it lowers never becomes 0: there would be decisions that no estimate speaks for.
+    A probability is lowered to what the last hour leaves of an hour's share: in a steady traffic all are lowered alike,
+    and in a burst as one over its length so far, so that its end is not drawn a thousand times less than its beginning.
+    What is lowered never becomes 0: there would be decisions that no estimate speaks for.
 
     Args:
         per_day: expected reviews in any 24 hours.
@@ -70,22 +70,35 @@ class Budget:
     """
 
     def __init__(self, per_day: float, *, now: float) -> None:
-        self._most = per_day * _AT_ONCE
-        self._per_s = per_day * (1 - _AT_ONCE) / _DAY_S
+        self._per_s = per_day * _EVENLY / _DAY_S
+        self._most = per_day * (1 - _EVENLY)
         self._left = self._most
+        self._asked = 0.0  # planned probabilities of the last hour together, the older the less
         self._at = now
 
-    def lowered(self, probability: float, now: float) -> float:
-        """Return a planned probability as far as the budget allows it; above 0 where it was."""
-        if now > self._at:
-            self._left = min(self._most, self._left + (now - self._at) * self._per_s)
-            self._at = now
-        scarcity = 2 * self._left / self._most
-        return min(probability if scarcity >= 1 else probability * scarcity, self._left / 2)
+    def allot(self, planned: float, now: float) -> float:
+        """Return the probability with which a decision is drawn that was to be drawn with `planned`, and pay for it."""
+        self._advance(now)
+        self._asked += planned
+        share = self._per_s * _HOUR_S
+        lowered = planned if self._asked <= share else planned * share / self._asked
+        probability = min(lowered, self._left / 2)
+        self._left -= probability
+        return probability
 
-    def spend(self, probability: float, now: float) -> None:
-        """Take what a draw with this probability costs on average, whether it is drawn or not."""
-        self._left = max(self._left - probability, self._most * 1e-3)
+    def charge(self, now: float) -> None:
+        """Pay for a decision that is drawn in any case."""
+        self._advance(now)
+        self._asked += 1.0
+        # It may cost more than there is: the rest is halved, never gone.
+        self._left = max(self._left - 1.0, self._left / 2, self._most * 1e-9)
+
+    def _advance(self, now: float) -> None:
+        passed_s = now - self._at
+        if passed_s > 0:
+            self._left = min(self._most, self._left + passed_s * self._per_s)
+            self._asked *= math.exp(-passed_s / _HOUR_S)
+            self._at = now
 
 
 def zone_of(decision: Decision, width: float) -> str:
