@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 SOURCE = "arXiv 2502.11184 (ACL 2025), table 1; the total is the unweighted mean of the three splits"
+N_TYPICAL, N_ATTACK = 171, 855  # rows of the release
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,20 @@ class PublishedRow:
     attack: float
     over_safety: float
     total: float
+
+    @property
+    def unsafe(self) -> float:
+        """Accuracy on all unsafe rows: both splits by their number of rows."""
+        return (N_TYPICAL * self.typical + N_ATTACK * self.attack) / (N_TYPICAL + N_ATTACK)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedParts:
+    """Accuracy in percent on unsafe rows, on over-safety rows, and on all of them."""
+
+    unsafe: float
+    over_safety: float
+    overall: float
 
 
 PUBLISHED = (
@@ -28,3 +43,21 @@ PUBLISHED = (
     PublishedRow("InstructBLIP", 66.1, 43.9, 20.5, 43.5),
     PublishedRow("human", 90.7, 92.8, 95.2, 92.9),
 )
+# By model: without and with the safety system prompt.
+SAFETY_PROMPT = {
+    "GPT-4V": (PublishedParts(68.2, 36.0, 57.7), PublishedParts(70.4, 32.1, 57.6)),
+    "GPT-4o": (PublishedParts(86.6, 22.7, 65.7), PublishedParts(88.2, 21.9, 66.1)),
+    "Gemini 1.5": (PublishedParts(82.8, 29.9, 65.5), PublishedParts(84.5, 25.6, 64.9)),
+    "Gemini 1.5 Pro": (PublishedParts(75.0, 39.3, 63.3), PublishedParts(80.9, 31.2, 64.3)),
+}
+# By model and mitigation; VRTuning is vision-centric reasoning fine-tuning.
+MITIGATIONS = {
+    ("GPT-4V", "prompt"): PublishedParts(68.6, 42.1, 59.9),
+    ("GPT-4o", "prompt"): PublishedParts(87.9, 28.4, 68.5),
+    ("Gemini 1.5", "prompt"): PublishedParts(89.8, 39.4, 73.3),
+    ("LLaVA-1.5-7B", "vcd"): PublishedParts(88.2, 15.3, 63.9),
+    ("LLaVA-1.5-7B", "vrtuning"): PublishedParts(81.5, 17.3, 60.1),
+    ("Qwen-VL-7B", "vcd"): PublishedParts(82.5, 20.1, 61.7),
+    ("Qwen-VL-7B", "vrtuning"): PublishedParts(58.1, 35.6, 50.6),
+    ("InstructBLIP", "vrtuning"): PublishedParts(70.6, 29.6, 56.9),
+}

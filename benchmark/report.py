@@ -1,23 +1,17 @@
-"""Finished runs as sheets: beside the published rows, with their controls, by scenario."""
+"""Finished runs as sheets: beside the published rows, with their controls and mitigations, by scenario."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from benchmark.answer_sheets import answer_sheets
 from benchmark.figures import Figures, Interval, Margin, SplitFigures, SuiteReport
+from benchmark.mitigated import mitigation_sheets
+from benchmark.named import NamedRun
 from benchmark.published import PUBLISHED, SOURCE
 from benchmark.sheets import Sheet
 
 _MMSAFEAWARE = "mmsafeaware"
 _SPLITS = ("typical", "attack", "over_safety")
 _NAMED = 12
-
-
-@dataclass(frozen=True, slots=True)
-class NamedRun:
-    """A report, and what its rows are called: the run's folder."""
-
-    name: str
-    report: SuiteReport
 
 
 def make_sheets(runs: Sequence[NamedRun]) -> list[Sheet]:
@@ -31,6 +25,8 @@ def make_sheets(runs: Sequence[NamedRun]) -> list[Sheet]:
         chosen = [run for run in runs if run.report.suite == suite]
         if suite == _MMSAFEAWARE:
             sheets.append(_beside_published(chosen))
+            sheets += mitigation_sheets(chosen)
+        sheets += answer_sheets(suite, chosen)
         sheets.append(_as_detector(suite, chosen))
         sheets += [_by_scenario(run) for run in chosen if run.report.scenarios]
     return sheets
@@ -52,6 +48,8 @@ def _beside_published(runs: Sequence[NamedRun]) -> Sheet:
                 _interval(report.intervals.get("auc_typical"), scale=1, digits=2),
             )
         )
+        if report.answers is not None:
+            rows.append(_split_row("  lenient reading", report.answers.lenient))
         rows += [_split_row(f"  {name}", figures) for name, figures in report.controls.items()]
     return Sheet(
         "MMSafeAware: accuracy, %",
@@ -158,9 +156,14 @@ def _notes(run: NamedRun) -> list[str]:
     report = run.report
     info = report.target_info
     policy = (
-        f", policy {info['policy']}, threshold {info['threshold']:.3f}" if info.get("threshold") is not None else ""
+        f", policy {info['policy']}, threshold {info['threshold']:.3f}"
+        if None not in (info.get("policy"), info.get("threshold"))
+        else ""
     )
-    notes = [f"{run.name}: target {report.target}{policy}; {report.n} rows with a verdict, {report.n_groups} groups."]
+    where = f" at {info['api_base']}" if info.get("api_base") is not None else ""
+    notes = [
+        f"{run.name}: target {report.target}{where}{policy}; {report.n} rows with a verdict, {report.n_groups} groups."
+    ]
     if report.limit is not None:
         notes.append(f"{run.name}: a sample (--limit {report.limit}), not the whole suite.")
     if report.errors or report.unjudged:

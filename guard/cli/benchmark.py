@@ -74,7 +74,8 @@ def run(
 
     from benchmark.mllm.asking import Asking
     from benchmark.mllm.cache import default_folder
-    from benchmark.report import NamedRun, make_sheets
+    from benchmark.named import NamedRun
+    from benchmark.report import make_sheets
     from guard.cli.interrupt import saying_when_interrupted
     from guard.suites import load_suite
 
@@ -106,14 +107,18 @@ def run(
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs.")],
-    out: Annotated[Path | None, typer.Option(help="Write report.md and report.json into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write report.md, report.json and, of MMSafeAware, report.svg into this folder.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Show runs beside the published rows, with controls, mitigations and scenarios."""
     import orjson
 
+    from benchmark.chart import draw_errors
     from benchmark.figures import read_report
-    from benchmark.report import NamedRun, make_sheets
+    from benchmark.named import NamedRun
+    from benchmark.report import make_sheets
     from benchmark.rows import is_run
     from benchmark.sheets import to_markdown
     from guard.cli.output import write_documents
@@ -127,7 +132,12 @@ def report(
         {run.name: run.report.model_dump(mode="json") for run in named}, option=orjson.OPT_INDENT_2
     ).decode()
     if out is not None:
-        write_documents(out, {"report.md": to_markdown("Benchmark", sheets), "report.json": document + "\n"})
+        picture = draw_errors(named)
+        text = to_markdown("Benchmark", sheets)
+        if picture is not None:
+            text = text.replace("\n\n", "\n\n![Harmless pairs refused and unsafe pairs missed](report.svg)\n\n", 1)
+        drawn = {} if picture is None else {"report.svg": picture}
+        write_documents(out, {"report.md": text, "report.json": document + "\n", **drawn})
     if as_json:
         typer.echo(document)
     else:

@@ -59,7 +59,10 @@ def test_report_of_several_runs_is_written_as_markdown_and_json(tmp_path: Path) 
     result = _guard("report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "report"))
     assert result.exit_code == 0
     assert json.loads((tmp_path / "report" / "report.json").read_text()).keys() == {"one", "two"}
-    assert "| GPT-4V | 63.9 | 68.4 | 41.1 | 57.8 |" in (tmp_path / "report" / "report.md").read_text()
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| GPT-4V | 63.9 | 68.4 | 41.1 | 57.8 |" in text
+    assert "(report.svg)" in text
+    assert (tmp_path / "report" / "report.svg").read_text().startswith("<svg")
 
 
 def test_report_of_runs_does_not_replace_the_report_of_a_run(tmp_path: Path) -> None:

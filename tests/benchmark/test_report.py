@@ -7,8 +7,9 @@ from rich.console import Console
 
 from benchmark.figures import read_report
 from benchmark.judgement import Judgement
+from benchmark.named import NamedRun
 from benchmark.published import PUBLISHED
-from benchmark.report import NamedRun, make_sheets
+from benchmark.report import make_sheets
 from benchmark.runner import run_suite
 from benchmark.sheets import Sheet, to_markdown, to_terminal
 from guard import Pair
