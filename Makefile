@@ -35,8 +35,8 @@ test: $(VENV)/.test ## install everything and run every check
 fast: $(VENV)/.test ## the checks without simulations and training
 	@$(BIN)/python -m tests.check --fast
 
-clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made $(CLIENTS)/litellm/.made ## run the official clients and LiteLLM's proxy against Guard
-	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients integrations/litellm
+clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made $(CLIENTS)/litellm/.made $(CLIENTS)/inspect/.made ## run the official clients and LiteLLM's proxy against Guard
+	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients integrations/litellm integrations/inspect
 
 fuzz: $(VENV)/.test ## send ten thousand hostile requests, and those that the OpenAPI document allows
 	@$(BIN)/python -m pytest -m corpus tests/fuzz
@@ -71,5 +71,5 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 $(CLIENTS)/%/.made: tests/clients/environments/%.txt
 	@echo "Installing clients into $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $<
 	@touch $@
