@@ -1,0 +1,62 @@
+"""Whatever was acknowledged is there after a kill -9, again and again."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guard.store.opening import open_store
+from guard.store.values import Query
+from tests.store.postgres import PostgresServer, postgres_server
+
+_ROOT = Path(__file__).parents[2]
+_ROUNDS = 6
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "guard.db")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+def _killed_after(address: str, seconds: float) -> list[list[str]]:
+    """Let the worker work for some time from its first acknowledgement on, kill it, and return what it had said."""
+    command = [sys.executable, "-m", "tests.store.killed", address]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        first = worker.stdout.readline()
+        assert first.startswith("blocked "), "the worker did not begin"
+        time.sleep(seconds)
+        worker.send_signal(signal.SIGKILL)
+        said = [first, *worker.stdout]
+    return [line.split() for line in said if line.endswith("\n")]
+
+
+def test_kill_loses_nothing_that_was_acknowledged(address: str) -> None:
+    moments = random.Random(6)
+    said: list[list[str]] = []
+    for _ in range(_ROUNDS):
+        said += _killed_after(address, moments.uniform(0.05, 0.4))
+
+    store = open_store(address)
+    kept = {one.id for one in store.find(Query(limit=1_000_000))}
+    labelled = {one.decision_id for one in store.labels(0.0)}
+    store.close()
+
+    blocked = {id_ for kind, id_ in said if kind == "blocked"}
+    assert len(blocked) > 20 * _ROUNDS
+    assert blocked <= kept
+    assert {id_ for kind, id_ in said if kind == "labelled"} <= labelled
