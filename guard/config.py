@@ -3,12 +3,10 @@
 Defaults are safe and every limit is finite. An unknown key is an error.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
 from guard.access_settings import MOST_TENANTS, AdminSettings, TenantName, TenantSettings, TlsSettings
@@ -30,6 +28,8 @@ from guard.policy_settings import (
 from guard.policy_settings import PolicySettings as PolicySettings
 from guard.store_settings import ReviewSettings as ReviewSettings
 from guard.store_settings import StoreSettings as StoreSettings
+from guard.strict_yaml import parse_yaml as parse_yaml
+from guard.strict_yaml import read_yaml as read_yaml
 from guard.types import Mode
 from guard.upstream_settings import Seconds
 from guard.upstream_settings import UpstreamSettings as UpstreamSettings
@@ -138,6 +138,9 @@ class Settings(Section):
     """the LLM API is called while Guard judges the prompt, and nothing of its answer is shown before the verdict. A
     block cancels the call, but by then the provider has seen what was blocked. Never for requests with server-side
     tools, background or store"""
+    tracing: bool = False
+    """traces and evaluation events by OpenTelemetry, free of content, sent by OTLP to where its own variables say, such
+    as OTEL_EXPORTER_OTLP_ENDPOINT; wants the extra `otel`, and a restart to change"""
     upstream: UpstreamSettings = UpstreamSettings()
     policy: Annotated[PolicySettings, NameOrSection] = PolicySettings()
     policies: Annotated[
@@ -191,29 +194,6 @@ class Settings(Section):
 
 
 _MOST_KEY_CHARS = 60  # of a key, in a message
-_BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a word is a word, and no key occurs twice: the later one would win unseen.
-
-    YAML 1.1 reads `mode: off` as false and `2020-99-99` as a date; here only true and false are truth values, as in
-    YAML 1.2, and there are no dates.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of a node. Raises ConstructorError for a key that occurs twice."""
-        keys = [str(key.value) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(problem="a key occurs twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_BOOL, _TIMESTAMP}]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_StrictLoader.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def read_settings(path: Path) -> Settings:
@@ -224,32 +204,6 @@ def read_settings(path: Path) -> Settings:
     """
     document = read_yaml(path)
     return parse_settings({} if document is None else document, source=str(path))
-
-
-def read_yaml(path: Path) -> object:
-    """Return what a YAML file (or JSON, which is YAML too) holds; None when it holds nothing.
-
-    Raises:
-        ConfigInvalid: the file cannot be read, is not YAML, or has a key that occurs twice.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigInvalid(f"{path}: not YAML: not UTF-8") from error
-    return parse_yaml(text, source=str(path))
-
-
-def parse_yaml(text: str, *, source: str) -> object:
-    """Return what a YAML text says; `source` is named in the message. Raises ConfigInvalid, as `read_yaml`."""
-    try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except RecursionError as error:
-        raise ConfigInvalid(f"{source}: not YAML: nested too deeply") from error
-    # PyYAML lets errors of its own converters through: a number of 5,000 digits, a tag that does not fit its value.
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
-        raise ConfigInvalid(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def parse_settings(document: object, *, source: str) -> Settings:

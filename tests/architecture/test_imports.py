@@ -31,6 +31,7 @@ ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
+    "strict_yaml": {"errors"},
     "runtime": set(),  # two adapters and the training import onnxruntime through it
     "manifest": {"types", "errors"},
     "policy_settings": {"types"},
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "secrets": {"errors"},
     "config": BASE
     | {
+        "strict_yaml",
         "policy_settings",
         "access_settings",
         "picture_settings",
