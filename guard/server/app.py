@@ -31,6 +31,7 @@ from guard.server.live import Entrance, Generation, Live, Model
 from guard.server.tenants import NOBODY, open_tenants
 from guard.server.tls import open_tls, serving
 from guard.telemetry import Telemetry
+from guard.tracing import open_tracing
 from guard.wiring import Opened, open_memory, open_unannounced, open_upstream
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def create_app(
     memory = open_memory(settings, telemetry, os.environ) if memory is None else memory
     if memory is not None:
         opened.guard.passes = memory.passes
+    tracing = open_tracing(os.environ) if settings.tracing else None
     sending = open_upstream(settings.upstream) if upstream is None and settings.upstream.is_set else upstream
     admission = Admission(settings.limits)
     build = _builder(admission, None if sending is None else Forwarder(sending, telemetry))
@@ -94,9 +96,11 @@ def create_app(
             await live.aclose()
             if memory is not None:
                 await asyncio.to_thread(memory.stop)
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     def judged(path: str) -> Boundary:
-        return Boundary(live, path, choose=_entrance, telemetry=telemetry, recorder=memory)
+        return Boundary(live, path, choose=_entrance, telemetry=telemetry, recorder=memory, tracing=tracing)
 
     bundle_door = _for_admins(BundleDoor(live, controlling, admission))
     app = Application(

@@ -17,6 +17,7 @@ from guard.server.live import Entrance, Generation, Live
 from guard.server.routes import OTHER, resolve
 from guard.server.wire import CLIENT_LEFT, GUARD_UNAVAILABLE, INTERNAL_ERROR, STATUS
 from guard.telemetry import Telemetry
+from guard.tracing import Served, Tracing
 
 logger = logging.getLogger("guard.server")
 
@@ -31,16 +32,25 @@ class Boundary:
         path: by which the door is found in an entrance.
         choose: the entrance.
         recorder: remembers what is decided behind it; None for doors that decide nothing, or where nobody does.
+        tracing: None traces nothing.
     """
 
     def __init__(
-        self, live: Live, path: str, *, choose: Choose, telemetry: Telemetry, recorder: Recorder | None = None
+        self,
+        live: Live,
+        path: str,
+        *,
+        choose: Choose,
+        telemetry: Telemetry,
+        recorder: Recorder | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._live = live
         self._path = path
         self._choose = choose
         self._telemetry = telemetry
         self._recorder = recorder
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Whatever is swapped meanwhile, it is judged by what judged at its beginning."""
@@ -48,6 +58,8 @@ class Boundary:
             await send({"type": "websocket.close", "code": 1008, "reason": "not served"})
             return
         exchange = Exchange(scope, receive, send)
+        if self._tracing is not None:
+            exchange.trace = self._tracing.begin(exchange.header(b"traceparent"))
         self._telemetry.began()
         with self._live.taken() as generation:
             entrance = generation.entrance
@@ -123,3 +135,21 @@ class Boundary:
         self._telemetry.request(route=exchange.route, policy=policy, mode=mode, action=exchange.action)
         self._telemetry.tenant(entrance.tenant, exchange.action)
         log_exchange(exchange, mode=mode, tenant=entrance.tenant)
+        if exchange.trace is not None:
+            exchange.trace.end(_served(exchange, policy, mode))
+
+
+def _served(exchange: Exchange, policy: str, mode: str) -> Served:
+    return Served(
+        method=exchange.method,
+        route=exchange.route,
+        status=exchange.status,
+        action=exchange.action,
+        policy=policy,
+        mode=mode,
+        code=exchange.code,
+        decision=exchange.decision,
+        added_s=exchange.added_s,
+        upstream=exchange.upstream,
+        upstream_s=exchange.upstream_s,
+    )

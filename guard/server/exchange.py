@@ -15,6 +15,7 @@ from guard.server.apis import Api
 from guard.server.apis.chat import CHAT
 from guard.server.routes import OTHER
 from guard.server.wire import Answer, verdict_headers
+from guard.tracing import Trace
 from guard.types import Decision, Mode, Pair
 
 # What was done with a request, where no decision says so: label values of `guard_requests_total`.
@@ -44,6 +45,7 @@ class Exchange:
     recorder: Recorder | None = None  # None: nothing is remembered
     tenant: str = ""
     mode: Mode = Mode.ENFORCE
+    trace: Trace | None = None  # None: nothing is traced
     _own_id: str | None = None
 
     @property

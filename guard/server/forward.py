@@ -130,6 +130,8 @@ def outgoing(
     headers = _request_headers(exchange, is_rewritten=is_rewritten)
     if is_read:
         headers["accept-encoding"] = "identity"
+    if exchange.trace is not None:
+        headers |= exchange.trace.outgoing()
     return UpstreamRequest(
         method=exchange.method,
         path=path,

@@ -74,13 +74,15 @@ ALLOWED: dict[str, set[str]] = {
     "upstreams": DOMAIN | {"ports"},
     "store": DOMAIN | {"ports", "secrets"},
     "telemetry": BASE | {"ports"},
+    "tracing": BASE,
     "suites": DOMAIN,
     "pipeline": DOMAIN | {"ports", "telemetry"},
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
     "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
     "swap": DOMAIN | {"wiring"},
     "server": DOMAIN
-    | {"answers", "ports", "telemetry", "pipeline", "wiring", "swap", "store", "monitor", "secrets", "plain_files"},
+    | {"answers", "ports", "telemetry", "tracing", "pipeline", "wiring", "swap", "store", "monitor", "secrets"}
+    | {"plain_files"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
