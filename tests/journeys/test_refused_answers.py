@@ -16,7 +16,7 @@ from guard.config import Settings
 from guard.demo.servers import ServerThread
 from guard.server.app import create_app
 from tests.answers.streams import STREAMS
-from tests.server.test_answering import CALM, PATHS, SMALL, VILE, answer
+from tests.server.answers import CALM, PATHS, SMALL, VILE, answer
 
 ASKED: Any = [{"role": "user", "content": "hello the cat"}]
 _API_OF = {path: api for api, path in PATHS.items()}

@@ -11,8 +11,8 @@ from guard.server.admission import Admission
 from guard.server.passing import Held
 from tests.answers.streams import STREAMS, documents
 from tests.fakes import FixedScorer
+from tests.server.answers import CALM, SMALL, answer, ask, streaming, whole
 from tests.server.house import Builder
-from tests.server.test_answering import CALM, SMALL, answer, ask, streaming, whole
 
 
 class Watched(FixedScorer):

@@ -1,11 +1,7 @@
 """Other providers, through litellm itself: stand-ins of OpenAI's and Anthropic's APIs behind it."""
 
-import asyncio
-import contextlib
 import json
 import re
-import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,66 +11,22 @@ from guard.errors import (
     RequestInvalid,
     Unauthorized,
     UnknownModel,
-    UpstreamBroken,
-    UpstreamTimeout,
-    UpstreamUnreachable,
 )
-from guard.ports import Upstream, UpstreamRequest, UpstreamResponse
-from guard.upstream_settings import UpstreamSettings
-from guard.upstreams.opening import open_upstreams
-from tests.server.house import until
+from guard.ports import UpstreamRequest
+from tests.upstreams.litellm_house import FIND, PICTURE, SHAPES, ask, behind, events_of, read
 from tests.upstreams.providers import Provider
-from tests.upstreams.raw_api import raw_api
 
 # litellm's own: it is not Guard's to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-SHAPES = pytest.mark.parametrize("shape", ["openai", "anthropic"])
-_ENVIRONMENT = {"PROVIDER_KEY": "sk-operator"}
-_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-_FIND = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}
-
-
-@contextlib.asynccontextmanager
-async def _behind(provider: Provider, **settings: Any) -> AsyncIterator[Upstream]:
-    """Serve a provider and yield an upstream with the model "mine" behind it."""
-    async with raw_api(provider) as url:
-        base = f"{url}/v1" if provider.shape == "openai" else url
-        model = {"mine": f"{provider.shape}/provider-model", "star-*": f"{provider.shape}/*"}
-        written = {"litellm": model, "url": base, "key_env": "PROVIDER_KEY", **settings}
-        upstream = open_upstreams(UpstreamSettings.model_validate(written), _ENVIRONMENT)
-        try:
-            yield upstream
-        finally:
-            await upstream.close()
-
-
-def _ask(model: str = "mine", *, headers: dict[str, str] | None = None, **more: Any) -> UpstreamRequest:
-    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **more}
-    shown = {"authorization": "Bearer sk-caller"} if headers is None else headers
-    return UpstreamRequest("POST", "/v1/chat/completions", "", shown, json.dumps(body).encode(), model)
-
-
-async def _read(response: UpstreamResponse) -> bytes:
-    try:
-        return b"".join([chunk async for chunk in response.chunks()])
-    finally:
-        await response.close()
-
-
-def _events(body: bytes) -> list[Any]:
-    *events, done, end = body.split(b"\n\n")
-    assert (done, end) == (b"data: [DONE]", b"")
-    return [json.loads(event.removeprefix(b"data: ")) for event in events]
 
 
 @SHAPES
 async def test_answer_of_another_provider_has_the_shape_of_openais(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider) as upstream:
-        response = await upstream.send(_ask(temperature=0.5, max_tokens=7, metadata={"a": "b"}, store=True))
-        answer = json.loads(await _read(response))
+    async with behind(provider) as upstream:
+        response = await upstream.send(ask(temperature=0.5, max_tokens=7, metadata={"a": "b"}, store=True))
+        answer = json.loads(await read(response))
 
     assert response.status == 200
     assert dict(response.headers)["content-type"] == "application/json"
@@ -89,9 +41,9 @@ async def test_answer_of_another_provider_has_the_shape_of_openais(shape: str) -
 
 @SHAPES
 async def test_stream_of_another_provider_has_the_events_of_openais(shape: str) -> None:
-    async with _behind(Provider(shape)) as upstream:
-        response = await upstream.send(_ask(stream=True, stream_options={"include_usage": True}))
-        events = _events(await _read(response))
+    async with behind(Provider(shape)) as upstream:
+        response = await upstream.send(ask(stream=True, stream_options={"include_usage": True}))
+        events = events_of(await read(response))
 
     assert dict(response.headers)["content-type"] == "text/event-stream"
     assert {(event["object"], event["model"]) for event in events} == {("chat.completion.chunk", "mine")}
@@ -107,14 +59,14 @@ async def test_picture_reaches_the_provider_byte_for_byte(shape: str) -> None:
     provider = Provider(shape)
     parts = [
         {"type": "text", "text": "what is this"},
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_PICTURE}", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}", "detail": "low"}},
     ]
 
-    async with _behind(provider) as upstream:
-        await _read(await upstream.send(_ask(messages=[{"role": "user", "content": parts}])))
+    async with behind(provider) as upstream:
+        await read(await upstream.send(ask(messages=[{"role": "user", "content": parts}])))
 
     sent = provider.bodies[0]["messages"][0]["content"][1]
-    expected = {"type": "base64", "media_type": "image/png", "data": _PICTURE}
+    expected = {"type": "base64", "media_type": "image/png", "data": PICTURE}
     assert sent["source"] == expected if shape == "anthropic" else sent == parts[1]
 
 
@@ -122,8 +74,8 @@ async def test_picture_reaches_the_provider_byte_for_byte(shape: str) -> None:
 async def test_tools_are_offered_and_their_calls_come_back(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider) as upstream:
-        answer = json.loads(await _read(await upstream.send(_ask(tools=[_FIND], tool_choice="auto"))))
+    async with behind(provider) as upstream:
+        answer = json.loads(await read(await upstream.send(ask(tools=[FIND], tool_choice="auto"))))
 
     (choice,) = answer["choices"]
     (call,) = choice["message"]["tool_calls"]
@@ -138,9 +90,9 @@ async def test_tools_are_offered_and_their_calls_come_back(shape: str) -> None:
 async def test_error_of_the_provider_passes_with_status_message_and_patience(shape: str) -> None:
     provider = Provider(shape, status=429)
 
-    async with _behind(provider) as upstream:
-        response = await upstream.send(_ask())
-        error = json.loads(await _read(response))["error"]
+    async with behind(provider) as upstream:
+        response = await upstream.send(ask())
+        error = json.loads(await read(response))["error"]
 
     assert (response.status, dict(response.headers)["retry-after"]) == (429, "7")
     assert error == {"message": "slow down", "type": "rate_limit_error", "param": None, "code": "rate_limit"}
@@ -150,9 +102,9 @@ async def test_error_of_the_provider_passes_with_status_message_and_patience(sha
 @SHAPES
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_provider_that_refuses_the_operators_key_shows_callers_nothing_of_it(shape: str, is_stream: bool) -> None:
-    async with _behind(Provider(shape, status=401)) as upstream:
-        response = await upstream.send(_ask(stream=is_stream))
-        error = json.loads(await _read(response))["error"]
+    async with behind(Provider(shape, status=401)) as upstream:
+        response = await upstream.send(ask(stream=is_stream))
+        error = json.loads(await read(response))["error"]
 
     assert (response.status, error["type"]) == (401, "authentication_error")
     assert error["message"] == "the provider behind this model does not accept the key"
@@ -162,8 +114,8 @@ async def test_provider_that_refuses_the_operators_key_shows_callers_nothing_of_
 async def test_error_of_the_providers_own_is_not_asked_for_twice(shape: str) -> None:
     provider = Provider(shape, status=500)
 
-    async with _behind(provider) as upstream:
-        response = await upstream.send(_ask())
+    async with behind(provider) as upstream:
+        response = await upstream.send(ask())
         await response.close()
 
     assert (response.status, len(provider.bodies)) == (500, 1)
@@ -173,8 +125,8 @@ async def test_error_of_the_providers_own_is_not_asked_for_twice(shape: str) -> 
 async def test_key_of_the_operator_is_sent_and_the_callers_is_not(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider) as upstream:
-        await _read(await upstream.send(_ask()))
+    async with behind(provider) as upstream:
+        await read(await upstream.send(ask()))
 
     assert "sk-operator" in provider.heads[0]
     assert "sk-caller" not in provider.heads[0]
@@ -184,12 +136,12 @@ async def test_key_of_the_operator_is_sent_and_the_callers_is_not(shape: str) ->
 async def test_key_of_a_tenant_is_sent_where_it_is_for_these_providers(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider) as upstream:
-        await _read(await upstream.send(replace(_ask(), keys={"default": "sk-tenant"})))
-        await _read(await upstream.send(replace(_ask(), keys={"another": "sk-tenant"})))
-    async with _behind(provider, key_env=None) as upstream:
+    async with behind(provider) as upstream:
+        await read(await upstream.send(replace(ask(), keys={"default": "sk-tenant"})))
+        await read(await upstream.send(replace(ask(), keys={"another": "sk-tenant"})))
+    async with behind(provider, key_env=None) as upstream:
         with pytest.raises(Unauthorized):
-            await upstream.send(replace(_ask(), keys={"another": "sk-tenant"}))
+            await upstream.send(replace(ask(), keys={"another": "sk-tenant"}))
 
     assert [re.findall("sk-(tenant|operator|caller)", head) for head in provider.heads] == [["tenant"], ["operator"]]
 
@@ -198,8 +150,8 @@ async def test_key_of_a_tenant_is_sent_where_it_is_for_these_providers(shape: st
 async def test_key_of_the_caller_is_sent_where_there_is_no_other(shape: str) -> None:
     provider = Provider(shape)
 
-    async with _behind(provider, key_env=None) as upstream:
-        await _read(await upstream.send(_ask()))
+    async with behind(provider, key_env=None) as upstream:
+        await read(await upstream.send(ask()))
 
     assert "sk-caller" in provider.heads[0]
 
@@ -208,9 +160,9 @@ async def test_request_without_any_key_never_uses_what_the_environment_has(monke
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
     provider = Provider("openai")
 
-    async with _behind(provider, key_env=None) as upstream:
+    async with behind(provider, key_env=None) as upstream:
         with pytest.raises(Unauthorized):
-            await upstream.send(_ask(headers={}))
+            await upstream.send(ask(headers={}))
 
     assert provider.heads == []
 
@@ -219,8 +171,8 @@ async def test_environments_credentials_are_used_where_the_operator_says_so(monk
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     provider = Provider("openai")
 
-    async with _behind(provider, key_env=None, litellm_environment=True) as upstream:
-        await _read(await upstream.send(_ask()))
+    async with behind(provider, key_env=None, litellm_environment=True) as upstream:
+        await read(await upstream.send(ask()))
 
     assert "sk-of-the-environment" in provider.heads[0]
 
@@ -228,8 +180,8 @@ async def test_environments_credentials_are_used_where_the_operator_says_so(monk
 async def test_star_in_the_map_stands_for_the_callers_rest() -> None:
     provider = Provider("openai")
 
-    async with _behind(provider) as upstream:
-        answer = json.loads(await _read(await upstream.send(_ask("star-gpt-9"))))
+    async with behind(provider) as upstream:
+        answer = json.loads(await read(await upstream.send(ask("star-gpt-9"))))
 
     assert provider.bodies[0]["model"] == "gpt-9"
     assert answer["model"] == "star-gpt-9"
@@ -239,9 +191,9 @@ async def test_star_in_the_map_stands_for_the_callers_rest() -> None:
 async def test_model_that_is_not_in_the_map_or_would_bend_an_address_is_unknown(model: str) -> None:
     provider = Provider("openai")
 
-    async with _behind(provider) as upstream:
+    async with behind(provider) as upstream:
         with pytest.raises(UnknownModel):
-            await upstream.send(_ask(model))
+            await upstream.send(ask(model))
 
     assert provider.bodies == []
 
@@ -280,162 +232,28 @@ async def test_model_that_is_not_in_the_map_or_would_bend_an_address_is_unknown(
 async def test_what_is_not_a_callers_to_say_is_refused_and_nothing_is_sent(more: dict[str, Any]) -> None:
     provider = Provider("openai")
 
-    async with _behind(provider) as upstream:
+    async with behind(provider) as upstream:
         with pytest.raises(RequestInvalid) as error:
-            await upstream.send(_ask(**more))
+            await upstream.send(ask(**more))
 
     assert provider.bodies == []
     assert "127.0.0.1" not in str(error.value)
 
 
 async def test_other_apis_than_chat_are_not_translated() -> None:
-    async with _behind(Provider("openai")) as upstream:
+    async with behind(Provider("openai")) as upstream:
         for path in ("/v1/messages", "/v1/embeddings"):
             with pytest.raises(UnknownModel, match="chat completions alone"):
                 await upstream.send(UpstreamRequest("POST", path, "", {}, b"{}", "mine"))
 
 
 async def test_models_are_those_of_the_map() -> None:
-    async with _behind(Provider("openai")) as upstream:
+    async with behind(Provider("openai")) as upstream:
         listed = await upstream.send(UpstreamRequest("GET", "/v1/models", "", {}, b""))
         one = await upstream.send(UpstreamRequest("GET", "/v1/models/star-x", "", {}, b""))
         with pytest.raises(UnknownModel):
             await upstream.send(UpstreamRequest("GET", "/v1/models/others", "", {}, b""))
-        bodies = [json.loads(await _read(response)) for response in (listed, one)]
+        bodies = [json.loads(await read(response)) for response in (listed, one)]
 
     assert [model["id"] for model in bodies[0]["data"]] == ["mine"]
     assert bodies[1]["id"] == "star-x"
-
-
-@SHAPES
-async def test_stream_is_passed_on_while_it_comes(shape: str) -> None:
-    async with _behind(Provider(shape, pause_s=0.1)) as upstream:
-        response = await upstream.send(_ask(stream=True))
-        times = [time.perf_counter() async for _ in response.chunks()]
-        await response.close()
-
-    assert times[-1] - times[0] > 0.1
-
-
-@SHAPES
-@pytest.mark.parametrize("cut_after", [0, 3])
-async def test_stream_that_breaks_off_is_never_a_clean_end(shape: str, cut_after: int) -> None:
-    provider = Provider(shape, cut_after=cut_after if shape == "anthropic" else min(cut_after, 2))
-    got = b""
-
-    async with _behind(provider) as upstream:
-        with pytest.raises(UpstreamBroken):  # noqa: PT012 - what came before is asserted too
-            response = await upstream.send(_ask(stream=True))
-            async for event in response.chunks():
-                got += event
-
-    assert b"[DONE]" not in got
-
-
-@SHAPES
-@pytest.mark.parametrize("is_stream", [False, True])
-async def test_provider_that_says_nothing_times_out(shape: str, is_stream: bool) -> None:
-    async with _behind(Provider(shape, hangs=True), first_byte_timeout_s=0.3) as upstream:
-        with pytest.raises(UpstreamTimeout):
-            await upstream.send(_ask(stream=is_stream))
-
-
-@SHAPES
-async def test_stream_that_falls_silent_times_out(shape: str) -> None:
-    provider = Provider(shape)
-
-    async with _behind(provider, first_byte_timeout_s=2.0) as upstream:
-        await _read(await upstream.send(_ask()))  # what is slow the first time is over
-        provider.silent_after = 4 if shape == "anthropic" else 2
-        response = await upstream.send(_ask(stream=True))
-        with pytest.raises(UpstreamTimeout):
-            await _read(response)
-
-
-async def test_stream_ends_at_the_total_timeout() -> None:
-    async with _behind(Provider("openai", pause_s=1.0), total_timeout_s=2.5) as upstream:
-        response = await upstream.send(_ask(stream=True))
-        with pytest.raises(UpstreamTimeout):
-            await _read(response)
-
-
-@pytest.mark.parametrize("failure", [KeyError("content"), AttributeError("text"), TypeError("of None")])
-async def test_answer_that_litellm_stumbles_over_is_broken(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    import litellm
-
-    async def stumble(**_: Any) -> Any:
-        raise failure
-
-    async with _behind(Provider("openai")) as upstream:
-        monkeypatch.setattr(litellm, "acompletion", stumble)
-        with pytest.raises(UpstreamBroken, match="cannot be translated"):
-            await upstream.send(_ask())
-
-
-@pytest.mark.parametrize("reads", [0, 1])
-async def test_stream_that_litellm_stumbles_over_is_broken(reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    import litellm
-
-    async def stumble(**_: Any) -> Any:
-        async def chunks() -> AsyncIterator[Any]:
-            for _ in range(reads):
-                yield litellm.ModelResponseStream()
-            raise KeyError("delta")
-
-        return chunks()
-
-    async with _behind(Provider("openai")) as upstream:
-        monkeypatch.setattr(litellm, "acompletion", stumble)
-        with pytest.raises(UpstreamBroken):
-            await _read(await upstream.send(_ask(stream=True)))
-
-
-@SHAPES
-async def test_provider_that_is_down_is_unreachable(shape: str) -> None:
-    async with _behind(Provider(shape), url="http://127.0.0.1:9") as upstream:
-        with pytest.raises(UpstreamUnreachable):
-            await upstream.send(_ask())
-
-
-@SHAPES
-async def test_closing_a_stream_drops_the_providers_connection(shape: str) -> None:
-    provider = Provider(shape, pause_s=0.2)
-
-    async with _behind(provider) as upstream:
-        response = await upstream.send(_ask(stream=True))
-        await anext(response.chunks().__aiter__())
-        await response.close()
-        async with asyncio.timeout(5):
-            await provider.was_dropped.wait()
-
-
-@SHAPES
-async def test_client_that_leaves_before_the_answer_drops_the_providers_connection(shape: str) -> None:
-    provider = Provider(shape, hangs=True)
-
-    async with _behind(provider) as upstream:
-        asking = asyncio.create_task(upstream.send(_ask()))
-        await until(lambda: bool(provider.bodies))
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        async with asyncio.timeout(5):
-            await provider.was_dropped.wait()
-
-
-async def test_connections_to_the_provider_are_reused() -> None:
-    connections = 0
-    provider = Provider("anthropic")
-
-    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await provider(reader, writer)
-
-    async with raw_api(counted) as url:
-        settings = {"litellm": {"mine": "anthropic/m"}, "url": url, "key_env": "PROVIDER_KEY"}
-        upstream = open_upstreams(UpstreamSettings.model_validate(settings), _ENVIRONMENT)
-        for _ in range(3):
-            await _read(await upstream.send(_ask()))
-        await upstream.close()
-
-    assert connections == 1
