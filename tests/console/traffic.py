@@ -50,7 +50,9 @@ def fill(store: Store, traffic: list[Made], *, reviewed: float = 0.9, seed: int 
     content = {each.decision.id: each.content for each in traffic if each.decision.is_sampled}
     store.add([each.decision for each in traffic], content if store.keeps_content else None)
     drawn = [each for each in traffic if each.decision.is_sampled]
-    for each in drawn[: int(reviewed * len(drawn))]:
+    for each in drawn:
+        if dice.random() >= reviewed:
+            continue
         at = each.decision.at + 600
         store.label(Label(each.decision.id, each.truth, "Ada", Source.REVIEWER, at))
         if dice.random() < 0.3:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from guard.bundle import Bundle
 from guard.errors import RequestInvalid
 from guard.manifest import Certificate
+from guard.monitor.drift import AGAINST, Against, measure_drift
 from guard.monitor.live import Figure, measure, window_named
 from guard.server.console.desk import Desk, away, give_json, query, require_method
 from guard.server.console.shown import Document
@@ -28,7 +30,7 @@ _MOST_COLUMNS = 60
 class Asked(BaseModel, frozen=True, extra="forbid"):
     """Of what the overview is."""
 
-    window: WindowName = "24h"
+    window: WindowName = "7d"
     policy: Annotated[str, Field(max_length=200)] | None = None
 
 
@@ -48,8 +50,7 @@ class Overview:
         shown: Document = {"now": self._desk.clock(), "store": store is not None, "window": asked.window}
         shown["bundle"] = _bundle(generation, policy)
         if store is not None:
-            digest = generation.guard.bundle.digest
-            shown |= await away(_figures, store, policy, asked.window, digest, self._desk.clock())
+            shown |= await away(_figures, store, policy, asked.window, generation.guard.bundle, self._desk.clock())
         await give_json(exchange, shown)
 
 
@@ -97,9 +98,9 @@ def _bundle(generation: Generation, policy: str) -> Document:
     }
 
 
-def _figures(store: Store, policy: str, name: WindowName, bundle: str, now: float) -> Document:
-    window = window_named(name, bundle=bundle, now=now)
-    rates = measure(store, policy, name, bundle=bundle, now=now)
+def _figures(store: Store, policy: str, name: WindowName, bundle: Bundle, now: float) -> Document:
+    window = window_named(name, bundle=bundle.digest, now=now)
+    rates = measure(store, policy, name, bundle=bundle.digest, now=now)
     said = [each for each in store.labels(window.since, policy) if each.source is Source.USER]
     waiting = store.count_open()
     pictures = store.pictures(window)
@@ -121,9 +122,23 @@ def _figures(store: Store, policy: str, name: WindowName, bundle: str, now: floa
             "unjudged": {reason or "other": n for (judged, reason), n in pictures.items() if not judged},
         },
         "near": rates.near,
-        "drift": {"state": "unknown", "why": None, "psi": None, "psi_limit": None, "ks": None, "ks_limit": None},
+        "drift": {against: _drift(store, policy, bundle, now, against) for against in AGAINST},
         "canary": _canary(store, now),
         "queue": {"open": waiting.n, "oldest_s": None if waiting.oldest_at is None else now - waiting.oldest_at},
+    }
+
+
+def _drift(store: Store, policy: str, bundle: Bundle, now: float, against: Against) -> Document | None:
+    found = measure_drift(store, policy, bundle=bundle, now=now, against=against)
+    if found is None:
+        return None
+    return {
+        "is_drifting": found.is_drifting,
+        "psi": found.psi,
+        "psi_limit": found.psi_limit,
+        "ks": found.ks,
+        "ks_limit": found.ks_limit,
+        "n": found.n,
     }
 
 

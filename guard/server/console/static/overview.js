@@ -9,7 +9,7 @@ const WINDOWS = [["1h", "1 h"], ["24h", "24 h"], ["7d", "7 days"], ["bundle", "t
 const AGAIN_MS = 30_000;
 
 export function overviewPage(main, session, { notify }) {
-  const chosen = { window: "24h", policy: session.policy };
+  const chosen = { window: "7d", policy: session.policy };
   const body = h("div", { class: "grid" });
   const when = h("span", { class: "muted small" });
   const leaving = new AbortController();
@@ -76,14 +76,18 @@ function picturesCard({ pictures }) {
     facts(reasons.map(([reason, n]) => [spaced(reason), `${whole(n)} · ${percent(n / total)}`])));
 }
 
+function driftRows(found, words, without) {
+  if (!found) return [[words, h("span", { class: "muted" }, without)]];
+  const [kind, state] = found.is_drifting ? ["no", "moved"] : ["yes", "steady"];
+  return [[words, chip(kind, state)],
+    [h("span", { class: "small" }, "PSI, and its limit"), h("span", { class: "small" }, `${found.psi.toFixed(3)}, ${found.psi_limit.toFixed(3)}`)],
+    [h("span", { class: "small" }, "KS distance, and its limit"), h("span", { class: "small" }, `${found.ks.toFixed(3)}, ${found.ks_limit.toFixed(3)}`)]];
+}
+
 function driftCard({ drift, near, canary }) {
-  const words = { steady: ["yes", "steady"], drifting: ["no", "drifting"], unknown: ["maybe", drift.why ?? "not enough data"] };
-  const [kind, state] = words[drift.state] ?? words.unknown;
-  const measured = (value, limit) => (value === null ? "–" : `${value.toFixed(3)}${limit === null ? "" : ` (limit ${limit.toFixed(3)})`}`);
-  return card("Without labels", { kind: "third" }, facts([
-    ["Scores against calibration", chip(kind, state)],
-    ["PSI", measured(drift.psi, drift.psi_limit)],
-    ["KS distance", measured(drift.ks, drift.ks_limit)],
+  return card("Without labels", { kind: "third", aside: "scores of the last day" }, facts([
+    ...driftRows(drift.calibration, "Against the calibration", "no histogram, or too few"),
+    ...driftRows(drift.first_day, "Against this bundle's first day", "too few scores"),
     ["Near the threshold", near === null ? "–" : percent(near)],
     ["Last canary", canary ? moment(canary.at) : "none has run"],
     canary && ["Harmless probes refused", `${canary.refused} of ${canary.n_safe}`],

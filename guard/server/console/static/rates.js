@@ -30,6 +30,6 @@ export function rateCards(found) {
   return RATES.map(([key, title, about]) => {
     const rate = found.rates[key];
     const limit = limits[key] ?? null;
-    return card(title, { about, kind: "rate third" }, head(rate), intervalFigure(rate, limit), h("p", { class: "said" }, said(rate, limit)));
+    return card(title, { about, kind: "rate third" }, head(rate), rate.high === null && limit === null ? null : intervalFigure(rate, limit), h("p", { class: "said" }, said(rate, limit)));
   });
 }
