@@ -159,9 +159,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Open reviews, and what reviewers said.",
             (
                 Series("max(guard_reviews_open)", "open", _RED),
+                Series(f"max(guard_review_agreement_ratio{{{_OF_POLICY}}})", "agreement (kappa)", _INK),
                 Series("max(guard_review_oldest_seconds) / 3600", "hours that the oldest waits", _GREY),
                 Series(
-                    "sum by (action, label) (increase(guard_reviews_total[1h]))", "{{action}}: {{label}}, last hour"
+                    'sum by (action, label) (increase(guard_reviews_total{source="reviewer"}[1h]))',
+                    "{{action}}: {{label}}, last hour",
                 ),
             ),
             unit="none",
@@ -172,10 +174,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Score drift (PSI)",
             "Distance of the spread of scores from calibration; above the dashed limit it is drift, not chance.",
             (
-                Series(f"max(guard_score_drift_psi{{{_OF_POLICY}}})", "PSI", _INK),
+                Series(f"max by (against) (guard_score_drift_psi{{{_OF_POLICY}}})", "against {{against}}", _INK),
                 Series(
-                    f"max(guard_score_drift_limit_psi{{{_OF_POLICY}}})",
-                    "limit",
+                    f"max by (against) (guard_score_drift_limit_psi{{{_OF_POLICY}}})",
+                    "limit, {{against}}",
                     _RED,
                     is_dashed=True,
                 ),
@@ -196,9 +198,13 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             kind="heatmap",
         ),
         Panel(
-            "Canaries",
-            "A fixed set of probes through the live guard: harmless ones refused, unsafe ones missed.",
-            (Series("max by (kind) (guard_canary_ratio)", "{{kind}}"),),
+            "Canaries, and what lies near the threshold",
+            "Probes through the live guard: harmless ones refused, unsafe ones missed. Share of scored decisions near "
+            "their threshold.",
+            (
+                Series(f"max(guard_near_threshold_ratio{{{_OF_POLICY}}})", "near the threshold", _GREY),
+                Series(f"max by (kind) (guard_canary_ratio{{{_OF_POLICY}}})", "{{kind}}"),
+            ),
         ),
     ),
     "Is everything judged?": (

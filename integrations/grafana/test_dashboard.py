@@ -65,7 +65,14 @@ def test_dashboard_shows_every_metric_there_is() -> None:
     used = {name for rule in rules_with("record") for name in re.findall(r"\bguard_[a-z0-9_]+", rule["expr"])}
     assert {name for name in asked if not any(name in record for record in recorded)} - exported == set()
     not_shown = {name for name in exported - asked - used if name.startswith("guard_")}
-    assert not_shown == {"guard_tenant_requests_total", "guard_threshold_ratio"}
+    assert not_shown == {
+        "guard_tenant_requests_total",
+        "guard_threshold_ratio",
+        "guard_score_drift_ks_ratio",
+        "guard_score_drift_limit_ks_ratio",
+        "guard_canary_timestamp_seconds",
+        "guard_live_timestamp_seconds",
+    }
 
 
 @pytest.fixture(scope="module")
