@@ -44,6 +44,8 @@ class Store:
     def __init__(self, link: Link, *, box: Box | None = None) -> None:
         self._link = link
         self._box = box
+        self._insert = link.insert_of(decisions, [one.name for one in decisions.c if one.name != "review"])
+        self._insert_content = link.insert_of(contents, [one.name for one in contents.c])
 
     @property
     def place(self) -> str:
@@ -62,9 +64,9 @@ class Store:
         rows = [row_of(decision) for decision in made]
         kept = [] if not content else [self._sealed(one, content[one.id]) for one in made if one.id in content]
         with self._link.writing() as connection:
-            connection.execute(self._link.insert_new(decisions), rows)
+            self._insert(connection, rows)
             if kept:
-                connection.execute(self._link.insert_new(contents), kept)
+                self._insert_content(connection, kept)
 
     def _sealed(self, decision: StoredDecision, content: Content) -> dict[str, object]:
         if self._box is None:

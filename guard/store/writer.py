@@ -1,6 +1,6 @@
 """One thread that writes decisions: first those that somebody waits for, then those that were only handed in.
 
-Whoever waits is told once the decision is committed. What is only handed in is written within a twentieth of a second,
+Whoever waits is told once the decision is committed. What is only handed in is written within a tenth of a second,
 in small batches, so that nobody who waits does so behind a long one.
 """
 
@@ -18,8 +18,8 @@ _log = logging.getLogger("guard.store")
 
 Item = TypeVar("Item")
 
-_PAUSE_S = 0.05
-_BATCH = 16
+_PAUSE_S = 0.1
+_BATCH = 32
 _URGENT_BATCH = 64
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 

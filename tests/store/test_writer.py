@@ -79,7 +79,7 @@ async def test_whoever_waits_comes_before_what_was_handed_in(writer: Writer[int]
     shelf.gate.set()
     await waiting
 
-    assert shelf.written.index(-1) <= 16  # behind the batch that was under way
+    assert shelf.written.index(-1) <= 32  # behind the batch that was under way
 
 
 def test_what_is_handed_in_is_written_in_its_order(writer: Writer[int], shelf: Shelf) -> None:
@@ -88,7 +88,7 @@ def test_what_is_handed_in_is_written_in_its_order(writer: Writer[int], shelf: S
     writer.stop(5.0)
 
     assert shelf.written == list(range(50))
-    assert max(map(len, shelf.batches)) <= 16
+    assert max(map(len, shelf.batches)) <= 32
 
 
 def test_queue_that_is_full_takes_nothing_more(writer: Writer[int], shelf: Shelf) -> None:
@@ -105,14 +105,14 @@ async def test_failure_is_told_to_those_who_wait_and_leaves_the_queue_as_it_is(
     assert writer.put(1)
     with pytest.raises(StoreFull):
         await writer.commit(2, 5.0)
-    assert writer.failure is shelf.failure
+    assert isinstance(writer.failure, StoreFull)
 
     shelf.failure = None
     await writer.commit(3, 5.0)
     writer.stop(5.0)
 
     assert sorted(shelf.written) == [1, 3]
-    assert writer.failure is None
+    assert not writer.failure
     assert shelf.lost == 0
 
 
