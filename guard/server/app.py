@@ -30,6 +30,7 @@ from guard.server.keys import digest_of_key
 from guard.server.live import Entrance, Generation, Live, Model
 from guard.server.tenants import NOBODY, open_tenants
 from guard.server.tls import open_tls, serving
+from guard.server.watched import watched
 from guard.telemetry import Telemetry
 from guard.tracing import open_tracing
 from guard.wiring import Opened, open_memory, open_unannounced, open_upstream
@@ -89,7 +90,8 @@ def create_app(
         if memory is not None:
             await asyncio.to_thread(memory.start)
         try:
-            yield
+            async with watched(live, memory, telemetry, place=controlling.place):
+                yield
         finally:
             if upstream is None and sending is not None:
                 await sending.close()
