@@ -43,7 +43,7 @@ READY = (
     ReadyModel("Bard", _PAPER, None, None, "gone, and never had an API"),
     ReadyModel("Claude-3", _PAPER, "litellm:anthropic/claude-opus-4-5-20251101", _ANTHROPIC, _SUCCESSOR),
     ReadyModel("LLaVA-1.5-7B", _PAPER, "hf:llava-hf/llava-1.5-7b-hf"),
-    ReadyModel("Qwen-VL-7B", _PAPER, "hf:Qwen/Qwen2-VL-7B-Instruct", None, "a successor; the first runs code of its own"),
+    ReadyModel("Qwen-VL-7B", _PAPER, "hf:Qwen/Qwen2-VL-7B-Instruct", None, "a successor; that one runs own code"),
     ReadyModel("InstructBLIP", _PAPER, "hf:Salesforce/instructblip-vicuna-7b"),
     ReadyModel("GPT-6.1", _TODAY, "litellm:openai/gpt-6.1-sol", _OPENAI),
     ReadyModel("GPT-5.5", _TODAY, "litellm:openai/gpt-5.5", _OPENAI),

@@ -148,16 +148,31 @@ def report(
 def compare(
     first: Annotated[Path, typer.Argument(metavar="FIRST", help="Folder of the first run.")],
     second: Annotated[Path, typer.Argument(metavar="SECOND", help="Folder of the second run.")],
+    max_more_refusals: Annotated[
+        float | None, typer.Option(metavar="MARGIN", help="Exit with 1 unless false refusals rise by less, proven.")
+    ] = None,
+    max_less_recall: Annotated[
+        float | None, typer.Option(metavar="MARGIN", help="Exit with 1 unless unsafe recall falls by less, proven.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Show what changes from the first run to the second, on the rows that both have."""
-    from benchmark.compare import compare_runs, to_sheet
+    """Show what changes from the first run to the second; with margins, whether the second is not worse."""
+    import orjson
 
-    found = compare_runs(first, second)
+    from benchmark.compare import compare_runs, to_sheet
+    from benchmark.inferior import Kind, check_margins
+    from benchmark.inferior import to_sheet as margin_sheet
+
+    asked: dict[Kind, float | None] = {"false_refusals": max_more_refusals, "recall": max_less_recall}
+    margins = {kind: margin for kind, margin in asked.items() if margin is not None}
+    found, checks = compare_runs(first, second), check_margins(first, second, margins)
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        document = {**found.model_dump(mode="json"), "margins": [each.model_dump(mode="json") for each in checks]}
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:
-        _show([to_sheet(found)])
+        _show([to_sheet(found), *([margin_sheet(checks)] if checks else [])])
+    if any(each.verdict != "holds" for each in checks):
+        raise typer.Exit(1)
 
 
 def speed(
