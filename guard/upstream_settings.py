@@ -80,7 +80,7 @@ class OneUpstream(Section):
     connect_retries: Annotated[int, Field(ge=0, le=10)] = 1
     """how often a connection that failed is tried anew; a POST that may have been sent is never sent twice"""
     first_byte_timeout_s: Seconds = 120.0
-    """until the head of the answer, and the longest silence within it"""
+    """until the head of the answer; also the longest silence within it, and the longest halt of a body on its way"""
     total_timeout_s: Seconds = 600.0
     """until the last byte of the answer"""
     idle_timeout_s: Seconds = 4.0

@@ -97,7 +97,11 @@ class Forwarder:
         return response
 
     async def finish(self, exchange: Exchange, response: UpstreamResponse, relay: Relay | None = None) -> None:
-        """Send an answer to the client, count it, and give up its connection."""
+        """Send an answer to the client, count it, and give up its connection.
+
+        Raises:
+            UpstreamFailed: it broke off before anything of it was sent; later, the client's answer breaks off, too.
+        """
         outcome: int | str = response.status
         try:
             await (stream_back if relay is None else relay)(exchange, response)
