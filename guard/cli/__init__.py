@@ -13,7 +13,19 @@ import typer
 from guard.errors import GuardError, UsageError
 
 # In the order of `guard --help`.
-_GROUPS = ("serve", "demo", "classify", "calibrate", "train", "bundle", "release", "review", "benchmark", "config")
+_GROUPS = (
+    "serve",
+    "demo",
+    "classify",
+    "calibrate",
+    "train",
+    "bundle",
+    "release",
+    "review",
+    "benchmark",
+    "store",
+    "config",
+)
 _EXTRAS = {
     "onnxruntime": "cpu (or gpu)",
     "rapidocr": "ocr",

@@ -113,7 +113,14 @@ class Inserting:
             connection.exec_driver_sql(self.statement, [dict(row) for row in rows])
 
 
-def open_link(address: str, *, durability: Durability = "normal", wait_s: float = 5.0, is_served: bool = False) -> Link:
+def open_link(
+    address: str,
+    *,
+    durability: Durability = "normal",
+    wait_s: float = 5.0,
+    is_served: bool = False,
+    must_exist: bool = False,
+) -> Link:
     """Return a link to the store at an address; nothing is connected yet.
 
     Args:
@@ -121,14 +128,18 @@ def open_link(address: str, *, durability: Durability = "normal", wait_s: float 
         durability: full survives a power cut too: each commit waits for the disk.
         wait_s: how long for whoever else holds the store.
         is_served: somebody calls `checkpoint` now and then, so that no commit has to.
+        must_exist: no file is made where there is none.
 
     Raises:
         StoreInvalid: the address is none of these, or the driver is not installed.
-        StoreUnavailable: the file cannot be made.
+        StoreUnavailable: the file cannot be made, or is not there.
     """
     url = _parsed(address)
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url, durability, wait_s, is_served=is_served)
+        file = _file_of(url)
+        if must_exist and not file.exists():
+            raise StoreUnavailable(f"store {file}: there is none")
+        return _sqlite(file, durability, wait_s, is_served=is_served)
     return _postgres(url, durability, wait_s)
 
 
@@ -145,10 +156,13 @@ def _parsed(address: str) -> URL:
     return url
 
 
-def _sqlite(url: URL, durability: Durability, wait_s: float, *, is_served: bool) -> Link:
+def _file_of(url: URL) -> Path:
     if url.host or not url.database or url.database == ":memory:":
         raise StoreInvalid("store.url: SQLite takes a file: sqlite:///relative.db or sqlite:////absolute.db")
-    file = Path(url.database).expanduser().absolute()
+    return Path(url.database).expanduser().absolute()
+
+
+def _sqlite(file: Path, durability: Durability, wait_s: float, *, is_served: bool) -> Link:
     place = str(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -26,6 +26,7 @@ def open_store(
     wait_s: float = 5.0,
     box: Box | None = None,
     is_served: bool = False,
+    must_exist: bool = False,
 ) -> Store:
     """Return the store at an address; see `guard.store.engine.open_link` for the arguments.
 
@@ -37,7 +38,7 @@ def open_store(
         StoreNewer: a newer Guard wrote it.
         StoreFailed: it cannot be reached, written or locked.
     """
-    link = open_link(address, durability=durability, wait_s=wait_s, is_served=is_served)
+    link = open_link(address, durability=durability, wait_s=wait_s, is_served=is_served, must_exist=must_exist)
     try:
         migrate(link)
     except BaseException:
@@ -76,6 +77,20 @@ def open_kept(settings: StoreSettings, environment: Mapping[str, str], *, is_ser
             raise
         _log.warning("decisions are not kept, since nobody said where (store.url, --store): %s", error)
         return None
+
+
+def open_existing(settings: StoreSettings, environment: Mapping[str, str]) -> Store:
+    """Return the store of the settings for somebody who wants to look into it; nothing is made where there is none.
+
+    Raises:
+        StoreUnavailable: there is none.
+        ConfigInvalid, StoreFailed: as `open_kept`.
+    """
+    written = settings.url or DEFAULT
+    if written == NOTHING:
+        raise StoreUnavailable("store none keeps nothing")
+    address = address_of(written, environment)
+    return open_store(address, durability=settings.durability, box=_box(settings, environment), must_exist=True)
 
 
 def open_subjects(settings: StoreSettings, environment: Mapping[str, str]) -> Subjects | None:
