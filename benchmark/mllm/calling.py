@@ -88,12 +88,12 @@ class Caller:
 
     async def _turn(self) -> None:
         """Wait until the pace allows a request. Turns are handed out before the wait, so that no two share one."""
-        now = self._clock()
-        turn = max(now, self._next_turn, self._not_before)
+        turn = max(self._clock(), self._next_turn)
         if self._asking.requests_per_minute is not None:
             self._next_turn = turn + 60 / self._asking.requests_per_minute
-        if turn > now:
-            await self._sleep(turn - now)
+        # A pause may be asked for while this request waits.
+        while (wait := max(turn, self._not_before) - self._clock()) > 0:
+            await self._sleep(wait)
 
     async def _pause(self, attempt: int, after_s: float | None) -> None:
         if after_s is not None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -18,7 +18,7 @@ from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain
 from guard.errors import UsageError
 from guard.mllm.questions import Style
-from guard.mllm.yes_no import Step, step_of, unsafe_probability
+from guard.mllm.yes_no import Step, side_of, step_of, unsafe_probability
 from guard.suites import data_url
 
 # litellm maps what it meets to errors of openai's; the rest are those of the libraries below it.
@@ -50,19 +50,17 @@ class LitellmAsker:
         self.concurrency = asking.concurrency
         self.style = Style.GUARD if "llama-guard" in model.lower() else Style.YES_NO
         self._model, self._asking = model, asking
-        supported = _supported(model, asking)
-        wanted: dict[str, Any] = {
-            "max_tokens": asking.max_tokens or _MAX_TOKENS,
-            "temperature": 0.0 if asking.samples == 1 else 1.0,
-            "seed": asking.seed,
-        }
+        wanted: list[dict[str, Any]] = [
+            {"temperature": 0.0 if asking.samples == 1 else 1.0},
+            {"seed": asking.seed},
+        ]
         if asking.logprobs and asking.samples == 1:
-            wanted |= {"logprobs": True, "top_logprobs": _TOP}
-        self._decoding = {name: value for name, value in wanted.items() if name in supported or name == "max_tokens"}
+            wanted.append({"logprobs": True, "top_logprobs": _TOP})
+        self._decoding, left_out = _taken(model, asking, wanted)
         self.facts: Facts = {
             "model": model,
             "api_base": asking.api_base,
-            "left_out": ", ".join(sorted(wanted.keys() - self._decoding.keys())) or None,
+            "left_out": ", ".join(left_out) or None,
             **{name: float(value) for name, value in self._decoding.items()},
         }
 
@@ -119,7 +117,12 @@ class LitellmAsker:
         )
 
 
-def _supported(model: str, asking: Asking) -> frozenset[str]:
+def _taken(model: str, asking: Asking, wanted: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Return the decoding that a model takes, and the names of what it does not: many that think take no temperature.
+
+    Raises:
+        UsageError: litellm does not know the provider, or a key is missing.
+    """
     try:
         name, provider, _, _ = litellm.get_llm_provider(model, api_base=asking.api_base)
     except litellm.exceptions.BadRequestError as error:
@@ -129,7 +132,24 @@ def _supported(model: str, asking: Asking) -> frozenset[str]:
     found = litellm.validate_environment(model)
     if asking.api_base is None and found["missing_keys"]:
         raise UsageError(f"target litellm:{model}: set {' and '.join(found['missing_keys'])} in the environment")
-    return frozenset(litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
+    supported = frozenset(litellm.get_supported_openai_params(name, custom_llm_provider=provider) or ())
+    decoding: dict[str, Any] = {"max_tokens": asking.max_tokens or _MAX_TOKENS}
+    left_out: list[str] = []
+    for options in wanted:
+        if options.keys() <= supported and _goes(name, provider, {**decoding, **options}):
+            decoding |= options
+        else:
+            left_out += options
+    return decoding, left_out
+
+
+def _goes(model: str, provider: str, decoding: Mapping[str, Any]) -> bool:
+    """Return whether a model takes these values together: what it takes at all does not say so."""
+    try:
+        litellm.utils.get_optional_params(model=model, custom_llm_provider=provider, **decoding)
+    except litellm.exceptions.UnsupportedParamsError:
+        return False
+    return True
 
 
 def _messages(request: Request) -> list[dict[str, Any]]:
@@ -145,9 +165,19 @@ def _steps(choice: Any, style: Style) -> list[Step]:
     steps = []
     for place in written:
         listed = {top.token: math.exp(top.logprob) for top in getattr(place, "top_logprobs", None) or []}
-        listed.setdefault(place.token, math.exp(place.logprob))
-        steps.append(step_of(place.token, listed, style))
+        likely = math.exp(place.logprob)
+        if listed:
+            steps.append(step_of(place.token, {place.token: likely, **listed}, style))
+        else:
+            steps.append(_alone(side_of(place.token, style), likely))
     return steps
+
+
+def _alone(side: bool | None, likely: float) -> Step:
+    """Return the step of a token whose alternatives are not listed: whatever is not it counts as the other side."""
+    if side is None:
+        return Step(None, 0.0, 0.0)
+    return Step(side, 1 - likely, likely) if side else Step(side, likely, 1 - likely)
 
 
 def _price(answer: Any) -> float | None:

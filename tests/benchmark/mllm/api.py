@@ -1,5 +1,6 @@
 """A stand-in for an LLM API in OpenAI's shape, as good or as bad as a test wants it."""
 
+import asyncio
 import contextlib
 import json
 import math
@@ -21,6 +22,8 @@ class Api:
     logprobs: Callable[[Body], Sequence[tuple[str, Mapping[str, float]]]] | None = None
     finish_reason: str = "stop"
     refusal: str | None = None
+    lists_alternatives: bool = True
+    hangs_s: float = 0.0
     fail_first: list[web.Response] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
@@ -29,12 +32,16 @@ class Api:
         body = await request.json()
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
+        await asyncio.sleep(self.hangs_s)
         if self.fail_first:
             return self.fail_first.pop(0)
         message = {"role": "assistant", "content": self.say(body), "refusal": self.refusal}
         choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         if self.logprobs is not None and body.get("logprobs"):
-            choice["logprobs"] = {"content": [_place(*place) for place in self.logprobs(body)]}
+            places = [_place(*place) for place in self.logprobs(body)]
+            if not self.lists_alternatives:
+                places = [{**place, "top_logprobs": []} for place in places]
+            choice["logprobs"] = {"content": places}
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"]}
         return web.json_response({**head, "choices": [choice], "usage": usage})

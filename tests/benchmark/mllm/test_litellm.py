@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from benchmark.figures import SuiteReport
 from benchmark.judgement import UNREACHABLE, Judgement
 from benchmark.mllm.asking import Asking
 from benchmark.opening import open_target
+from benchmark.ready import READY
 from benchmark.rows import read_header, read_rows
 from benchmark.runner import run_suite
 from guard import Pair
@@ -154,11 +156,71 @@ async def test_share_of_samples_is_the_score_of_an_api_without_logprobs() -> Non
     assert all("logprobs" not in body for body in api.bodies)
 
 
-async def test_decoding_that_a_model_does_not_take_is_left_out_and_said() -> None:
-    target = await open_target("litellm:openai/o3", asking=Asking(api_base="http://127.0.0.1:9/v1"))
+@pytest.mark.parametrize("model", [model.target for model in READY if (model.target or "").startswith("litellm:")])
+async def test_every_listed_model_is_asked_with_what_it_takes_and_the_rest_is_said(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ready in READY:
+        if ready.key is not None:
+            monkeypatch.setenv(ready.key, "sk-stand-in")
+    target = await open_target(model)
     details = target.info.details
     await target.close()
-    assert "temperature" in str(details["left_out"]) or "logprobs" in str(details["left_out"])
+    left_out = str(details["left_out"] or "").split(", ")
+    assert details["max_tokens"] == 1024
+    for name in ("temperature", "seed", "logprobs"):
+        assert (details.get(name) is None) == (name in left_out), name
+
+
+async def test_model_that_thinks_is_asked_without_a_temperature() -> None:
+    api = Api(lambda body: "No")
+    async with api.serve() as url:
+        target = await open_target("litellm:openai/gpt-6.1-sol", asking=Asking(api_base=url, attempts=1))
+        judgement = await target.judge(PAIR)
+        await target.close()
+    assert judgement.unsafe is True
+    assert "temperature" not in api.bodies[0]
+    assert "temperature" in str(target.info.details["left_out"])
+
+
+async def test_logprob_of_the_answer_alone_is_a_score_too() -> None:
+    lonely = Api(lambda body: "No", logprobs=lambda body: [("No", {"No": 0.8})], lists_alternatives=False)
+    assert (await _judge(lonely)).probability == pytest.approx(0.8)
+    lonely.logprobs = lambda body: [("Yes", {"Yes": 0.9})]
+    assert (await _judge(lonely)).probability == pytest.approx(0.1)
+
+
+async def test_api_that_says_nothing_is_given_up_after_its_time() -> None:
+    judgement = await _judge(Api(hangs_s=30), timeout_s=0.3)
+    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, "target_timeout", True)
+
+
+async def test_other_providers_are_asked_in_their_own_shape_and_their_refusals_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-stand-in")
+    bodies: list[Any] = []
+    replies = [("end_turn", [{"type": "text", "text": "No, it is not."}]), ("refusal", [])]
+
+    async def answer(request: web.Request) -> web.Response:
+        bodies.append(await request.json())
+        reason, content = replies[len(bodies) - 1]
+        head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-5-5"}
+        usage = {"input_tokens": 7, "output_tokens": 3}
+        return web.json_response({**head, "content": content, "stop_reason": reason, "usage": usage})
+
+    app = web.Application(client_max_size=2**26)
+    app.router.add_post("/v1/messages", answer)
+    async with TestServer(app) as server:
+        asking = Asking(api_base=str(server.make_url("/")).rstrip("/"), attempts=1, mitigation=Mitigation.SAFETY_PROMPT)
+        target = await open_target("litellm:anthropic/claude-opus-5-5", asking=asking)
+        said, refused = [await target.judge(PAIR) for _ in range(2)]
+        await target.close()
+    assert (said.unsafe, said.tokens_in, said.failed) == (True, 7, False)
+    assert (refused.unsafe, refused.code) == (None, "answer_refused")
+    kinds = {part["type"] for part in bodies[0]["messages"][0]["content"]}
+    assert kinds == {"image", "text"}
+    assert "careful assistant" in str(bodies[0]["system"])
 
 
 async def test_safety_system_prompt_is_a_system_message() -> None:
