@@ -102,7 +102,10 @@ async function start() {
   find("#theme").addEventListener("click", () => { nextTheme(); showTheme(); });
   find("#help").addEventListener("click", help);
   find("#leave").addEventListener("click", () => api.leave());
-  addEventListener("hashchange", () => { show(session); main.focus({ preventScroll: false }); });
+  addEventListener("hashchange", () => {
+    show(session);
+    if (!main.contains(document.activeElement)) main.focus();
+  });
   addEventListener("keydown", onKey);
   show(session);
 }

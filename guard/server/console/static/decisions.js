@@ -18,6 +18,7 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   }
   const asked = { policy: "", intended: "", label: "", verdict: "" };
   let rows = [];
+  let turn = 0; // of what was asked last: an answer to what was asked before it is dropped
   const field = h("input", { type: "search", name: "id", "aria-label": "Decision id", placeholder: "Decision id (x-guard-id)", value: query.get("id") ?? "", spellcheck: "false", autocomplete: "off" });
   const list = h("div", { class: "stack" });
   const side = h("div", { class: "side first stack" });
@@ -40,15 +41,18 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   const find = () => {
     const id = field.value.trim();
     if (!id) return latest();
+    const mine = (turn += 1);
     return run(async () => {
       try {
         const found = await api.decisions({ id });
+        if (mine !== turn) return;
         history.replaceState(null, "", `#/decisions?id=${encodeURIComponent(id)}`);
         rows = [found];
         drawList(false);
         open(found);
       } catch (error) {
         if (error.code !== "decision_unknown") throw error;
+        if (mine !== turn) return;
         rows = [];
         replace(side);
         replace(list, h("section", { class: "card" }, empty("No such decision", "The store has none of this id: it was never kept, or was purged by age.")));
@@ -57,7 +61,9 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   };
 
   const latest = (after = null) => run(async () => {
+    const mine = (turn += 1);
     const found = await api.decisions({ ...asked, after, limit: PAGE });
+    if (mine !== turn) return;
     rows = after ? [...rows, ...found.decisions] : found.decisions;
     if (!after) replace(side);
     drawList(found.decisions.length === PAGE);
@@ -81,7 +87,10 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   }
 
   const openById = (id, { isAsked = true } = {}) => run(async () => {
-    open(await api.decisions({ id }));
+    const mine = (turn += 1);
+    const found = await api.decisions({ id });
+    if (mine !== turn) return;
+    open(found);
     if (isAsked && !matchMedia("(min-width: 960px)").matches) side.scrollIntoView({ block: "start" });
   });
 

@@ -21,8 +21,11 @@ export function explorePage(main, session, { notify, setKeys }) {
     segments("Window", "window", WINDOWS, chosen.window, (value) => { chosen.window = value; load(); }))), body);
 
   async function load() {
+    const asked = { ...chosen };
     try {
-      found = await api.thresholds(chosen);
+      const answer = await api.thresholds(asked);
+      if (asked.window !== chosen.window || asked.policy !== chosen.policy || !main.contains(body)) return;
+      found = answer;
       threshold ??= found.threshold;
       draw();
     } catch (error) {

@@ -20,9 +20,10 @@ export function overviewPage(main, session, { notify }) {
   replace(main, head, body);
 
   async function load() {
+    const asked = { ...chosen };
     try {
-      const found = await api.overview(chosen, leaving.signal);
-      if (leaving.signal.aborted) return;
+      const found = await api.overview(asked, leaving.signal);
+      if (leaving.signal.aborted || asked.window !== chosen.window || asked.policy !== chosen.policy) return;
       draw(found);
       when.textContent = `as of ${moment(found.now)}`;
     } catch (error) {
