@@ -5,8 +5,8 @@ requests is, the calibration's two labels are mixed to fit it. Against the first
 changes. Both read the same bins of log odds, which the store keeps for every scored decision.
 """
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from guard.bundle import Bundle
 from guard.manifest import Calibration, Reference
+from guard.monitor.tallies import Tallies
 from guard.stats.calibrators import to_probability
 from guard.stats.drift import Drift, drift, drift_from_mixture
 from guard.store.rows import BIN_WIDTH, BINS, FIRST_LOG_ODDS
@@ -25,7 +26,7 @@ Against = Literal["calibration", "first_day"]
 AGAINST: tuple[Against, ...] = ("calibration", "first_day")
 
 DAY_S = 86_400.0
-_STEP_S = 3600.0
+_SETTLED_S = 300.0  # what is queued is written by then
 
 
 def measure_drift(
@@ -37,12 +38,14 @@ def measure_drift(
     against: Against,
     window_s: float = DAY_S,
     first_s: float = DAY_S,
+    known: "FirstDays | None" = None,
 ) -> Drift | None:
     """Return how far the scores of the last day are from the reference; None where either side has too few, or none.
 
     Args:
         window_s: how far back from `now` the traffic that is looked at goes; what the first day has is not in it twice.
         first_s: how long the first day is. Where retention has deleted it, it is the first that is left.
+        known: remembers first days, for who asks again and again.
 
     Raises:
         StoreFailed: the store does not answer.
@@ -54,12 +57,43 @@ def measure_drift(
         recent = store.log_odds(Window(now - window_s, now, bundle.digest), policy, Direction.INPUT)
         safe, unsafe = binned(calibration.reference, calibration)
         return drift_from_mixture(safe, unsafe, recent)
-    began = _began(store, policy, bundle.digest, now)
-    if began is None:
+    first = (FirstDays(store, Tallies(store, lambda: now)) if known is None else known).of(
+        policy, bundle.digest, now, first_s
+    )
+    if first is None:
         return None
-    ended = began + first_s
-    recent = store.log_odds(Window(max(now - window_s, ended), now, bundle.digest), policy, Direction.INPUT)
-    return drift(store.log_odds(Window(began, ended, bundle.digest), policy, Direction.INPUT), recent)
+    recent = store.log_odds(Window(max(now - window_s, first.ended), now, bundle.digest), policy, Direction.INPUT)
+    return drift(first.bins, recent)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDay:
+    """How scores lay when a bundle was new."""
+
+    ended: float
+    bins: tuple[int, ...]
+
+
+class FirstDays:
+    """The first days of bundles under policies, read once they are over."""
+
+    def __init__(self, store: Store, tallies: Tallies) -> None:
+        self._store = store
+        self._tallies = tallies
+        self._known: dict[tuple[str, str, float], FirstDay] = {}
+
+    def of(self, policy: str, digest: str, now: float, length_s: float) -> FirstDay | None:
+        """Return the first day, None before it is over. Raises StoreFailed."""
+        key = (policy, digest, length_s)
+        if key in self._known:
+            return self._known[key]
+        began = self._tallies.began(digest, policy, now)
+        if began is None or began + length_s + _SETTLED_S > now:
+            return None
+        bins = self._store.log_odds(Window(began, began + length_s, digest), policy, Direction.INPUT)
+        self._known = {each: day for each, day in self._known.items() if each[1] == digest}
+        self._known[key] = FirstDay(began + length_s, bins)
+        return self._known[key]
 
 
 def binned(reference: Reference, calibration: Calibration) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -82,9 +116,3 @@ def _spread(edges: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.flo
     inner = FIRST_LOG_ODDS + BIN_WIDTH * np.arange(1, BINS)
     at_edges = np.interp(inner, places, below, left=0.0, right=below[-1])
     return np.diff(np.concatenate([[0.0], at_edges, [below[-1]]]))
-
-
-def _began(store: Store, policy: str, digest: str, now: float) -> float | None:
-    """Return the hour of the first decision of a bundle under a policy."""
-    steps = store.counts(Window(-math.inf, now, digest), _STEP_S, policy)
-    return min((count.since for count in steps if count.direction is Direction.INPUT), default=None)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from guard.monitor.estimates import Figure, Rates, estimate
+from guard.monitor.tallies import Tallies
 from guard.stats.agreement import Agreement, kappa
 from guard.store.store import Store
 from guard.store.values import Count, Sample, Window
@@ -27,7 +28,14 @@ class LiveRates(Rates):
 
 
 def measure(
-    store: Store, policy: str, window: str, *, bundle: str, now: float, direction: Direction = Direction.INPUT
+    store: Store,
+    policy: str,
+    window: str,
+    *,
+    bundle: str,
+    now: float,
+    direction: Direction = Direction.INPUT,
+    tallies: Tallies | None = None,
 ) -> LiveRates:
     """Return what reviews say of the decisions under a policy.
 
@@ -35,6 +43,7 @@ def measure(
         window: a name of `WINDOWS`.
         bundle: digest of the one that judges.
         now: unix seconds, at which the window ends.
+        tallies: knows the counts of past hours, for who asks again and again; None counts anew.
 
     Raises:
         KeyError: there is no window of that name.
@@ -43,7 +52,8 @@ def measure(
     asked = window_named(window, bundle=bundle, now=now)
     # Counts last: what is decided in between is counted, as the estimate allows for, rather than drawn and not counted.
     samples = store.reviewed(asked, policy, direction)
-    counts = [count for count in store.counts(asked, policy=policy) if count.direction is direction]
+    everything = store.counts(asked, policy=policy) if tallies is None else tallies.counts(asked, policy)
+    counts = [count for count in everything if count.direction is direction]
     found = estimate(samples, counts)
     return LiveRates(
         **{name: getattr(found, name) for name in Rates.__slots__},

@@ -8,13 +8,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from guard.bundle import Bundle
 from guard.errors import GuardError
 from guard.monitor.canaries import SUITE, Judge, Tally, judge_canaries, load_canaries
-from guard.monitor.drift import AGAINST, measure_drift
+from guard.monitor.drift import AGAINST, FirstDays, measure_drift
 from guard.monitor.live import LiveRates, measure
+from guard.monitor.tallies import Tallies
 from guard.monitor_settings import MonitorSettings
 from guard.store.store import Store
 from guard.store.values import CanaryResult, Label
@@ -58,6 +60,8 @@ class Watch:
     ) -> None:
         self._taken = taken
         self._store = store
+        tallies = Tallies(store, clock)
+        self._asked = _Asked(store, tallies, FirstDays(store, tallies))
         self._telemetry = telemetry
         self._settings = settings
         self._clock = clock
@@ -73,9 +77,9 @@ class Watch:
             policies, bundle = tuple(served.policies), served.bundle
         now, is_slow = self._clock(), self._turns % SLOW_EVERY == 0
         try:
-            fast = await asyncio.to_thread(_fast, self._store, policies, bundle, now)
+            fast = await asyncio.to_thread(_fast, self._asked, policies, bundle, now)
             if is_slow:
-                self._slow = await asyncio.to_thread(_slow, self._store, policies, bundle, now)
+                self._slow = await asyncio.to_thread(_slow, self._asked, policies, bundle, now)
             labels = await asyncio.to_thread(_labels, self._store, self._labels_from, now)
         except GuardError as error:
             self._telemetry.live.show([])
@@ -134,29 +138,38 @@ async def watching(watch: Watch) -> AsyncIterator[None]:
             await task
 
 
-def _fast(store: Store, policies: Iterable[str], bundle: Bundle, now: float) -> list[LiveValue]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The store, and what is remembered of it."""
+
+    store: Store
+    tallies: Tallies
+    first_days: FirstDays
+
+
+def _fast(asked: _Asked, policies: Iterable[str], bundle: Bundle, now: float) -> list[LiveValue]:
     values = []
     for policy in policies:
         for window in FAST:
-            found = measure(store, policy, window, bundle=bundle.digest, now=now)
+            found = measure(asked.store, policy, window, bundle=bundle.digest, now=now, tallies=asked.tallies)
             values += _shown(found)
             if window == "24h" and found.near is not None:
                 values.append(LiveValue("near", (policy,), found.near))
-    waiting = store.count_open()
+    waiting = asked.store.count_open()
     oldest_s = 0.0 if waiting.oldest_at is None else max(now - waiting.oldest_at, 0.0)
     return [*values, LiveValue("open", (), waiting.n), LiveValue("oldest", (), oldest_s)]
 
 
-def _slow(store: Store, policies: Iterable[str], bundle: Bundle, now: float) -> list[LiveValue]:
+def _slow(asked: _Asked, policies: Iterable[str], bundle: Bundle, now: float) -> list[LiveValue]:
     values = []
     for policy in policies:
         for window in SLOW:
-            found = measure(store, policy, window, bundle=bundle.digest, now=now)
+            found = measure(asked.store, policy, window, bundle=bundle.digest, now=now, tallies=asked.tallies)
             values += _shown(found)
             if window == "7d" and found.agreement.kappa is not None:
                 values.append(LiveValue("agreement", (policy,), found.agreement.kappa))
         for against in AGAINST:
-            drift = measure_drift(store, policy, bundle=bundle, now=now, against=against)
+            drift = measure_drift(asked.store, policy, bundle=bundle, now=now, against=against, known=asked.first_days)
             if drift is not None:
                 named = {"psi": drift.psi, "psi_limit": drift.psi_limit, "ks": drift.ks, "ks_limit": drift.ks_limit}
                 values += [LiveValue(name, (policy, against), value) for name, value in named.items()]
