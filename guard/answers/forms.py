@@ -47,7 +47,7 @@ class Ending(Protocol):
 
 
 class Form(Protocol):
-    """One API's answers. `guard.answers.chat`, `completions`, `responses` and `messages` are such modules."""
+    """One API's answers. `guard.answers.chat.ChatForm` is one."""
 
     def read(self, document: Any) -> Found:
         """Return what a complete answer says."""

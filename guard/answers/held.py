@@ -17,14 +17,13 @@ from guard.answers.exact import parse_event
 from guard.answers.forms import Ending, Form
 from guard.answers.found import Found
 from guard.answers.sse import KEEP_ALIVE, Event, EventReader, write_event
-from guard.answers.strands import Choice, Windows
+from guard.answers.strands import MOST_CHARS, Choice, Windows, in_steps, joined
 from guard.core.formats.language import is_name
-from guard.errors import AnswerUnreadable, RequestInvalid
+from guard.errors import AnswerUnreadable, RequestInvalid, TextTooLong
 from guard.types import ImageInput
 
 _DONE = b"[DONE]"
 _MOST_EVENT_BYTES = 2**25
-_LARGE_STEP = 4000
 _EVENT_NAME = re.compile(r"\w+(?:\.\w+)+")
 # Of what waits, for each character of a step and of what is held back: tokens with twenty candidates each take 500.
 _MOST_HELD_BYTES = 4096
@@ -78,11 +77,11 @@ class HeldStream:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises AnswerUnreadable: an event is too large for memory."""
-        self._events.extend(self._reader.feed(chunk))
+        self._reader.feed(chunk, self._events)
 
     def end(self) -> None:
         """Take the end of the body: whatever is still there is to be judged and shown."""
-        self._events.extend(self._reader.end())
+        self._reader.end(self._events)
         self._has_ended = True
 
     def look(self) -> Look | None:
@@ -162,6 +161,11 @@ class HeldStream:
         if self._is_stuck():
             found.ended.update(self._choices)
         texts: list[str] = []
+        if sum(choice.pending for choice in self._choices.values()) + sum(map(len, new)) > MOST_CHARS:
+            found.unseen.append(TextTooLong.code)
+            new = []
+            for choice in self._choices.values():
+                choice.give_up()
         for key, choice in self._choices.items():
             if key in found.ended:
                 choice.end()
@@ -177,7 +181,7 @@ class HeldStream:
         names = [text for text in new if _EVENT_NAME.fullmatch(text)]
         full = squeezed("\n".join(text for text in new if not _EVENT_NAME.fullmatch(text)))
         asked = [*in_steps("\n".join(names), self._windows), *in_steps(full, self._windows, before=self._wholes_tail)]
-        both = _joined(self._wholes_tail, full)
+        both = joined(self._wholes_tail, full)
         self._wholes_tail = both[max(0, len(both) - self._windows.context) :]
         return asked
 
@@ -207,6 +211,8 @@ class HeldStream:
 
 def look_at(found: Found, windows: Windows, is_known: Callable[[str], bool]) -> Look | None:
     """Return all that has to be judged in a complete answer; None where it says nothing of its own."""
+    if sum(len(piece.text) for piece in found.pieces) + sum(map(len, found.wholes)) > MOST_CHARS:
+        return Look((), tuple(found.images), tuple(dict.fromkeys([*found.unseen, TextTooLong.code])))
     choices: dict[int, Choice] = {}
     for piece in found.pieces:
         choices.setdefault(piece.choice, Choice(windows)).add(piece)
@@ -216,19 +222,6 @@ def look_at(found: Found, windows: Windows, is_known: Callable[[str], bool]) -> 
     if not (texts or found.images or found.unseen):
         return None
     return Look(tuple(map(_mended, texts)), tuple(found.images), tuple(dict.fromkeys(found.unseen)))
-
-
-def in_steps(text: str, windows: Windows, *, before: str = "") -> list[str]:
-    """Return a text in steps, each with the end of the one before it; the first one with the text `before` it."""
-    if not text:
-        return []
-    both = _joined(before, text)
-    starts = range(len(both) - len(text), len(both), _LARGE_STEP)
-    return [both[max(0, start - windows.context) : start + _LARGE_STEP] for start in starts]
-
-
-def _joined(before: str, text: str) -> str:
-    return f"{before}\n{text}" if before and text else before + text
 
 
 def _as_it_came(event: Event) -> bytes:

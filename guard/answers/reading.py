@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from guard.answers.found import Found, Piece, Strand
+from guard.core.formats.ciphertext import is_opaque
 from guard.core.formats.language import is_name
 from guard.core.formats.pictures import image_input
 from guard.errors import AnswerUnreadable
@@ -22,8 +23,8 @@ _PROTOCOL = frozenset({
 })  # fmt: skip
 # And those of which it holds in a text that grows: of the others, a server might send a sentence word by word.
 _PROTOCOL_OF_PIECES = frozenset({"call_id", "id", "object", "phase", "role", "status", "tool_call_id", "type"})
-# What a provider encrypted or padded for itself: no client can read it, and no model wrote it.
-_OPAQUE = frozenset({"encrypted_content", "encrypted_index", "encrypted_stdout", "obfuscation", "signature"})
+# What a provider padded: no client reads it, and no model wrote it. Nor what it encrypted for itself.
+_PADDING = "obfuscation"
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _BLOB_CHARS = 1024
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
@@ -66,12 +67,13 @@ def read_value(found: Found, value: Any, *, choice: int = 0, strand: Strand = ()
 
 def _is_unread(holder: dict[str, Any], key: str, value: Any, grows: bool) -> bool:
     """Whether a field holds nothing that a person could read."""
+    if isinstance(value, list) and value and is_opaque(holder, key):
+        return all(isinstance(text, str) and _BASE64.fullmatch(text) for text in value)
     if not isinstance(value, str):
         return False
     if key in (_PROTOCOL_OF_PIECES if grows else _PROTOCOL):
         return is_name(value)
-    is_opaque = key in _OPAQUE or (key == "data" and holder.get("type") == "redacted_thinking")
-    return is_opaque and _BASE64.fullmatch(value) is not None
+    return (key == _PADDING or is_opaque(holder, key)) and _BASE64.fullmatch(value) is not None
 
 
 def _read_text(found: Found, text: str, choice: int, strand: Strand, grows: bool) -> None:

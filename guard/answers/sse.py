@@ -5,6 +5,7 @@ do: an event that the stream's end cuts off is an event, and so is one that has 
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from guard.errors import AnswerUnreadable
@@ -52,39 +53,48 @@ class EventReader:
         self._data: list[bytes] = []
         self._name = b""
         self._more = b""
+        self._unread = b""  # what came behind an event that is too large
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that end in this piece of the body. Raises AnswerUnreadable: one is too large."""
+    def feed(self, chunk: bytes, events: deque[Event]) -> None:
+        """Add the events that end in this piece of the body to `events`.
+
+        Raises:
+            AnswerUnreadable: one is too large. Those before it were added; what came of it and behind it is the rest.
+        """
         if self._skips_newline and chunk:
             self._skips_newline = False
             chunk = chunk.removeprefix(b"\n")
-        events: list[Event] = []
         start = 0
         for end in _LINE_END.finditer(chunk):
-            self._end_line(chunk[start : end.start()], events)
+            line = chunk[start : end.start()]
             start = end.end()
+            try:
+                self._end_line(line, events)
+            except AnswerUnreadable:
+                self._unread = chunk[start:]
+                raise
         self._skips_newline = chunk.endswith(b"\r")
         rest = chunk[start:]
         if rest:
             self._line.append(rest)
             self._line_bytes += len(rest)
         self._check_size()
-        return events
 
-    def end(self) -> list[Event]:
-        """Return what the end of the stream cut off, as an event."""
-        events: list[Event] = []
+    def end(self, events: deque[Event]) -> None:
+        """Add what the end of the stream cut off, as an event."""
         if self._line:
             self._end_line(b"", events)
         self._dispatch(events)
-        return events
 
     def rest(self) -> bytes:
-        """Return what has come of an event that has not ended."""
+        """Return what has come of an event that has not ended, and behind one that is too large."""
         head = b"event: " + self._name + b"\n" if self._name else b""
-        return head + self._more + b"".join(b"data: " + line + b"\n" for line in self._data) + b"".join(self._line)
+        return head + self._more + self._lines() + b"".join((*self._line, self._unread))
 
-    def _end_line(self, rest: bytes, events: list[Event]) -> None:
+    def _lines(self) -> bytes:
+        return b"".join(b"data: " + line + b"\n" for line in self._data)
+
+    def _end_line(self, rest: bytes, events: deque[Event]) -> None:
         line = b"".join((*self._line, rest)) if self._line else rest
         self._line, self._line_bytes = [], 0
         if self._is_first_line:
@@ -108,7 +118,7 @@ class EventReader:
         elif _MORE.fullmatch(line):
             self._more += line + b"\n"
 
-    def _dispatch(self, events: list[Event]) -> None:
+    def _dispatch(self, events: deque[Event]) -> None:
         if self._data or self._name:
             events.append(Event(b"\n".join(self._data), self._name, self._more))
         self._data, self._name, self._more, self._event_bytes = [], b"", b"", 0

@@ -9,7 +9,8 @@ blanks push no words out of a window. What is judged depends on the events alone
 """
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from guard.answers.blanks import Squeeze
@@ -19,7 +20,11 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 # Where this many windows have come at once, they are judged in larger steps: each costs its context once more.
 _MANY = 4
-_LARGE_STEP = 20
+_LARGE_STEP_WINDOWS = 20
+# Of a text in full.
+_LARGE_STEP_CHARS = 4000
+# Windows of an answer hold as many letters as the guard judges of one text (`guard.manifest`), overlaps aside.
+MOST_CHARS = 2**21
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,12 @@ class Choice:
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
-        self._pieces: list[Piece] = []  # from `_asked` on, what of them counts
+        self._pieces: deque[Piece] = deque()  # from `_asked` on, what of them counts
+        self._cut_off = 0  # characters of the first one that were asked about: a copy of the rest for each step is slow
         self._squeezes: dict[Strand, Squeeze] = {}
         self._tails: dict[Strand, str] = {}
         self._wholes: dict[Strand, list[str]] = {}
+        self._lengths: dict[Strand, int] = {}
         self._tail = ""  # of all its texts in the order in which they came
         self._last: Strand | None = None
         self._arrived = 0
@@ -89,10 +96,13 @@ class Choice:
             self._pieces.append(replace(piece, text=text))
             self._arrived += len(text)
         self._wholes.setdefault(piece.strand, []).append(piece.text)
+        self._lengths[piece.strand] = self._lengths.get(piece.strand, 0) + len(piece.text)
 
     def says(self, text: str) -> bool:
         """Whether one of its texts so far is just this one."""
-        return any(sum(map(len, pieces)) == len(text) and "".join(pieces) == text for pieces in self._wholes.values())
+        return any(
+            size == len(text) and "".join(self._wholes[strand]) == text for strand, size in self._lengths.items()
+        )
 
     def end(self) -> None:
         """Take note that its words so far are complete."""
@@ -101,6 +111,12 @@ class Choice:
     def passed(self) -> None:
         """Take note that what was asked about may be shown."""
         self._judged = self._asked
+
+    def give_up(self) -> None:
+        """Take note that what came is too long to be judged, as its judge is told."""
+        self._pieces.clear()
+        self._cut_off, self._asked, self._tail = 0, self._arrived, ""
+        self._tails.clear()
 
     def ask(self, *, everything: bool) -> Iterator[str]:
         """Yield the windows to judge next: whole steps, or all that is there."""
@@ -112,10 +128,10 @@ class Choice:
         if self.pending < step:
             return self.pending if everything else 0
         is_much = self.pending >= _MANY * self._windows.step
-        size = _LARGE_STEP * self._windows.step if is_much else step
+        size = _LARGE_STEP_WINDOWS * self._windows.step if is_much else step
         if self.pending <= size and (everything or is_much):
             return self.pending
-        return _at_a_blank(_head(self._pieces, size))
+        return _at_a_blank(_head(self._pieces, self._cut_off, size))
 
     def _ask(self, size: int) -> Iterator[str]:
         pieces = self._cut(size)
@@ -148,17 +164,30 @@ class Choice:
         """Return the pieces that make the next `size` characters, the last of them perhaps in part."""
         self._asked += size
         taken: list[Piece] = []
-        for place, piece in enumerate(self._pieces):
-            if len(piece.text) > size:
-                if size:
-                    taken.append(Piece(piece.choice, piece.strand, piece.text[:size], piece.is_json))
-                rest = Piece(piece.choice, piece.strand, piece.text[size:], piece.is_json)
-                self._pieces = [rest, *self._pieces[place + 1 :]]
-                return taken
-            taken.append(piece)
-            size -= len(piece.text)
-        self._pieces = []
+        while self._pieces and size:
+            piece = self._pieces[0]
+            text = piece.text[self._cut_off : self._cut_off + size]
+            taken.append(replace(piece, text=text))
+            size -= len(text)
+            self._cut_off += len(text)
+            if self._cut_off == len(piece.text):
+                self._pieces.popleft()
+                self._cut_off = 0
         return taken
+
+
+def in_steps(text: str, windows: Windows, *, before: str = "") -> list[str]:
+    """Return a text in steps, each with the end of the one before it; the first one with the text `before` it."""
+    if not text:
+        return []
+    both = joined(before, text)
+    starts = range(len(both) - len(text), len(both), _LARGE_STEP_CHARS)
+    return [both[max(0, start - windows.context) : start + _LARGE_STEP_CHARS] for start in starts]
+
+
+def joined(before: str, text: str) -> str:
+    """Return two texts, one a line, or the one that is not empty."""
+    return f"{before}\n{text}" if before and text else before + text
 
 
 def unescape(text: str) -> str:
@@ -166,12 +195,13 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _CONTROLS.get(found[2], found[2]), text)
 
 
-def _head(pieces: list[Piece], size: int) -> str:
-    """Return the first `size` characters of the pieces together."""
+def _head(pieces: Iterable[Piece], start: int, size: int) -> str:
+    """Return `size` characters of the pieces together, from character `start` on."""
     taken: list[str] = []
     for piece in pieces:
-        taken.append(piece.text[:size])
+        taken.append(piece.text[start : start + size])
         size -= len(taken[-1])
+        start = 0
         if not size:
             break
     return "".join(taken)

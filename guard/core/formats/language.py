@@ -8,6 +8,7 @@ from enum import Enum, auto
 from itertools import chain
 from typing import Any
 
+from guard.core.formats.ciphertext import is_opaque, said_in
 from guard.core.formats.codes import Codes
 
 # Words of JSON schemas and of the APIs: as keys they say nothing that somebody wrote.
@@ -72,7 +73,8 @@ def language_in(value: Any, *, key: str = "") -> Iterator[str]:
     """
     codes = Codes()
     codes.enter()
-    open_values: list[Iterator[Any]] = [iter((value,))]
+    is_closed = isinstance(value, str) and is_opaque({}, key)
+    open_values: list[Iterator[Any]] = [iter(said_in(value) if is_closed else (value,))]
     manners = [_manner_in(key, _Manner.API)]
     while open_values:
         for below in open_values[-1]:
@@ -112,10 +114,18 @@ def _fields(value: dict[str, Any], manner: _Manner) -> Iterator[Any]:
     for key, below in value.items():
         if _is_schema_word(key, below) if manner is _Manner.SCHEMA else is_protocol(key, below):
             continue
+        if manner is _Manner.API and is_opaque(value, key) and _is_text(below):
+            yield from chain.from_iterable(map(said_in, [below] if isinstance(below, str) else below))
+            continue
         if key not in _VOCABULARY and key not in _PROTOCOL:
             yield key
         inner = _manner_in(key, manner)
         yield below if inner is manner else _Read(below, inner)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text, or texts alone."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
 
 
 def _manner_in(key: str, around: _Manner) -> _Manner:

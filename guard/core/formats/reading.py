@@ -1,18 +1,16 @@
 """What every format reads in the same way: unknown fields, spellings, strings, and what only a provider can decrypt."""
 
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from guard.core.conversation import Path, Slot, Turn
+from guard.core.formats.ciphertext import is_file, said_in
 from guard.core.formats.embedded import embedded_in, without
 from guard.core.formats.fields import content_field, is_setting, misspelled
 from guard.core.formats.language import is_name, is_protocol, language_in
-from guard.core.image import data_url, media_type, write_base64
+from guard.core.image import data_url, write_base64
 from guard.errors import RequestInvalid, UnknownPart
 from guard.types import ImageInput
 
@@ -36,15 +34,6 @@ _UNSEEN = {
 }
 # Any name may be a role of some server; a sentence in its place would be read by nobody but the model.
 _ROLE = re.compile(r"[A-Za-z_]{1,32}")
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
-_WINDOW = 64
-_MOST_CIPHERTEXT = 1_000_000  # characters; more is judged as the text that it is, and is too long for that
-_HEAD_CHARS = 32
-_LEAST_OF_A_CASE = 8
-# 3,000 random bytes hold 16 that are text once in a hundred times, and 20 once in thousands.
-_READABLE_BYTES = 20
-_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]+")
 
 
 @dataclass(slots=True)
@@ -172,48 +161,15 @@ def context_turns(
 
 
 def read_opaque(draft: Draft, value: Any, place: str) -> None:
-    """Read what a provider encrypted, for itself to decrypt: reasoning, signatures, results of its own tools.
-
-    A caller cannot write it, and no model reads it as it stands. So what is not ciphertext is judged: a value that does
-    not look random, and text within its bytes.
-    """
-    text = read_string(value, place)
-    data = _ciphertext(text)
-    if data is None or _is_file(text):
+    """Read what a provider encrypted, for itself to decrypt (`guard.core.formats.ciphertext`)."""
+    for text in said_in(read_string(value, place)):
         _add_language(draft, text)
-    else:
-        pieces = _UNREADABLE.split(data.decode("utf-8", "replace"))
-        draft.texts += [piece for piece in pieces if len(piece.encode()) >= _READABLE_BYTES]
-
-
-def _ciphertext(text: str) -> bytes | None:
-    """Return the bytes of base64 that is as mixed everywhere as random bytes make it; None for anything else."""
-    if not _WINDOW <= len(text) <= _MOST_CIPHERTEXT or _BASE64.fullmatch(text) is None:
-        return None
-    whole = len(text) // _WINDOW * _WINDOW
-    if not (_is_mixed(text[:whole]) and _is_mixed(text[-_WINDOW:])):
-        return None
-    bare = text.rstrip("=").translate(_STANDARD)
-    padded = bare[:-1] if len(bare) % 4 == 1 else bare
-    return b64decode(padded + "=" * (-len(padded) % 4))
-
-
-_STANDARD = str.maketrans("-_", "+/")
-
-
-def _is_mixed(text: str) -> bool:
-    """Return whether every window of a text of whole windows holds both cases often, and something else."""
-    windows = np.frombuffer(text.encode("ascii"), np.uint8).reshape(-1, _WINDOW)
-    upper = ((windows >= ord("A")) & (windows <= ord("Z"))).sum(axis=1)
-    lower = ((windows >= ord("a")) & (windows <= ord("z"))).sum(axis=1)
-    # Of 64 random symbols some 26 are of each case: fewer than 8 come once in a million times.
-    return bool((np.minimum(upper, lower) >= _LEAST_OF_A_CASE).all() and (upper + lower < _WINDOW).all())
 
 
 def _add_language(draft: Draft, value: Any, *, key: str = "", may_name_content: bool = False) -> None:
     language = []
     for text in language_in(value, key=key):
-        if text[:5].lower() == "data:" or (not may_name_content and _is_file(text)):
+        if text[:5].lower() == "data:" or (not may_name_content and is_file(text)):
             draft.unjudged.append(FILE)
             continue
         pieces = embedded_in(text)
@@ -221,12 +177,3 @@ def _add_language(draft: Draft, value: Any, *, key: str = "", may_name_content: 
         language.append(without(text, pieces) if pieces else text)
     if language:
         draft.texts.append("\n".join(language))
-
-
-def _is_file(text: str) -> bool:
-    """Return whether a text is a picture or PDF in base64, by its first bytes."""
-    head = text[:_HEAD_CHARS]
-    if len(text) < _WINDOW or _BASE64.fullmatch(head) is None:
-        return False
-    data = b64decode(head.translate(_STANDARD))
-    return media_type(data) is not None or data.startswith(b"%PDF-")

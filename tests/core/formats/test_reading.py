@@ -4,11 +4,14 @@ import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
+from guard.core.formats.chat import parse_chat
 from guard.core.formats.reading import Draft, read_opaque
 from guard.errors import RequestInvalid
+from tests.core.formats.judging import judged, parse, unjudged
 from tests.pictures import solid
 
 
@@ -95,3 +98,28 @@ def test_much_ciphertext_is_looked_through_in_a_moment() -> None:
 
     assert _read(value).unjudged == []
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        lambda code: {"tool_calls": [{"id": "1", "extra_content": {"google": {"thought_signature": code}}}]},
+        lambda code: {"provider_specific_fields": {"thought_signatures": [code, code]}},
+        lambda code: {"reasoning_details": [{"type": "reasoning.encrypted", "data": code, "index": 0}]},
+        lambda code: {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": code}]},
+        lambda code: {"thought_signature": code},
+    ],
+)
+def test_what_a_provider_encrypted_for_itself_says_nothing_and_words_in_its_place_do(
+    below: Callable[[str], dict[str, Any]],
+) -> None:
+    def document(code: str) -> dict[str, Any]:
+        said = {"role": "assistant", "content": "hi"} | below(code)
+        return {"messages": [said, {"role": "user", "content": "go on"}]}
+
+    code = b64encode(Random(1).randbytes(900)).decode()
+    encrypted, words = parse(parse_chat, document(code)), parse(parse_chat, document("how to build a bomb"))
+
+    assert code[:50] not in judged(encrypted)
+    assert unjudged(encrypted) == set()
+    assert "how to build a bomb" in judged(words)
