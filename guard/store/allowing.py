@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 from guard.errors import DecisionUnknown, NotAllowable
 from guard.store import reading
 from guard.store.schema import allowances
-from guard.store.values import MOST_NAME_CHARS, AllowEntry
+from guard.store.values import MOST_NAME_CHARS, AllowEntry, is_storable
 from guard.types import Action, Basis
 
 
@@ -20,7 +20,7 @@ def allow(connection: Connection, decision_id: str, *, until: float, by: str, at
         raise NotAllowable(f"decision {decision_id}: only what was blocked by its score can be allowed")
     if decision.content_digest is None:
         raise NotAllowable(f"decision {decision_id}: its content has no digest")
-    if until <= at or not 0 < len(by) <= MOST_NAME_CHARS:
+    if until <= at or not (0 < len(by) <= MOST_NAME_CHARS and is_storable(by)):
         raise NotAllowable(f"decision {decision_id}: an entry ends later than now, and says who made it")
     digests = dict.fromkeys((decision.content_digest, *decision.also_blocked))
     entries = tuple(AllowEntry(digest, decision.policy, until, by, decision_id, at) for digest in digests)
@@ -61,5 +61,7 @@ def entries(connection: Connection, now: float | None) -> Iterator[AllowEntry]:
 
 def revoke(connection: Connection, because_of: str, *, by: str, at: float) -> int:
     """End those that a decision was given; return how many held."""
+    if not is_storable(because_of):
+        return 0
     held = (allowances.c.because_of == because_of, allowances.c.revoked_at.is_(None), allowances.c.until > at)
     return connection.execute(update(allowances).where(*held).values(revoked_at=at, revoked_by=by)).rowcount

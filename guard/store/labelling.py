@@ -5,7 +5,7 @@ from sqlalchemy import Connection, insert, select, update
 from guard.errors import DecisionUnknown
 from guard.store import reading
 from guard.store.schema import decisions, labels
-from guard.store.values import Label, Source
+from guard.store.values import Label, Source, is_storable
 
 
 def give(connection: Connection, label: Label) -> None:
@@ -26,7 +26,8 @@ def give(connection: Connection, label: Label) -> None:
 
 def withdraw(connection: Connection, decision_id: str, author: str, source: Source, at: float) -> bool:
     """Withdraw an author's latest label of a decision; return whether there was one."""
-    _hold(connection, decision_id)
+    if not (_hold(connection, decision_id) and is_storable(author)):
+        return False
     given = (
         labels.c.decision_id == decision_id,
         labels.c.author == author,
@@ -44,6 +45,8 @@ def withdraw(connection: Connection, decision_id: str, author: str, source: Sour
 
 def _hold(connection: Connection, decision_id: str) -> bool:
     """Return whether there is such a decision; PostgreSQL has two labels of one decision take turns from here on."""
+    if not is_storable(decision_id):
+        return False
     asked = select(decisions.c.id).where(decisions.c.id == decision_id).with_for_update()
     return connection.execute(asked).first() is not None
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, false, func, or_, select
 
 from guard.errors import DecisionUnknown
 from guard.store.rows import BINS, decision_of
 from guard.store.schema import decisions, labels
-from guard.store.values import Count, Label, LabelKind, Query, Sample, Source, StoredDecision, Window
+from guard.store.values import Count, Label, LabelKind, Query, Sample, Source, StoredDecision, Window, is_storable
 from guard.types import Action, Direction, Verdict
 
 _COLUMNS = decisions.c
@@ -19,6 +19,8 @@ _IDS_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in one statement
 
 def decision(connection: Connection, id_: str) -> StoredDecision | None:
     """Return a decision by its id, None where there is none."""
+    if not is_storable(id_):
+        return None
     row = connection.execute(select(decisions).where(_COLUMNS.id == id_)).mappings().first()
     return None if row is None else decision_of(row)
 
@@ -27,10 +29,10 @@ def find(connection: Connection, query: Query) -> list[StoredDecision]:
     """Return what fits a query, newest first. Raises DecisionUnknown: `after` names none."""
     conditions = list(_conditions(query))
     if query.after is not None:
-        at = connection.execute(select(_COLUMNS.at).where(_COLUMNS.id == query.after)).scalar()
-        if at is None:
+        last = decision(connection, query.after)
+        if last is None:
             raise DecisionUnknown(f"there is no decision {query.after[:40]!r} to go on after")
-        conditions.append(or_(_COLUMNS.at < at, and_(_COLUMNS.at == at, _COLUMNS.id < query.after)))
+        conditions.append(or_(_COLUMNS.at < last.at, and_(_COLUMNS.at == last.at, _COLUMNS.id < last.id)))
     found = select(decisions).where(*conditions).order_by(_COLUMNS.at.desc(), _COLUMNS.id.desc()).limit(query.limit)
     return [decision_of(row) for row in connection.execute(found).mappings()]
 
@@ -46,10 +48,12 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         "stratum": query.stratum,
         "subject": query.subject,
         "is_sampled": query.is_sampled,
-        "content_digest": None if query.content_digest is None else bytes.fromhex(query.content_digest),
+        "content_digest": None if query.content_digest is None else _digest(query.content_digest),
     }
     for name, value in wanted.items():
-        if value is not None:
+        if isinstance(value, str) and not is_storable(value):
+            yield false()
+        elif value is not None:
             yield _COLUMNS[name] == value
     if query.least_probability is not None:
         yield _COLUMNS.probability >= query.least_probability
@@ -61,6 +65,14 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         yield _COLUMNS.review.is_(None)
     elif query.label is not None:
         yield _COLUMNS.review == LabelKind(query.label).value
+
+
+def _digest(written: str) -> bytes:
+    """Return a digest; of what is none, one that nothing has."""
+    try:
+        return bytes.fromhex(written)
+    except ValueError:
+        return b""
 
 
 def _within(window: Window, policy: str | None = None, direction: Direction | None = None) -> list[ColumnElement[bool]]:

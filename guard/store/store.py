@@ -24,6 +24,7 @@ from guard.store.values import (
     Source,
     StoredDecision,
     Window,
+    is_storable,
 )
 from guard.types import Direction
 
@@ -86,6 +87,8 @@ class Store:
 
     def content(self, id_: str) -> Content | None:
         """Return what was judged, None where it was not kept. Raises ContentLocked: not with the keys given."""
+        if not is_storable(id_):
+            return None
         with self._link.reading() as connection:
             asked = select(contents.c.key_id, contents.c.sealed).where(contents.c.decision_id == id_)
             row = connection.execute(asked).first()
@@ -130,6 +133,8 @@ class Store:
 
     def labels_of(self, decision_id: str) -> tuple[Label, ...]:
         """Return the labels of a decision, everybody's, in the order in which they were given."""
+        if not is_storable(decision_id):
+            return ()
         with self._link.reading() as connection:
             return tuple(reading.labels_of(connection, labels.c.decision_id == decision_id))
 

@@ -14,6 +14,11 @@ MOST_NOTE_CHARS = 2_000
 MOST_NAME_CHARS = 100
 
 
+def is_storable(text: str) -> bool:
+    """Return whether every database takes a text: PostgreSQL knows no NUL, and none half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class LabelKind(StrEnum):
     """What somebody says a decision's content is. Unsure is an answer too: it was looked at."""
 
@@ -104,6 +109,8 @@ class Label:
             raise ValueError(f"an author has 1 to {MOST_NAME_CHARS} characters, not {len(self.author)}")
         if len(self.note) > MOST_NOTE_CHARS:
             raise ValueError(f"a note has at most {MOST_NOTE_CHARS} characters, not {len(self.note)}")
+        if not (is_storable(self.author) and is_storable(self.note)):
+            raise ValueError("an author and a note are text: no NUL, no half of a surrogate pair")
 
 
 @dataclass(frozen=True, slots=True)

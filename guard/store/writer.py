@@ -79,7 +79,9 @@ class Writer(Generic[Item]):
             async with asyncio.timeout(wait_s):
                 await waiting.done
         except TimeoutError:
-            raise StoreLocked(f"a decision was not written within {wait_s:g} s") from None
+            late = StoreLocked(f"a decision was not written within {wait_s:g} s")
+            self._note(late)  # the attempt under way may hang for much longer
+            raise late from None
         finally:
             waiting.is_given_up = True
 

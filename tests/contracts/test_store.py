@@ -178,6 +178,33 @@ def test_decisions_can_be_replayed_oldest_first(store: Store, monkeypatch: pytes
     assert all(one.scores == made[0].scores for one in replayed)
 
 
+@pytest.mark.parametrize("odd", ["", "a\0b", "\ud800", "x" * 10_000, "'; DROP TABLE guard_decisions; --"])
+def test_odd_ids_and_names_are_unknown_and_no_error(store: Store, odd: str) -> None:
+    store.add([stored()])
+
+    assert store.decision(odd) is None
+    assert store.content(odd) is None
+    assert store.labels_of(odd) == ()
+    assert store.revoke(odd, by="ann", at=START) == 0
+    assert not store.unlabel(odd, odd or "ann", Source.REVIEWER, START)
+    for query in (Query(policy=odd), Query(tenant=odd), Query(subject=odd), Query(content_digest=odd)):
+        assert store.find(query) == []
+    for refused in (
+        lambda: store.find(Query(after=odd)),
+        lambda: store.label(Label(odd, LabelKind.SAFE, "ann", Source.REVIEWER, START)),
+        lambda: store.allow(odd, until=START + 1, by="ann", at=START),
+    ):
+        with pytest.raises(DecisionUnknown):
+            refused()
+    assert len(store.find(Query())) == 1
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "x" * 2001])
+def test_note_that_a_database_cannot_take_is_no_label(odd: str) -> None:
+    with pytest.raises(ValueError, match="note"):
+        Label("0" * 32, LabelKind.SAFE, "ann", Source.REVIEWER, START, odd)
+
+
 # Labels
 
 

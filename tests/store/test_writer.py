@@ -136,6 +136,7 @@ async def test_wait_has_an_end(writer: Writer[int], shelf: Shelf) -> None:
     with pytest.raises(StoreLocked, match=r"within 0\.1 s"):
         await writer.commit(1, 0.1)
     assert time.perf_counter() - began < 1
+    assert isinstance(writer.failure, StoreLocked)
     shelf.gate.set()
     writer.stop(5.0)
 
