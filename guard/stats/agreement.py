@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 _RESAMPLES = 2_000
 _SEED = 20_250_211
 _FEWEST = 10  # decisions that two reviewers labelled, from which on an interval says anything
@@ -43,25 +45,33 @@ def kappa(ratings: Sequence[Mapping[str, str]]) -> Agreement:
         return Agreement(0, None, None)
     labels = sorted({label for counts in shared for label in counts})
     table = np.array([[counts[label] for label in labels] for counts in shared], dtype=np.float64)  # (n, labels)
-    agreeing, found = _kappa(table[None])
+    patterns, times = np.unique(table, axis=0, return_counts=True)
+    agreeing, found = _kappa(patterns, times[None].astype(np.float64))
     n, value = len(table), float(found[0])
     if np.isnan(value):
         return Agreement(n, float(agreeing[0]), None)
     if n < _FEWEST:
         return Agreement(n, float(agreeing[0]), value)
-    random = np.random.default_rng(_SEED)
-    drawn = _kappa(table[random.integers(0, n, (_RESAMPLES, n))])[1]
+    draws = np.random.default_rng(_SEED).multinomial(n, times / n, _RESAMPLES).astype(np.float64)
+    drawn = _kappa(patterns, draws)[1]
     # A draw in which all labels are the same one shows no disagreement.
     low, high = np.quantile(np.nan_to_num(drawn, nan=1.0), [0.025, 0.975])
     return Agreement(n, float(agreeing[0]), value, float(low), float(high))
 
 
-def _kappa(tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of agreeing pairs and kappa, shape (b,) each, of tables of shape (b, n, labels)."""
-    per_decision = tables.sum(axis=2)
-    pairs = (per_decision * (per_decision - 1)).sum(axis=1)
-    observed = (tables * (tables - 1)).sum(axis=(1, 2)) / pairs
-    shares = tables.sum(axis=1) / per_decision.sum(axis=1, keepdims=True)
+def _kappa(patterns: Floats, times: Floats) -> tuple[Floats, Floats]:
+    """Return the share of agreeing pairs and kappa, shape (b,) each.
+
+    Args:
+        patterns: how many reviewers gave each label, shape (k, labels).
+        times: how many decisions have each pattern, shape (b, k).
+    """
+    per_decision = patterns.sum(axis=1)
+    observed = times @ (patterns * (patterns - 1)).sum(axis=1) / (times @ (per_decision * (per_decision - 1)))
+    shares = (times @ patterns) / (times @ per_decision)[:, None]
     by_chance = np.square(shares).sum(axis=1)
-    values = np.divide(observed - by_chance, 1 - by_chance, out=np.full(len(tables), np.nan), where=by_chance < 1)
+    # Shares of one label alone sum to 1 but for rounding.
+    values = np.divide(
+        observed - by_chance, 1 - by_chance, out=np.full(len(times), np.nan), where=by_chance < 1 - 1e-12
+    )
     return observed, values

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -65,3 +67,15 @@ def test_third_reviewer_is_counted() -> None:
     split = [{"ann": "safe", "bob": "safe", "cat": "unsafe"}, {"ann": "unsafe", "bob": "unsafe", "cat": "unsafe"}]
 
     assert kappa(split).observed == pytest.approx((2 + 6) / 12)
+
+
+def test_many_decisions_take_little_memory() -> None:
+    random = np.random.default_rng(2)
+    labelled = _pairs(*zip(*random.choice(["safe", "unsafe"], (2, 50_000)).tolist(), strict=True))
+
+    tracemalloc.start()
+    kappa(labelled)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak_bytes < 100_000_000
