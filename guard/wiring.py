@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-
 from guard.bundle import Bundle
 from guard.config import Settings, UpstreamSettings
 from guard.core.policies import Policies, make_policies, warnings
@@ -127,10 +125,10 @@ def open_unannounced(settings: Settings, telemetry: Telemetry, *, scorer: type[O
         scorer=scoring,
         reader=_reader(settings, threads),
         fetcher=fetcher,
-        telemetry=Telemetry(CollectorRegistry()),
+        telemetry=telemetry,
         threads=threads,
+        is_shown=False,
     )
-    guard.telemetry = telemetry  # only now: making a guard shows its bundle
     return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies))
 
 

@@ -32,6 +32,7 @@ class Guard:
         policies: those that may be asked for by name; `policy` is always one of them.
         threads: how many pairs are scored, and pictures decoded, side by side.
         release_gate: what the bundle's records say together, a label of `guard_bundle_info`.
+        is_shown: whether the metrics show the bundle now; else whoever lets the guard judge has them show it.
 
     Attributes:
         passes: asked about each pair that shall be blocked by its score; those it says True of are on an allow list.
@@ -50,6 +51,7 @@ class Guard:
         policies: Mapping[str, Policy] | None = None,
         threads: int = 1,
         release_gate: str = NONE,
+        is_shown: bool = True,
     ) -> None:
         self.settings = settings
         self.bundle = bundle
@@ -71,7 +73,8 @@ class Guard:
             threads=threads,
         )
         self._runner: asyncio.Runner | None = None
-        telemetry.bundle(scorer.info, gate=release_gate)
+        if is_shown:
+            telemetry.bundle(scorer.info, gate=release_gate)
 
     async def check(self, pair: Pair, *, policy: str | None = None) -> Decision:
         """Return the decision about a pair, counted; by the default policy unless one is named, as in `check_all`."""
@@ -112,7 +115,7 @@ class Guard:
         return (await self._assessor.assess_all((pair,)))[0]
 
     async def assess_afresh(self, pair: Pair) -> Assessment:
-        """Return what a pair looks like to the scorer now, whatever is remembered of it; its pictures are not fetched."""
+        """Return what a pair looks like to the scorer now, whatever is remembered; its pictures are not fetched."""
         return await self._assessor.assess_afresh(pair)
 
     def policy_of(self, name: str | None) -> Policy:
