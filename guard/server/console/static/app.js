@@ -50,6 +50,7 @@ function where() {
 function show(session) {
   const { name, query } = where();
   leavePage();
+  replace(find("#notes"));
   pageKeys = () => false;
   for (const link of document.querySelectorAll(".tabs a")) {
     if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");

@@ -69,7 +69,7 @@ export function probabilityFigure(item) {
 }
 
 function bars(shares) {
-  const top = Object.entries(shares).sort(([, a], [, b]) => b - a).filter(([, p]) => p >= 0.01).slice(0, 5);
+  const top = Object.entries(shares).sort(([, a], [, b]) => b - a).filter(([, p]) => p >= 0.03).slice(0, 5);
   if (!top.length) return null;
   return h("div", { class: "bars" }, top.map(([name, p]) => [
     h("span", null, spaced(name)),

@@ -17,6 +17,7 @@ export function reviewPage(main, session, { notify, setOpen, setKeys }) {
   let open = 0;
   let showsGuard = false;
   let isBusy = false;
+  let said = null; // the card with what Guard said
   const given = []; // what was labelled here, for undo: [item, label before]
   const head = h("div", { class: "head" });
   const body = h("div");
@@ -51,15 +52,25 @@ export function reviewPage(main, session, { notify, setOpen, setKeys }) {
         h("span", { class: "where" }, `${place + 1} of ${queue.length} loaded`)));
     replace(body, h("div", { class: "desk" }, content, h("div", { class: "side stack" },
       card("Where it comes from", {}, originOf(item, Date.now() / 1000)),
-      card("What Guard said", { kind: "explain" }, showsGuard ? saidOf(item) : h("p", { class: "muted" }, "Hidden, so that it does not sway you. "),
-        h("p", null, h("button", { type: "button", class: "quiet", "aria-pressed": String(showsGuard), onclick: () => turnGuard() }, showsGuard ? "Hide" : "Show", h("kbd", null, "v")))))));
+      guardCard(item))));
   }
 
   const undo = () => h("button", { type: "button", class: "quiet", onclick: back }, "Undo", h("kbd", null, "z"));
 
+  function guardCard(item) {
+    said = card("What Guard said", { kind: "explain" }, showsGuard ? saidOf(item) : h("p", { class: "muted" }, "Hidden, so that it does not sway you."),
+      h("p", null, h("button", { type: "button", class: "quiet", "aria-pressed": String(showsGuard), onclick: turnGuard }, showsGuard ? "Hide" : "Show", h("kbd", null, "v"))));
+    return said;
+  }
+
+  // The case itself stays as it is: a picture that is shown is not blurred again.
   function turnGuard() {
+    const item = queue[place];
+    if (!item) return;
+    const hadFocus = said.contains(document.activeElement);
     showsGuard = !showsGuard;
-    draw();
+    said.replaceWith(guardCard(item));
+    if (hadFocus) said.querySelector("button").focus();
   }
 
   function step(by) {
