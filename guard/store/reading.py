@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, false, func, literal_column, or_, select
 
 from guard.errors import DecisionUnknown
 from guard.store.rows import BINS, decision_of
@@ -14,6 +14,8 @@ from guard.store.values import Count, Label, LabelKind, Query, Sample, Source, S
 from guard.types import Action, Direction, Verdict
 
 _COLUMNS = decisions.c
+# In the very words of the partial indexes: SQLite takes them for nothing else, least of all for "is_sampled = 1".
+_IS_SAMPLED: ColumnElement[bool] = literal_column("is_sampled")
 _IDS_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in one statement
 
 
@@ -100,7 +102,7 @@ def count_open(connection: Connection, policy: str | None) -> tuple[int, float |
 
 
 def _is_open(policy: str | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [_COLUMNS.is_sampled, _COLUMNS.review.is_(None)]
+    conditions: list[ColumnElement[bool]] = [_IS_SAMPLED, _COLUMNS.review.is_(None)]
     if policy is not None:
         conditions.append(_COLUMNS.policy == policy)
     return conditions
@@ -110,7 +112,7 @@ def reviewed(connection: Connection, window: Window, policy: str | None, directi
     """Return every drawn decision of a window, oldest first, with its label or without one."""
     names = ("id", "at", "policy", "direction", "intended", "bundle", "stratum", "sampling_probability")
     wanted = [_COLUMNS[name] for name in (*names, "probability", "threshold", "review")]
-    drawn = select(*wanted).where(_COLUMNS.is_sampled, *_within(window, policy, direction))
+    drawn = select(*wanted).where(_IS_SAMPLED, *_within(window, policy, direction))
     rows = connection.execute(drawn.order_by(_COLUMNS.at, _COLUMNS.id)).all()
     given = _reviewers_labels(connection, [row.id for row in rows if row.review is not None])
     return [

@@ -62,6 +62,8 @@ class Store:
 
     def add(self, made: Sequence[StoredDecision], content: Mapping[str, Content] | None = None) -> None:
         """Keep decisions, all or none; `content` by decision id, sealed on the way. What is kept already stays so."""
+        if not made:
+            return
         rows = [row_of(decision) for decision in made]
         kept = [] if not content else [self._sealed(one, content[one.id]) for one in made if one.id in content]
         with self._link.writing() as connection:

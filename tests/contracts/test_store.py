@@ -112,6 +112,12 @@ def test_decision_that_is_kept_already_stays_as_it_is(store: Store) -> None:
     assert len(store.find(Query())) == 2
 
 
+def test_nothing_to_keep_is_no_error(store: Store) -> None:
+    store.add([])
+
+    assert store.find(Query()) == []
+
+
 def test_unknown_decision_is_none(store: Store) -> None:
     assert store.decision("0" * 32) is None
 
