@@ -11,24 +11,17 @@ whoever needs every pixel, which is OCR alone.
 
 import hashlib
 import itertools
-import struct
-import zlib
 from base64 import b64encode
 from binascii import a2b_base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
-from PIL.ImageFile import ImageFile
+from PIL import Image
 
 from guard.config import ImageSettings
-from guard.core.flatten import Look, looks_at, paint
-from guard.core.structure import check_structure, webp_pixels
+from guard.core.structure import webp_pixels
+from guard.core.views import PLUGINS, Size, damage_is_rejected, open_picture, views_of
 from guard.errors import ImageRejected
 from guard.manifest import ImageSpec
 from guard.types import Frame
@@ -41,56 +34,6 @@ VIEW_SIDE = 384
 # Pixels from which a picture takes noticeable time and memory.
 _LARGE_PIXELS = 4_000_000
 _PROGRESSIVE = b"\xff\xc2"  # begins the header of such a scan; pixels hold no 0xff but before a zero or a restart
-
-# What Pillow's decoders raise on bytes that are not what they claim. Warning: with `python -W error`.
-_DECODER_ERRORS = (
-    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError,
-    EOFError, MemoryError, NotImplementedError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
-    Warning,
-)  # fmt: skip
-_PLUGINS: dict[str, Callable[[BytesIO], ImageFile]] = {
-    "image/jpeg": JpegImagePlugin.jpeg_factory,
-    "image/png": PngImagePlugin.PngImageFile,
-    "image/gif": GifImagePlugin.GifImageFile,
-    "image/webp": WebPImagePlugin.WebPImageFile,
-    "image/bmp": BmpImagePlugin.BmpImageFile,
-    "image/avif": AvifImagePlugin.AvifImageFile,
-}
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-_Size: TypeAlias = tuple[int, int]  # width and height
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """One way in which a model may see a frame, not yet painted; good until the next one is asked for."""
-
-    image: ImageFile
-    look: Look
-    drafted: int  # by which factor the decoder has reduced it already
-    turn: Image.Transpose | None  # None: as it is stored
-
-    def reduced(self) -> tuple[Image.Image, bool]:
-        """Return it painted, and whether it has fewer pixels than the picture."""
-        factor = max(1, min(self.image.size) // VIEW_SIDE)
-        return self._turned(paint(self.image, self.look, factor)), self.drafted > 1 or factor > 1
-
-    def by(self, factor: int) -> Image.Image:
-        """Return it painted with each side reduced by a factor, what the decoder did included."""
-        return self._turned(paint(self.image, self.look, max(1, factor // self.drafted)))
-
-    def _turned(self, painted: Image.Image) -> Image.Image:
-        return painted if self.turn is None else painted.transpose(self.turn)
 
 
 def media_type(data: bytes) -> str | None:
@@ -145,9 +88,9 @@ def decode_image(data: bytes, limits: ImageSettings) -> tuple[Frame, ...]:
         raise ImageRejected(f"{len(data):,} bytes, limit is {limits.max_bytes:,}")
     digest = hashlib.sha256(data).hexdigest()
     frames = []
-    with _damage_is_rejected():
-        for index, view in enumerate(_views(data, limits, _at_least_a_view)):
-            painted, is_reduced = view.reduced()
+    with damage_is_rejected():
+        for index, view in enumerate(views_of(data, _kind_of(data), limits, _at_least_a_view)):
+            painted, is_reduced = view.reduced(VIEW_SIDE)
             frames.append(
                 Frame(
                     pixels=np.asarray(painted),
@@ -169,7 +112,7 @@ def is_large(data: bytes, limits: ImageSettings, *, in_full: bool = False) -> bo
             return webp_pixels(data) > _LARGE_PIXELS
         if not in_full and data.startswith(b"\xff\xd8\xff") and _PROGRESSIVE not in data:
             return False
-        with _damage_is_rejected(), _open(data, limits) as image:
+        with damage_is_rejected(), open_picture(data, _kind_of(data), limits) as image:
             return image.width * image.height > _LARGE_PIXELS
     except ImageRejected:
         return False
@@ -183,8 +126,8 @@ def upright(data: bytes, limits: ImageSettings) -> Image.Image:
     """
     if len(data) > limits.max_bytes:
         raise ImageRejected(f"{len(data):,} bytes, limit is {limits.max_bytes:,}")
-    with _damage_is_rejected():
-        return next(_views(data, limits)).by(1)
+    with damage_is_rejected():
+        return next(views_of(data, _kind_of(data), limits)).by(1)
 
 
 def full_pixels(frame: Frame, factor: int = 1) -> NDArray[np.uint8]:
@@ -196,9 +139,9 @@ def full_pixels(frame: Frame, factor: int = 1) -> NDArray[np.uint8]:
         return frame.pixels
     # The limits were kept when the frame was made.
     unlimited = ImageSettings(max_bytes=2**62, max_pixels=2**62, max_frames=2**31)
-    with _damage_is_rejected():
+    with damage_is_rejected():
         draft = None if factor == 1 else lambda size: (size[0] // factor, size[1] // factor)
-        views = _views(frame.source, unlimited, draft)
+        views = views_of(frame.source, _kind_of(frame.source), unlimited, draft)
         return np.asarray(next(itertools.islice(views, frame.index, None)).by(factor))
 
 
@@ -207,7 +150,7 @@ def full_size(frame: Frame) -> tuple[int, int]:
     kind = None if frame.source is None else media_type(frame.source)
     if frame.source is None or kind is None:
         return frame.pixels.shape[0], frame.pixels.shape[1]
-    with _PLUGINS[kind](BytesIO(frame.source)) as image:
+    with PLUGINS[kind](BytesIO(frame.source)) as image:
         return image.height, image.width
 
 
@@ -225,63 +168,13 @@ def squeeze(image: Image.Image, spec: ImageSpec) -> Image.Image:
     return image.resize((spec.size, spec.size), Image.Resampling[spec.resample.upper()], reducing_gap=2.0)
 
 
-@contextmanager
-def _damage_is_rejected() -> Iterator[None]:
-    try:
-        yield
-    except _DECODER_ERRORS as error:
-        raise ImageRejected("cut short or damaged") from error
-
-
-def _at_least_a_view(_: _Size) -> _Size:
+def _at_least_a_view(_: Size) -> Size:
     return VIEW_SIDE, VIEW_SIDE
 
 
-def _views(data: bytes, limits: ImageSettings, least: Callable[[_Size], _Size] | None = None) -> Iterator[_View]:
-    """Yield each way a model may see each frame; JPEGs may be decoded reduced to the size that `least` makes of it."""
-    with _open(data, limits) as image:
-        pixels = 0
-        for number in itertools.count():
-            if number and not _has_frame(image, number):
-                return
-            if number >= limits.max_frames:
-                raise ImageRejected(f"more than {limits.max_frames} frames")
-            pixels += image.width * image.height
-            if pixels > limits.max_pixels:
-                raise ImageRejected(f"{pixels:,} pixels, limit is {limits.max_pixels:,}")
-            drafted = 1 if least is None else _draft(image, least)
-            image.load()
-            upright = _UPRIGHT.get(image.getexif().get(_EXIF_ORIENTATION, 1))
-            for look in looks_at(image):
-                if upright is not None:
-                    yield _View(image, look, drafted, upright)
-                yield _View(image, look, drafted, None)
-
-
-def _open(data: bytes, limits: ImageSettings) -> ImageFile:
-    """Return the picture with its header read. The plugin is called by name: `Image.open` would try every format."""
+def _kind_of(data: bytes) -> str:
+    """Return the media type of a picture. Raises ImageRejected: not one of the accepted formats."""
     kind = media_type(data)
     if kind is None:
         raise ImageRejected(f"not a {ACCEPTED} picture")
-    check_structure(data, kind)
-    # libwebp allocates the canvas when the file is opened.
-    if kind == "image/webp" and webp_pixels(data) > limits.max_pixels:
-        raise ImageRejected(f"{webp_pixels(data):,} pixels, limit is {limits.max_pixels:,}")
-    return _PLUGINS[kind](BytesIO(data))
-
-
-def _has_frame(image: ImageFile, number: int) -> bool:
-    try:
-        image.seek(number)
-    except EOFError:
-        return False
-    return True
-
-
-def _draft(image: ImageFile, least: Callable[[_Size], _Size]) -> int:
-    """Let a JPEG be decoded at a fraction of its size, and return which; 1 for every pixel."""
-    width = image.width
-    # Not for MPO: the second frame would be decoded at the first one's scale.
-    if image.format == "JPEG":
-        image.draft(None, least(image.size))
-    return max(1, round(width / image.width))
+    return kind
