@@ -60,7 +60,7 @@ class View:
     turn: Image.Transpose | None  # None: as it is stored
 
     def reduced(self, side: int) -> tuple[Image.Image, bool]:
-        """Return it painted, its shorter side at least `side` long, and whether it has fewer pixels than the picture."""
+        """Return it painted, its shorter side at least `side` long, and whether that left out pixels of the picture."""
         factor = max(1, min(self.image.size) // side)
         return self._turned(paint(self.image, self.look, factor)), self.drafted > 1 or factor > 1
 
