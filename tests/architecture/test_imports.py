@@ -19,6 +19,7 @@ DOMAIN = BASE | {
     "access_settings",
     "picture_settings",
     "store_settings",
+    "monitor_settings",
     "bundle",
     "binding",
     "signing",
