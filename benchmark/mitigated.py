@@ -10,7 +10,7 @@ from benchmark.sheets import Sheet
 
 _PART_NAMES = ("unsafe", "over-safety", "overall")
 # What else differs between two runs of one model with and without a mitigation.
-_OF_MITIGATION = ("mitigation", "question")
+_OF_MITIGATION = ("mitigation", "question", "system")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from benchmark.mllm.asking import Asker, Asking, GivenUp, Request, Unjudgeable
 from benchmark.mllm.calling import Answered, Caller
 from guard import Pair
 from guard.mllm.answers import Answer, Kind, read_answer
-from guard.mllm.questions import PAPER, Style, ask
+from guard.mllm.questions import Style, ask
 from guard.mllm.yes_no import share_of_samples
 
 NOT_SCORED = "not_scored"  # a threshold decides, and there is no score
@@ -23,9 +23,12 @@ class MllmTarget:
     def __init__(self, spec: str, asker: Asker, asking: Asking, caller: Caller | None = None) -> None:
         self._asker, self._asking = asker, asking
         self._caller = Caller(asker, asking) if caller is None else caller
+        # As it stands for a pair of text and picture; the sentence's place is left open.
+        asked = ask("{sentence}", has_picture=True, style=asker.style, mitigation=asking.mitigation)
         details: dict[str, str | float | None] = {
             **asker.facts,
-            "question": PAPER if asker.style is Style.YES_NO else "the pair itself",
+            "question": asked.text if asker.style is Style.YES_NO else "the pair itself",
+            "system": asked.system,
             "answer_rule": "starts with Yes or No" if asker.style is Style.YES_NO else "starts with safe or unsafe",
             "mitigation": asking.mitigation.value,
             "samples": asking.samples,

@@ -47,20 +47,22 @@ def threshold(
         Literal["group", "request", "mean"],
         typer.Option(help="What the rate is a share of: groups with a refusal, or requests."),
     ] = "group",
-    out: Annotated[Path | None, typer.Option(help="Write threshold.json and threshold.md into this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for threshold.md, threshold.json and threshold.svg.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Certify a threshold on a run's scores, for targets that have no bundle; exits with 1 where none can be."""
     from rich.console import Console
 
     from benchmark.certified import certify_run, to_sheet
+    from benchmark.curve import draw_curve
     from benchmark.sheets import to_markdown, to_terminal
     from guard.cli.output import write_documents
 
     found = certify_run(run, max_false_refusal, confidence=confidence, unit=unit)
     sheet, document = to_sheet(found), found.model_dump_json(indent=2)
     if out is not None:
-        written = {"threshold.json": document + "\n", "threshold.md": to_markdown("Thresholds", [sheet])}
+        page = to_markdown("Thresholds", [sheet]) + "\n![What is caught at each share refused](threshold.svg)\n"
+        written = {"threshold.json": document + "\n", "threshold.md": page, "threshold.svg": draw_curve(found)}
         write_documents(out, written)
     if as_json:
         typer.echo(document)

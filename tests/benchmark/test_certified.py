@@ -2,6 +2,7 @@
 
 import json
 import os
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from benchmark.certified import certify_run
+from benchmark.curve import draw_curve
 from benchmark.judgement import Judgement
 from benchmark.mllm.asking import Asking
 from benchmark.opening import open_target
@@ -73,6 +75,15 @@ async def test_curve_falls_from_refusing_all_to_refusing_none(tmp_path: Path) ->
     assert refusals == sorted(refusals)
     assert recalls == sorted(recalls)
     assert (refusals[0], recalls[-1]) == (0.0, 1.0)
+
+
+async def test_picture_has_the_curve_the_limits_and_what_was_certified(tmp_path: Path) -> None:
+    root = ET.fromstring(draw_curve(certify_run(await _run(tmp_path), [0.1, 0.001])))
+    kinds = [element.get("class") for element in root.iter() if element.get("class")]
+    assert (kinds.count("curve"), kinds.count("limit"), kinds.count("proven")) == (1, 2, 1)
+    texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any("at most 10 %" in text and "certified" in text for text in texts)
+    assert "not certifiable" in texts
 
 
 async def test_limit_that_so_few_groups_cannot_prove_says_what_they_can(tmp_path: Path) -> None:

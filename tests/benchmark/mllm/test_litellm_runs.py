@@ -11,6 +11,7 @@ from benchmark.opening import open_target
 from benchmark.rows import read_header, read_rows
 from benchmark.runner import run_suite
 from guard.errors import UsageError
+from guard.mllm.questions import IN_CONTEXT, SAFETY_PROMPT, Mitigation
 from guard.suites import load_suite
 from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack
 from tests.benchmark.mllm.api import Api, error, half_json, sentence_of
@@ -97,6 +98,17 @@ async def test_header_says_model_question_decoding_and_seed_and_another_seed_is_
     assert "Please start by answering Yes or No." in target["question"]
     with pytest.raises(UsageError, match=r"another target: .*seed"):
         await _run(Api(), suite, tmp_path / "run", seed=8)
+
+
+async def test_header_holds_the_whole_prompt_of_a_mitigation(tmp_path: Path) -> None:
+    suite = text_pack(tmp_path / "pack")
+    for mitigation in (Mitigation.PROMPT, Mitigation.SAFETY_PROMPT):
+        await _run(Api(), suite, tmp_path / mitigation, mitigation=mitigation)
+    prompted, careful = (read_header(tmp_path / way)["target"] for way in (Mitigation.PROMPT, Mitigation.SAFETY_PROMPT))
+    assert isinstance(prompted, dict)
+    assert isinstance(careful, dict)
+    assert (prompted["question"].startswith(IN_CONTEXT), prompted["system"]) == (True, None)
+    assert careful["system"] == SAFETY_PROMPT
 
 
 async def test_no_file_of_a_run_holds_an_answer_or_a_prompt(tmp_path: Path) -> None:
