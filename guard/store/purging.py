@@ -9,7 +9,7 @@ from guard.store.engine import Link
 from guard.store.schema import allowances, canaries, contents, decisions, labels
 from guard.store.values import Purged
 
-_AT_ONCE = 1_000
+_AT_ONCE = 250
 
 
 def by_age(link: Link, before: float) -> Purged:
