@@ -18,7 +18,8 @@ from guard.bundle import Bundle, copy_bundle
 from guard.errors import ProposalRefused
 from guard.manifest import Manifest, OperatingPoint
 from guard.server.console.desk import Desk, away, give_json, require_method
-from guard.server.console.overview import WindowName, policy_of
+from guard.server.console.figures import WindowName
+from guard.server.console.overview import policy_of
 from guard.server.console.secret import state_folder
 from guard.server.console.shown import Document
 from guard.server.exchange import Exchange

@@ -14,7 +14,8 @@ from guard.monitor.explorer import at_thresholds
 from guard.monitor.live import window_named
 from guard.plain_files import read_plain
 from guard.server.console.desk import Desk, away, give_json, query, require_method
-from guard.server.console.overview import WindowName, policy_of, rate_document
+from guard.server.console.figures import WindowName, rate_document
+from guard.server.console.overview import policy_of
 from guard.server.console.shown import Document
 from guard.server.exchange import Exchange
 from guard.store.store import Store
