@@ -62,7 +62,9 @@ class Assessor:
         self._most_chars = bundle.manifest.text.most_chars
         self._telemetry = telemetry
         self._arrival = arrival
-        self._scorer = BoundedScorer(scorer, threads=threads, timeout_s=settings.limits.score_timeout_s)
+        self._scorer = BoundedScorer(
+            scorer, threads=threads, timeout_s=settings.limits.score_timeout_s, telemetry=telemetry
+        )
         gate = bundle.manifest.writing_gate if settings.ocr.gate is None else settings.ocr.gate
         self._sight = Sight(settings, gate=gate, scorer=self._scorer, reader=reader, decoder=decoder)
         self._pairs_at_once = _PAIRS_PER_THREAD * threads

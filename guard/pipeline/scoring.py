@@ -10,6 +10,7 @@ from guard.errors import GuardError, ScorerFailed, ScorerTimeout
 from guard.pipeline.readings import most_unsafe
 from guard.pipeline.stages import Stages
 from guard.ports import Scorer
+from guard.telemetry import Telemetry
 from guard.types import Frame, PreparedPair, Scores
 
 _log = logging.getLogger(__name__)
@@ -18,8 +19,9 @@ _log = logging.getLogger(__name__)
 class BoundedScorer:
     """Asks a scorer for one pair at a time, `threads` side by side, each with a deadline of `timeout_s`."""
 
-    def __init__(self, scorer: Scorer, *, threads: int, timeout_s: float) -> None:
+    def __init__(self, scorer: Scorer, *, threads: int, timeout_s: float, telemetry: Telemetry) -> None:
         self._scorer = scorer
+        self._telemetry = telemetry
         self._slots = asyncio.Semaphore(threads)
         self._timeout_s = timeout_s
         self._answered_at = float("-inf")
@@ -34,9 +36,10 @@ class BoundedScorer:
         """
         with self._boundary():
             async with asyncio.timeout(self._timeout_s):
-                with stages("queue"):
+                with stages("queue"), self._telemetry.queued():
                     await self._slots.acquire()
                 try:
+                    self._telemetry.scored_at_once(len(readings))
                     with stages("score"):
                         scores = await self._scorer.score(readings)
                 finally:

@@ -5,6 +5,7 @@ their label values: `labels()` costs three times the increment.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -19,6 +20,7 @@ from guard.types import SCENARIOS, Decision, ImageResult
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROBABILITIES = tuple(step / 20 for step in range(1, 21))
+_READINGS = (1, 2, 3, 4, 6, 8, 12, 16)
 _Child = TypeVar("_Child")
 
 
@@ -129,11 +131,19 @@ class Telemetry:
             ).labels
         )
 
+        self._batch = Histogram(
+            "guard_batch_pairs",
+            "Readings of a pair, itself among them, that the scorer takes in one call.",
+            registry=self.registry,
+            buckets=_READINGS,
+        )
+
     def _make_gauges(self) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=self.registry)
 
         self._inflight = gauge("guard_inflight_requests", "Requests being answered now.")
+        self._queued = gauge("guard_queue_pairs", "Pairs that wait for the scorer now.")
         self._bundle = gauge(
             "guard_bundle_info",
             "The bundle that judges; always 1.",
@@ -220,6 +230,19 @@ class Telemetry:
     def ended(self) -> None:
         """Count a request out, however it ended."""
         self._inflight.dec()
+
+    @contextmanager
+    def queued(self) -> Iterator[None]:
+        """Count a pair as waiting for the scorer, for the length of the block."""
+        self._queued.inc()
+        try:
+            yield
+        finally:
+            self._queued.dec()
+
+    def scored_at_once(self, readings: int) -> None:
+        """Observe how many readings of a pair the scorer takes in one call."""
+        self._batch.observe(readings)
 
     def bundle(self, info: ScorerInfo, *, gate: str = NONE) -> None:
         """Show the bundle that judges now, in place of an earlier one."""

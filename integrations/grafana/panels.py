@@ -289,6 +289,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Requests under way, those turned away, calls to the LLM API that fail, and look-ups found in the cache.",
             (
                 Series("sum(guard_inflight_requests)", "under way"),
+                Series("sum(guard_queue_pairs)", "pairs that wait"),
+                Series(
+                    "sum(rate(guard_batch_pairs_sum[$__rate_interval]))"
+                    " / sum(rate(guard_batch_pairs_count[$__rate_interval]))",
+                    "readings at once",
+                ),
                 Series("sum by (reason) (rate(guard_rejected_total[$__rate_interval]))", "turned away: {{reason}}"),
                 Series(
                     'sum by (code) (rate(guard_upstream_requests_total{code!~"2.."}[$__rate_interval]))',
