@@ -4,6 +4,7 @@ A decision that blocks, or whose content is kept, or any under `audit: required`
 queued. What cannot be kept is counted, or refuses the request, as `store.audit` says.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from guard.store.upkeep import Upkeep
 from guard.store.values import Draw, StoredDecision
 from guard.store.writer import Writer
 from guard.store_settings import StoreSettings
-from guard.types import Action, Decision, Mode, Pair
+from guard.types import Action, Decision, Direction, Mode, Pair
 
 # Of a stopping process, to write what is queued.
 _LAST_S = 10.0
@@ -84,7 +85,8 @@ class Memory:
 
     def passes(self, decision: Decision) -> bool:
         """Return whether somebody allowed the content of this decision to pass under its policy, for now."""
-        return self._upkeep.allows(decision.digest, decision.policy)
+        digest = decision.digest
+        return digest is not None and self._upkeep.allows(_directed(digest, decision.direction), decision.policy)
 
     def note_allowances(self) -> None:
         """Look at the allow entries anew: some were added or revoked. Blocks for the time of one query."""
@@ -171,8 +173,8 @@ def _stored(entry: _Entry) -> StoredDecision:
         probability=decision.probability,
         threshold=decision.threshold,
         images=decision.images,
-        content_digest=None if decision.digest is None else decision.digest.hex(),
-        also_blocked=tuple(digest.hex() for digest in decision.also_blocked),
+        content_digest=None if decision.digest is None else _directed(decision.digest, decision.direction).hex(),
+        also_blocked=tuple(_directed(digest, decision.direction).hex() for digest in decision.also_blocked),
         subject=entry.subject,
         cached=decision.cached,
         latency_ms=decision.latency_ms,
@@ -181,3 +183,8 @@ def _stored(entry: _Entry) -> StoredDecision:
         stratum=draw.stratum,
         plan=draw.plan,
     )
+
+
+def _directed(digest: bytes, direction: Direction) -> bytes:
+    """Return the digest of content in its direction: what an answer may say is not what a prompt may ask."""
+    return digest if direction is Direction.INPUT else hashlib.sha256(b"output " + digest).digest()

@@ -46,10 +46,8 @@ class Upkeep:
             self._thread.join()
         self._try(lambda: self._store.checkpoint(whole=True))
 
-    def allows(self, digest: bytes | None, policy: str) -> bool:
+    def allows(self, digest: bytes, policy: str) -> bool:
         """Return whether an entry lets this content pass under this policy now."""
-        if digest is None or not self._until:
-            return False
         until = self._until.get((digest, policy))
         return until is not None and self._now() < until
 

@@ -128,6 +128,20 @@ async def test_allow_entry_lets_that_content_pass_and_no_other(build: Builder, t
     assert kept.basis is Basis.ALLOW_LIST
 
 
+async def test_allowed_answer_is_no_allowed_prompt(build: Builder, tmp_path: Path) -> None:
+    more = {"judge_output": True, "upstream": _answering(UNSAFE)}
+    async with _remembering(build, tmp_path, **more) as (house, store), house.client() as client:
+        memory: Memory = house.app.state.memory
+        refused = await client.post("/v1/chat/completions", json=chat(SAFE))
+        [blocked] = store.find(Query(intended=Action.BLOCK))
+        store.allow(blocked.id, until=memory.now() + 60, by="me", at=memory.now())
+        memory.note_allowances()
+        passed = await client.post("/v1/chat/completions", json=chat(SAFE))
+        asked = await client.post("/v1/chat/completions", json=chat(UNSAFE))
+
+    assert (refused.status_code, passed.status_code, asked.status_code) == (400, 200, 400)
+
+
 async def test_allow_entry_ends_when_it_was_said_to(build: Builder, tmp_path: Path) -> None:
     async with _remembering(build, tmp_path) as (house, store), house.client() as client:
         refused = await client.post("/v1/chat/completions", json=chat(UNSAFE))
