@@ -1,6 +1,6 @@
 """From the words of a command line to a target that is ready to judge."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from benchmark.constant import ALWAYS, ConstantTarget
 from benchmark.judgement import Target
@@ -70,6 +70,8 @@ def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
             case "hf":
                 from benchmark.mllm.through_transformers import LocalAsker
 
+                # A thread cannot be called back: asked again, the model would answer two questions at once.
+                asking = replace(asking, timeout_s=None, attempts=1)
                 asker = LocalAsker(model, asking)
             case _:
                 from benchmark.mllm.moderation import ModerationAsker

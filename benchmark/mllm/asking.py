@@ -26,7 +26,7 @@ class Asking:
     concurrency: int = 8
     requests_per_minute: float | None = None
     attempts: int = 6
-    timeout_s: float = 120.0
+    timeout_s: float | None = 120.0  # None: as long as it takes
     max_cost_usd: float | None = None
     api_base: str | None = None
     revision: str | None = None

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import asdict
 
-from benchmark.mllm.asking import Asking, Facts, Reply, Request, Unjudgeable
+from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, Unjudgeable
 from guard.errors import ContentUnjudged, UsageError
 from guard.mllm.contrast import Contrast
 from guard.mllm.loading import open_local
 from guard.mllm.questions import Mitigation
 
+MODEL_FAILED = "model_failed"
 _MAX_TOKENS = 64
 
 
@@ -41,7 +42,7 @@ class LocalAsker:
         }
 
     async def ask(self, request: Request) -> Reply:
-        """Return the answer. Raises Unjudgeable."""
+        """Return the answer. Raises Unjudgeable, GivenUp."""
         try:
             said = await asyncio.to_thread(
                 self._model.answer,
@@ -52,6 +53,8 @@ class LocalAsker:
             )
         except ContentUnjudged as error:
             raise Unjudgeable(error.code) from error
+        except RuntimeError as error:  # what torch raises, running out of memory included
+            raise GivenUp(MODEL_FAILED) from error
         return Reply(said.text, probability=said.probability, tokens_in=said.tokens_in, tokens_out=said.tokens_out)
 
     async def close(self) -> None:

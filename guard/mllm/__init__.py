@@ -1,1 +1,1 @@
-"""Local MLLMs that are asked whether a pair is safe: questions, answers, scores, decoding. Imported where one is asked."""
+"""Local MLLMs that are asked whether a pair is safe: questions, answers, scores, decoding; loaded only where asked."""

@@ -15,7 +15,6 @@ from guard.mllm.local import LocalAnswer, LocalMllm
 from guard.mllm.pinning import Pinned, pin
 from guard.mllm.questions import Question, Style
 
-
 # What transformers, safetensors and tokenizers raise of files that are not what they should be.
 _DAMAGE = (
     OSError,

@@ -1,6 +1,6 @@
 """A local MLLM that is asked in words: its greedy answer, and P(unsafe) from the logits of the answer's first word."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import transformers
 
+from guard.errors import ImageRejected, TextTooLong
 from guard.mllm.contrast import Contrast, ContrastiveDecoding
 from guard.mllm.preparing import load_processor, prepare, read_pictures
 from guard.mllm.questions import Question, Style
@@ -54,9 +55,11 @@ class LocalMllm:
         """Return the greedy answer, or the contrastive one.
 
         Raises:
-            ImageRejected: a picture cannot be decoded.
+            ImageRejected: a picture cannot be decoded, or has a shape that this model does not take.
+            TextTooLong: more than the model was trained to read.
+            ContentUnjudged: the model needs a picture, and there is none.
         """
-        inputs = prepare(self._processor, question, read_pictures(pictures))
+        inputs = self._prepared(question, pictures, max_tokens)
         inputs = {name: self._placed(value) for name, value in inputs.items()}
         processors = [] if contrast is None or not pictures else [ContrastiveDecoding(self._model, inputs, contrast)]
         with torch.inference_mode():
@@ -82,6 +85,20 @@ class LocalMllm:
             tokens_in=int(inputs["input_ids"].shape[-1]),
             tokens_out=len(written),
         )
+
+    def _prepared(self, question: Question, pictures: Sequence[bytes], max_tokens: int) -> Mapping[str, Any]:
+        seen = read_pictures(pictures)
+        try:
+            inputs = prepare(self._processor, question, seen)
+        except ValueError as error:
+            if not seen:
+                raise
+            raise ImageRejected("the model's processor does not take a picture of this shape") from error
+        longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        length = int(inputs["input_ids"].shape[-1]) + max_tokens
+        if longest is not None and length > longest:
+            raise TextTooLong(f"{length} tokens with the answer, this model reads {longest}")
+        return inputs
 
     @property
     def _tokenizer(self) -> Any:

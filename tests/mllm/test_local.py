@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from guard.errors import ContentUnjudged, ImageRejected, UsageError
+from guard.errors import ContentUnjudged, ImageRejected, TextTooLong, UsageError
 from guard.mllm import yes_no
 from guard.mllm.contrast import Contrast
 from guard.mllm.loading import open_local
@@ -154,6 +154,21 @@ def test_shieldgemma_judges_pictures_alone(tmp_path: Path) -> None:
 def test_broken_picture_is_rejected(llava: Path) -> None:
     with pytest.raises(ImageRejected):
         _open(llava).answer(QUESTION, (b"\x89PNG\r\n\x1a\n cut",))
+
+
+def test_picture_of_a_shape_that_a_model_does_not_take_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ImageRejected):
+        _open(make_folder("qwen2_5_vl", tmp_path)).answer(QUESTION, (solid("red", size=(900, 3)),), max_tokens=1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200)])
+def test_tiny_and_narrow_pictures_are_looked_at(size: tuple[int, int], folder: Path) -> None:
+    assert _open(folder).answer(QUESTION, (solid("red", size=size),), max_tokens=1).tokens_out == 1
+
+
+def test_more_text_than_a_model_reads_is_unjudged_not_answered_blindly(llava: Path) -> None:
+    with pytest.raises(TextTooLong):
+        _open(llava).answer(Question("taste it " * 3000), (), max_tokens=1)
 
 
 def test_folder_is_known_by_its_files(llava: Path, tmp_path: Path) -> None:

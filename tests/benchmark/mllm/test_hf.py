@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmark.runner import run_suite
 from guard import Pair
 from guard.errors import UsageError
 from guard.mllm import yes_no
+from guard.mllm.local import LocalMllm
 from guard.mllm.questions import Mitigation
 from guard.suites import load_suite
 from guard.types import ImageInput
@@ -105,3 +107,28 @@ def test_command_measures_a_local_model_offline(llava: Path, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["target"] == f"hf:{llava}"
+
+
+async def test_model_that_fails_on_a_pair_is_an_error_of_that_row(llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out_of_memory(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    target = await open_target(f"hf:{llava}", asking=Asking(max_tokens=1))
+    monkeypatch.setattr("guard.mllm.local.LocalMllm.answer", run_out_of_memory)
+    judgement = await target.judge(Pair("taste it"))
+    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, "model_failed", True)
+
+
+async def test_local_model_is_waited_for_as_long_as_it_takes(llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = LocalMllm.answer, 0
+
+    def answer_slowly(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        time.sleep(0.3)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(LocalMllm, "answer", answer_slowly)
+    target = await open_target(f"hf:{llava}", asking=Asking(max_tokens=1, timeout_s=0.05))
+    judgement = await target.judge(Pair("taste it"))
+    assert (judgement.failed, calls) == (False, 1)
