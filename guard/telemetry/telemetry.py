@@ -1,19 +1,18 @@
 """Every metric of Guard, in one class with its own registry. Label sets are closed, whatever callers send.
 
-Names are a promise to users; the verbs are for the rest of Guard. Children are bound on first use and then looked up by
-their label values: `labels()` costs three times the increment.
+Names are a promise to users; the verbs are for the rest of Guard.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from guard.manifest import OperatingPoint
 from guard.ports import ScorerInfo
+from guard.telemetry.children import Children
 from guard.telemetry.labels import NONE, OTHER, STAGES, STATUSES, code_label
 from guard.telemetry.live import LiveFigures
 from guard.types import SCENARIOS, Decision, ImageResult
@@ -21,7 +20,6 @@ from guard.types import SCENARIOS, Decision, ImageResult
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROBABILITIES = tuple(step / 20 for step in range(1, 21))
 _READINGS = (1, 2, 3, 4, 6, 8, 12, 16)
-_Child = TypeVar("_Child")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +29,6 @@ class Shown:
     info: ScorerInfo
     gate: str
     points: Mapping[str, OperatingPoint]
-
-
-class _Bound(Generic[_Child]):
-    """The children of one metric, by their label values."""
-
-    def __init__(self, bind: Callable[..., _Child]) -> None:
-        self._bind = bind
-        self._children: dict[tuple[str, ...], _Child] = {}
-
-    def __call__(self, *values: str) -> _Child:
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._bind(*values)
-        return child
 
 
 class Telemetry:
@@ -64,8 +48,8 @@ class Telemetry:
         self._make_gauges()
         self.live = LiveFigures(self.registry)
 
-    def _counter(self, name: str, text: str, *labels: str) -> _Bound[Counter]:
-        return _Bound(Counter(name, text, labels, registry=self.registry).labels)
+    def _counter(self, name: str, text: str, *labels: str) -> Children[Counter]:
+        return Children(Counter(name, text, labels, registry=self.registry).labels)
 
     def _make_counters(self) -> None:
         self._requests = self._counter(
@@ -105,14 +89,14 @@ class Telemetry:
         )
 
     def _make_histograms(self) -> None:
-        self._stages = _Bound(
+        self._stages = Children(
             Histogram(
                 "guard_stage_seconds", "Time in one stage.", ("stage",), registry=self.registry, buckets=_SECONDS
             ).labels
         )
         for stage in STAGES:
             self._stages(stage)
-        self._added = _Bound(
+        self._added = Children(
             Histogram(
                 "guard_added_latency_seconds",
                 "What a request waited for Guard before it was sent on or refused.",
@@ -121,7 +105,7 @@ class Telemetry:
                 buckets=_SECONDS,
             ).labels
         )
-        self._probability = _Bound(
+        self._probability = Children(
             Histogram(
                 "guard_probability",
                 "Calibrated probability of decisions that rest on a score.",
