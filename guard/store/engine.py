@@ -6,6 +6,7 @@ that two of them never find out half-way.
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,35 +19,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from guard.errors import StoreFailed, StoreFull, StoreInvalid, StoreLocked, StoreUnavailable
+from guard.errors import StoreInvalid, StoreLocked, StoreUnavailable
+from guard.store.faults import reason_of
 
 Durability = Literal["normal", "full"]
 
 _WRITES = "guard_writes"
-_SQLITE_CODES: dict[str, type[StoreFailed]] = {
-    "SQLITE_FULL": StoreFull,
-    "SQLITE_BUSY": StoreLocked,
-    "SQLITE_LOCKED": StoreLocked,
-    "SQLITE_READONLY": StoreUnavailable,
-    "SQLITE_CANTOPEN": StoreUnavailable,
-    "SQLITE_IOERR": StoreUnavailable,
-    "SQLITE_PERM": StoreUnavailable,
-    "SQLITE_NOTADB": StoreInvalid,
-    "SQLITE_CORRUPT": StoreInvalid,
-}
-# By SQLSTATE, or its class; an error of PostgreSQL's client without one is a connection that is not there.
-_POSTGRES_CODES: dict[str, type[StoreFailed]] = {
-    "53100": StoreFull,
-    "53": StoreUnavailable,
-    "55P03": StoreLocked,
-    "57014": StoreLocked,
-    "40": StoreLocked,
-    "08": StoreUnavailable,
-    "25": StoreUnavailable,
-    "28": StoreUnavailable,
-    "3D": StoreUnavailable,
-    "57": StoreUnavailable,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +34,9 @@ class Link:
     engine: Engine
     place: str
     file: Path | None = None
+    wait_s: float = 5.0
     _writing: Engine = field(init=False, repr=False)
+    _turn: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_writing", self.engine.execution_options(**{_WRITES: True}))
@@ -70,9 +50,19 @@ class Link:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that is committed at the block's end. Raises StoreFailed."""
-        self._require_file()
-        with self.translated(), self._writing.begin() as connection:
-            yield connection
+        if self.file is None:
+            with self.translated(), self._writing.begin() as connection:
+                yield connection
+            return
+        # Threads take turns here, since SQLite has whoever comes second sleep, longer each time it looks again.
+        if not self._turn.acquire(timeout=self.wait_s):
+            raise StoreLocked(f"store {self.place}: another thread holds it")
+        try:
+            self._require_file(self.file)
+            with self.translated(), self._writing.begin() as connection:
+                yield connection
+        finally:
+            self._turn.release()
 
     def insert_of(self, table: Table, columns: Sequence[str]) -> "Inserting":
         """Return what inserts rows with these columns, and leaves those alone whose key is there already."""
@@ -86,14 +76,14 @@ class Link:
         try:
             yield
         except DBAPIError as error:
-            kind, reason = _reason_of(error.orig)
+            kind, reason = reason_of(error.orig)
             raise kind(f"store {self.place}: {reason}") from error
         except SQLAlchemyError as error:  # no connection of the pool in time
             raise StoreUnavailable(f"store {self.place}: {type(error).__name__}") from error
 
-    def _require_file(self) -> None:
+    def _require_file(self, file: Path) -> None:
         """Refuse to write into a file that was deleted under us: SQLite would, and nobody would ever read it."""
-        if self.file is not None and not self.file.exists():
+        if not file.exists():
             self.engine.dispose()
             raise StoreUnavailable(f"store {self.place}: the file is gone")
 
@@ -199,7 +189,7 @@ def _sqlite(file: Path, durability: Durability, wait_s: float, *, is_served: boo
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    return Link(engine, place, file)
+    return Link(engine, place, file, wait_s=wait_s)
 
 
 def _postgres(url: URL, durability: Durability, wait_s: float) -> Link:
@@ -226,21 +216,3 @@ def _postgres(url: URL, durability: Durability, wait_s: float) -> Link:
     except ModuleNotFoundError as error:
         raise StoreInvalid("store.url: PostgreSQL needs a driver: pip install 'mllm-guard[postgres]'") from error
     return Link(engine, place)
-
-
-def _reason_of(error: BaseException | None) -> tuple[type[StoreFailed], str]:
-    if isinstance(error, sqlite3.Error):
-        name = str(getattr(error, "sqlite_errorname", ""))
-        family = "_".join(name.split("_")[:2])
-        return _SQLITE_CODES.get(family, StoreFailed), _first_line(error) if name else type(error).__name__
-    state = getattr(error, "sqlstate", None)
-    if state is None:
-        is_gone = type(error).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
-        return (StoreUnavailable, "PostgreSQL does not answer") if is_gone else (StoreFailed, type(error).__name__)
-    kind = _POSTGRES_CODES.get(state) or _POSTGRES_CODES.get(state[:2], StoreFailed)
-    said: Any = getattr(error, "diag", None)
-    return kind, f"{getattr(said, 'message_primary', None) or type(error).__name__} ({state})"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
