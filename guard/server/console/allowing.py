@@ -39,9 +39,9 @@ class Allow:
         if asked.days:
             until = now + asked.days * _DAY_S
             made = await away(store.allow, asked.id, until=until, by=visitor.name, at=now)
-            _log.warning("decision %s: its content passes for %d days (%d entries)", asked.id, asked.days, len(made))
+            _log.warning("decision %s: its content passes, days: %d, entries: %d", asked.id, asked.days, len(made))
             await give_json(exchange, {"id": asked.id, "until": until, "entries": len(made)})
             return
         ended = await away(store.revoke, asked.id, by=visitor.name, at=now)
-        _log.warning("decision %s: its content is judged again (%d entries ended)", asked.id, ended)
+        _log.warning("decision %s: its content is judged again, entries that ended: %d", asked.id, ended)
         await give_json(exchange, {"id": asked.id, "until": None, "entries": ended})

@@ -114,22 +114,31 @@ def _timeline(store: Store, policy: str, window: Window, now: float) -> Document
     if since == -math.inf:
         hourly = store.counts(window, 3600.0, policy)
         since = min((each.since for each in hourly), default=now - 3600.0)
-    step = next((one for one in _STEPS_S if (now - since) / one <= _MOST_COLUMNS), _STEPS_S[-1])
-    first = math.floor(since / step)
-    columns = {place: {"n": 0, "refused": 0, "unjudged": 0} for place in range(first, math.floor(now / step) + 1)}
-    for count in store.counts(Window(since, bundle=window.bundle), float(step), policy):
-        column = columns.get(round(count.since / step))
+    step_s, counts = _counted(store, policy, Window(since, bundle=window.bundle), now)
+    began = min((each.since for each in counts), default=since)
+    if began > since + (now - since) / 2:
+        # A store that is younger than the window: finer columns, and not most of them empty.
+        since = max(since, began)
+        step_s, counts = _counted(store, policy, Window(since, bundle=window.bundle), now)
+    places = range(math.floor(since / step_s), math.floor(now / step_s) + 1)
+    columns = {place: {"at": place * step_s, "n": 0, "refused": 0, "unjudged": 0} for place in places}
+    for count in counts:
+        column = columns.get(round(count.since / step_s))
         if column is not None and count.direction is Direction.INPUT:
             column["n"] += count.n
-            column[_kind(count)] = column.get(_kind(count), 0) + count.n
-    buckets = [
-        {"at": place * step, **{key: column[key] for key in ("n", "refused", "unjudged")}}
-        for place, column in columns.items()
-    ]
-    return {"step_s": step, "buckets": buckets}
+            kind = _kind(count)
+            if kind is not None:
+                column[kind] += count.n
+    return {"step_s": step_s, "buckets": list(columns.values())}
 
 
-def _kind(count: Count) -> str:
+def _counted(store: Store, policy: str, window: Window, now: float) -> tuple[int, list[Count]]:
+    """Return how long a column is, in seconds, and what is in each."""
+    step_s = next((one for one in _STEPS_S if (now - window.since) / one <= _MOST_COLUMNS), _STEPS_S[-1])
+    return step_s, store.counts(window, float(step_s), policy)
+
+
+def _kind(count: Count) -> str | None:
     if count.verdict is Verdict.UNJUDGED:
         return "unjudged"
-    return "refused" if count.intended is Action.BLOCK else "passed"
+    return "refused" if count.intended is Action.BLOCK else None

@@ -138,8 +138,9 @@ def _said(written: Path, live: Bundle) -> Document:
         "folder": str(written),
         "commands": [
             f"guard bundle show {written}",
-            f"guard release replay --candidate {written} --store URL",
-            f"guard calibrate --bundle {written} --data PAIRS --max-false-refusal 0.05 --out CERTIFIED",
+            f"guard release replay --candidate {written} --days 7",
+            "guard review export --out PAIRS",
+            f"guard calibrate --bundle {written} --data PAIRS --unit request --max-false-refusal 0.05 --out CERTIFIED",
             f"guard release gate --candidate {written} --baseline {live.path} --suites SUITES",
         ],
     }

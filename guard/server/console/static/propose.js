@@ -22,7 +22,7 @@ export function proposeDialog(found, chosen, threshold, notify) {
       const written = await api.propose({ policy: chosen.policy, window: chosen.window, threshold, why: why.value.trim() });
       replace(form, h("h2", null, "The candidate is written"),
         h("p", null, "On the server, in ", h("code", null, written.folder)),
-        h("p", { class: "muted" }, "Certify it on labelled pairs, hold it against what judges, and only then swap it in:"),
+        h("p", { class: "muted" }, "Replay traffic through it, certify it on reviewed requests or other labelled pairs, hold it against what judges, and only then swap it in:"),
         h("pre", { tabindex: 0 }, written.commands.join("\n")),
         h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: () => box.close() }, "Close")));
     } catch (error) {
