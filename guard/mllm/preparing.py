@@ -27,14 +27,16 @@ def load_processor(folder: Path, model_type: str) -> Any:
     name = PROCESSOR_MAPPING_NAMES.get(model_type)
     kind = getattr(transformers, name, None) if isinstance(name, str) else None
     if kind is None or is_torchvision_available() or "video_processor" not in inspect.signature(kind).parameters:
-        return transformers.AutoProcessor.from_pretrained(folder, **_LOCAL)
+        return _with_template(transformers.AutoProcessor.from_pretrained(folder, **_LOCAL))
     settings, _ = kind.get_processor_dict(folder, local_files_only=True)
     known = inspect.signature(kind).parameters.keys() - {"image_processor", "tokenizer", "video_processor"}
-    return _for_pictures(kind)(
-        image_processor=transformers.AutoImageProcessor.from_pretrained(folder, **_LOCAL),
-        tokenizer=transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL),
-        video_processor=None,
-        **{key: value for key, value in settings.items() if key in known},
+    return _with_template(
+        _for_pictures(kind)(
+            image_processor=transformers.AutoImageProcessor.from_pretrained(folder, **_LOCAL),
+            tokenizer=transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL),
+            video_processor=None,
+            **{key: value for key, value in settings.items() if key in known},
+        )
     )
 
 
@@ -60,6 +62,14 @@ def prepare(processor: Any, question: Question, pictures: Sequence[Image.Image])
 def read_pictures(pictures: Sequence[bytes]) -> list[Image.Image]:
     """Return pictures upright in RGB. Raises ImageRejected where one is none, or has too many pixels."""
     return [_read(picture) for picture in pictures]
+
+
+def _with_template(processor: Any) -> Any:
+    """Return a processor with the chat template that some models keep with their tokenizer alone."""
+    # InstructBLIP has none: one that came with its decoder's tokenizer knows no pictures.
+    if getattr(processor, "chat_template", None) is None and not hasattr(processor, "qformer_tokenizer"):
+        processor.chat_template = processor.tokenizer.chat_template
+    return processor
 
 
 def _for_pictures(kind: Any) -> Any:

@@ -135,6 +135,18 @@ def test_template_that_refuses_a_system_message_gets_it_with_the_question(tmp_pa
     assert SAFETY_PROMPT[:40] in model._tokenizer.decode(inputs["input_ids"][0])
 
 
+@pytest.mark.parametrize("architecture", ["llava", "qwen2_5_vl"])
+def test_template_that_lies_with_the_tokenizer_is_found(architecture: str, tmp_path: Path) -> None:
+    folder = make_folder(architecture, tmp_path)
+    before = _open(folder).answer(QUESTION, RED, max_tokens=2)
+    template = folder / "chat_template.jinja"
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["chat_template"] = template.read_text()
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    template.unlink()
+    assert _open(folder).answer(QUESTION, RED, max_tokens=2) == before
+
+
 def test_llama_guard_is_known_by_its_template_and_scored_by_its_own_words(tmp_path: Path) -> None:
     model = _open(make_llama_guard(tmp_path))
     assert model.style is Style.GUARD
