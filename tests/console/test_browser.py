@@ -68,9 +68,9 @@ def _signed_in(browser: Browser, site: Site, size: ViewportSize, scheme: str) ->
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if site.address not in request.url else None)
     page.goto(f"{site.address}/guard/console")
-    page.get_by_label("Your name").fill("Ada")
-    page.get_by_label("Admin token").fill(TOKEN)
-    page.get_by_role("button", name="Sign in").click()
+    for typed, key in (("Ada", "Tab"), (TOKEN, "Enter")):
+        page.keyboard.type(typed)
+        page.keyboard.press(key)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     yield page
     context.close()
@@ -151,6 +151,36 @@ def test_case_is_labelled_undone_and_skipped_with_keys_alone(page: Page, served:
     page.keyboard.press("z")
     expect(page.locator("#open")).to_have_text(str(before))
     assert of_ada(first) == []
+
+
+def test_wrong_refusal_passes_at_the_press_of_a_key(page: Page, served: Site) -> None:
+    assert served.store is not None
+    go(page, "review")
+    for _ in range(60):
+        page.keyboard.press("v")
+        if page.locator(".side .chip.unsafe").count():
+            break
+        page.keyboard.press("j")
+    page.keyboard.press("s")
+    expect(page.locator(".note")).to_contain_text("Let this very content pass for a week?")
+    page.keyboard.press("a")
+    expect(page.locator(".note").last).to_contain_text("on record")
+
+    (entry,) = served.store.allowances(time.time())
+    assert entry.by == "Ada"
+
+
+def test_picture_that_is_shown_stays_so_while_guard_is_asked(page: Page) -> None:
+    go(page, "review")
+    for _ in range(40):
+        if page.locator(".picture").count():
+            break
+        page.keyboard.press("j")
+    page.keyboard.press("Space")
+    page.keyboard.press("v")
+
+    expect(page.locator(".picture.blurred")).to_have_count(0)
+    expect(page.locator(".picture")).not_to_have_count(0)
 
 
 def test_what_guard_said_is_hidden_until_asked_for(page: Page) -> None:

@@ -1,7 +1,6 @@
 """The overview's figures, read from the store: live rates, decisions over time, pictures, drift, and the queue."""
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Literal
@@ -10,6 +9,7 @@ from guard.bundle import Bundle
 from guard.monitor.drift import AGAINST, Against, FirstDays, measure_drift
 from guard.monitor.live import Figure, measure, window_named
 from guard.monitor.tallies import Tallies
+from guard.server.console.kept import Kept
 from guard.server.console.shown import Document
 from guard.store.store import Store
 from guard.store.values import Count, LabelKind, Source, Window
@@ -19,8 +19,6 @@ WindowName = Literal["1h", "24h", "7d", "bundle"]
 _WEEK_S = 604_800.0
 _STEPS_S = (60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 _MOST_COLUMNS = 60
-# Counting a busy week takes seconds; whoever looks on, in however many tabs, has it counted once in this time.
-KEPT_S = 15.0
 
 
 class Figures:
@@ -33,22 +31,17 @@ class Figures:
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
-        self._turn = threading.Lock()
         self._tallies = Tallies(store, clock)
         self._first_days = FirstDays(store, self._tallies)
-        self._kept: dict[tuple[str, WindowName, str], tuple[float, Document]] = {}
+        self._kept = Kept[Document](clock)
 
     def of(self, policy: str, name: WindowName, bundle: Bundle) -> Document:
         """Return the figures of a window under a policy. Blocks; raises StoreFailed."""
         now = self._clock()
         waiting = self._store.count_open()
         queue = {"open": waiting.n, "oldest_s": None if waiting.oldest_at is None else now - waiting.oldest_at}
-        key = (policy, name, bundle.digest)
-        with self._turn:
-            self._kept = {each: kept for each, kept in self._kept.items() if now - kept[0] < KEPT_S}
-            if key not in self._kept:
-                self._kept[key] = now, self._read(policy, name, bundle, now)
-            return self._kept[key][1] | {"queue": queue}
+        found = self._kept.get((policy, name, bundle.digest), lambda: self._read(policy, name, bundle, now))
+        return found | {"queue": queue}
 
     def _read(self, policy: str, name: WindowName, bundle: Bundle, now: float) -> Document:
         store = self._store

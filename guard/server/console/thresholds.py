@@ -15,6 +15,7 @@ from guard.monitor.live import window_named
 from guard.plain_files import read_plain
 from guard.server.console.desk import Desk, away, give_json, query, require_method
 from guard.server.console.figures import WindowName, rate_document
+from guard.server.console.kept import Kept
 from guard.server.console.overview import policy_of
 from guard.server.console.shown import Document
 from guard.server.exchange import Exchange
@@ -41,6 +42,7 @@ class Thresholds:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._kept = Kept[Document](desk.clock)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. Raises GuardError."""
@@ -56,7 +58,8 @@ class Thresholds:
         shown: Document = {"threshold": threshold, "points": points, "curve": curve, "histogram": None, "reviewed": []}
         if store is not None:
             window = window_named(asked.window, bundle=bundle.digest, now=self._desk.clock())
-            shown |= await away(_production, store, policy, window, threshold)
+            key = (policy, asked.window, bundle.digest, threshold)
+            shown |= await away(self._kept.get, key, lambda: _production(store, policy, window, threshold))
         await give_json(exchange, shown)
 
 
