@@ -1,9 +1,11 @@
 """A real Prometheus scrapes a real Guard and answers PromQL, this README's queries included."""
 
+import http.client
 import json
 import re
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,8 @@ pytestmark = pytest.mark.servers
 @pytest.fixture(scope="module")
 def guard_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "guard", "serve", "--port", str(port), "--upstream", "http://127.0.0.1:9/v1"]
+    command = [sys.executable, "-m", "guard", "serve", "--port", str(port), "--store", "none"]
+    command += ["--upstream", "http://127.0.0.1:9/v1"]
     log = tmp_path_factory.mktemp("guard") / "log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
@@ -53,6 +56,43 @@ def test_prometheus_counts_the_decisions_that_guard_made(guard_url: str, prometh
         lambda: sum(ask(prometheus_url, query)) == before + 2,
         what=lambda: f"prometheus sees {ask(prometheus_url, query)} decisions, not {before + 2}",
     )
+
+
+def test_whatever_callers_send_makes_no_new_series(guard_url: str) -> None:
+    def series() -> set[str]:
+        page = get(f"{guard_url}/metrics") or ""
+        return {line.rsplit(" ", 1)[0] for line in page.splitlines() if line and not line.startswith("#")}
+
+    _pester(guard_url, range(20))
+    before = series()
+    _pester(guard_url, range(20, 120))
+    assert series() == before
+
+
+def _pester(url: str, numbers: range) -> None:
+    """Send requests in which all that a caller chooses has a number: method, path, query, model, keys, user, body."""
+    address = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    for number in numbers:
+        headers = {
+            "content-type": "application/json",
+            "authorization": f"Bearer key-{number}",
+            "x-request-id": f"request-{number}",
+            "user-agent": f"agent-{number}",
+            "anthropic-version": f"{number}",
+        }
+        asked = {"model": f"model-{number}", "user": f"user-{number}", "messages": [{"role": "user", "content": "hi"}]}
+        for method, path, body in (
+            ("POST", f"/v1/chat/completions?q={number}", asked),
+            ("POST", f"/v1/chat/completions/{number}", asked),
+            ("POST", f"/openai/deployments/name-{number}/chat/completions", asked),
+            (f"METHOD{number}", f"/v1/models/{number}", {}),
+            ("POST", "/guard/classify", {"text": "hi", f"field-{number}": number}),
+            ("POST", "/v1/messages", {"max_tokens": 1, "messages": [{"role": f"role-{number}", "content": "hi"}]}),
+        ):
+            connection.request(method, path, json.dumps(body).encode(), headers)
+            connection.getresponse().read()
+    connection.close()
 
 
 @pytest.mark.parametrize("query", QUERIES)
