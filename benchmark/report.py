@@ -7,6 +7,7 @@ from benchmark.figures import Figures, Interval, Margin, SplitFigures, SuiteRepo
 from benchmark.mitigated import mitigation_sheets
 from benchmark.named import NamedRun
 from benchmark.published import PUBLISHED, SOURCE
+from benchmark.scenario_sheets import scenario_sheets
 from benchmark.sheets import Sheet
 
 _MMSAFEAWARE = "mmsafeaware"
@@ -28,7 +29,7 @@ def make_sheets(runs: Sequence[NamedRun]) -> list[Sheet]:
             sheets += mitigation_sheets(chosen)
         sheets += answer_sheets(suite, chosen)
         sheets.append(_as_detector(suite, chosen))
-        sheets += [_by_scenario(run) for run in chosen if run.report.scenarios]
+        sheets += scenario_sheets(suite, chosen)
     return sheets
 
 
@@ -129,19 +130,6 @@ def _detector_row(name: str, figures: Figures) -> tuple[str, ...]:
         _percent(figures.group_false_refusal_rate),
         _number(figures.auc),
         _percent(figures.recall_at_frr.get("0.05")),
-    )
-
-
-def _by_scenario(run: NamedRun) -> Sheet:
-    rows = [
-        (name, part.split or "several", str(part.n), str(part.n_groups), _percent(part.accuracy), _part_interval(part))
-        for name, part in run.report.scenarios.items()
-    ]
-    return Sheet(
-        f"{run.report.suite} by scenario: {run.name}",
-        ("scenario", "split", "n", "groups", "right, %", "95 %"),
-        tuple(rows),
-        wordy=("split",),
     )
 
 

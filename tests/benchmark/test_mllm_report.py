@@ -112,6 +112,27 @@ async def test_report_without_mitigations_has_no_tables_of_them(tmp_path: Path) 
     assert not any("mitigation" in title or "safety system" in title for title in titles)
 
 
+async def test_scenarios_of_several_runs_stand_beside_each_other(tmp_path: Path) -> None:
+    runs = [await _run(tmp_path, name, judge) for name, judge in (("wise", _wise), ("alert", _alert))]
+    sheet = _sheet(make_sheets(runs), "by scenario: right, %")
+    assert sheet.head == ("scenario", "wise", "alert")
+    assert {row[0] for row in sheet.rows} == set(runs[0].report.scenarios) | set(runs[1].report.scenarios)
+    assert _cells(sheet, "role_playing")[1:] == ("100.0", "100.0")
+    assert _cells(sheet, "definitions")[1:] == ("100.0", "0.0")
+
+
+async def test_runs_that_do_not_fit_beside_each_other_go_on_in_another_sheet(tmp_path: Path) -> None:
+    run = await _run(tmp_path, "wise", _wise)
+    many = [replace(run, name=f"a long name of run {number}") for number in range(5)]
+    sheets = [sheet for sheet in make_sheets(many) if "by scenario: right, %" in sheet.title]
+    assert [name for sheet in sheets for name in sheet.head[1:]] == [run.name for run in many]
+    assert len(sheets) > 1
+    console = Console(width=80, record=True, file=(tmp_path / "screen").open("w"))
+    console.print(to_terminal(sheets))
+    console.file.close()
+    assert "…" not in console.export_text()
+
+
 async def test_stand_in_for_an_api_is_named_by_its_address(tmp_path: Path) -> None:
     notes = make_sheets([await _run(tmp_path, "mine", _wise)])[0].notes
     assert any("target litellm:fake at http://127.0.0.1:1/v1;" in note for note in notes)
