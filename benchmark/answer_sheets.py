@@ -46,8 +46,9 @@ def _bill(name: str, answers: AnswerFigures) -> str:
     price = "price unknown" if answers.cost_usd is None else f"{answers.cost_usd:.2f} USD"
     unknown = f" ({answers.rows_without_price} rows without a price)" if answers.cost_usd is not None else ""
     spent = "" if answers.spent_usd is None else f", {answers.spent_usd:.2f} USD of it spent by this run"
+    served = f" Answered by {', '.join(answers.served_by)}." if answers.served_by else ""
     return (
         f"{name}: {answers.requests} requests, {answers.cached} rows from the cache, {answers.tokens_in} tokens in, "
         f"{answers.tokens_out} out, {price}{unknown if answers.rows_without_price else ''}{spent}; "
-        f"{answers.scored} rows with a score."
+        f"{answers.scored} rows with a score.{served}"
     )

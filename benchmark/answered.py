@@ -27,6 +27,7 @@ def measure_answers(rows: Sequence[Row], splits: Collection[str]) -> AnswerFigur
         cost_usd=sum(prices) if prices else None,
         spent_usd=sum(spent) if prices else None,
         rows_without_price=len(answered) - len(prices),
+        served_by=tuple(sorted({row.served_by for row in answered if row.served_by is not None})),
     )
 
 

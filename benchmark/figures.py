@@ -91,6 +91,7 @@ class AnswerFigures(BaseModel, frozen=True):
     cost_usd: float | None  # of all answers, whoever paid; None where no row has a price
     spent_usd: float | None  # ... without those from the cache
     rows_without_price: int
+    served_by: tuple[str, ...]  # models as the answers name them; more than one: an alias moved during the run
 
 
 class SuiteReport(Figures, frozen=True):

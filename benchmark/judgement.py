@@ -29,6 +29,7 @@ class Judgement:
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = None  # None where no price is known
+    served_by: str | None = None  # the model's name in the answer: an alias may point to another one tomorrow
     asked_ms: float | None = None  # of the requests that were answered, without pauses; None: measured by the runner
 
     def __post_init__(self) -> None:

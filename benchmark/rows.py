@@ -44,6 +44,7 @@ class Row:
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = None
+    served_by: str | None = None
 
     @classmethod
     def of(cls, variant: str, pair: LabelledPair, judgement: Judgement, latency_ms: float) -> Self:

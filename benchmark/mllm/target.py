@@ -83,6 +83,7 @@ class MllmTarget:
             tokens_in=sum(reply.tokens_in for reply in replies),
             tokens_out=sum(reply.tokens_out for reply in replies),
             cost_usd=None if None in prices else sum(price for price in prices if price is not None),
+            served_by=replies[0].served_by,
             asked_ms=sum(reply.latency_ms for reply in replies),
         )
 

@@ -51,6 +51,7 @@ async def test_run_reports_strict_and_lenient_apart_and_kinds_as_rows_of_their_o
     assert answers.kinds["over_safety"] == {"safe": 3, "unsafe": 3}
     assert (answers.lenient.n, answers.lenient.unjudged) == (16, 2)
     assert (answers.requests, answers.tokens_in) == (18, 1800)
+    assert answers.served_by == ("gpt-4o",)
     assert answers.cost_usd == pytest.approx(18 * (100 * 2.5e-6 + 10 * 10e-6))
 
 
