@@ -69,12 +69,16 @@ class Tallies:
         since = -math.inf if window.bundle is not None else (until - 7 * 24 - 1) * _HOUR_S
         known = self._hours.get(window.bundle)
         if known is None or now - known.read_at > _REREAD_S:
-            known = self._hours[window.bundle] = _Hours(now, until)
+            known = _Hours(now, until)
         elif known.until == until:
             return known
         else:
-            since, known.until = known.until * _HOUR_S, until
-        for each in self._store.counts(Window(since, until * _HOUR_S, window.bundle), _HOUR_S):
+            since = known.until * _HOUR_S
+        # Asked before anything is noted: hours that could not be read are asked for again.
+        found = self._store.counts(Window(since, until * _HOUR_S, window.bundle), _HOUR_S)
+        known.until = until
+        self._hours[window.bundle] = known
+        for each in found:
             known.counts.setdefault(round(each.since / _HOUR_S), []).append(each)
         # Bundles that were swapped away, and hours of all bundles that are out of any window.
         for bundle in [each for each in self._hours if each not in {None, window.bundle} and window.bundle is not None]:

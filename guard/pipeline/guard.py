@@ -135,7 +135,8 @@ class Guard:
         """
         start = time.perf_counter()
         decision = decide(assessment, self.policy_of(policy), id_=uuid4().hex, direction=direction)
-        is_blocked = decision.intended is Action.BLOCK and decision.basis is Basis.SCORE
+        # What could not be judged enters a digest by why, not by what it is: no entry speaks for it.
+        is_blocked = decision.intended is Action.BLOCK and decision.basis is Basis.SCORE and decision.code is None
         if is_blocked and self.passes is not None and self.passes(decision):
             decision = replace(decision, basis=Basis.ALLOW_LIST, intended=Action.ALLOW, action=Action.ALLOW)
         spent = time.perf_counter() - start

@@ -18,6 +18,8 @@ def allow(connection: Connection, decision_id: str, *, until: float, by: str, at
         raise DecisionUnknown(f"there is no decision {decision_id[:40]!r}, or it was purged")
     if decision.intended is not Action.BLOCK or decision.basis is not Basis.SCORE:
         raise NotAllowable(f"decision {decision_id}: only what was blocked by its score can be allowed")
+    if decision.code is not None:
+        raise NotAllowable(f"decision {decision_id}: a part of it was not judged ({decision.code})")
     if decision.content_digest is None:
         raise NotAllowable(f"decision {decision_id}: its content has no digest")
     if until <= at or not (0 < len(by) <= MOST_NAME_CHARS and is_storable(by)):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guard.errors import StoreFailed
 from guard.monitor.live import window_named
 from guard.monitor.tallies import Tallies
 from guard.store.store import Store
@@ -101,3 +102,22 @@ def test_bundle_began_in_the_hour_of_its_first_decision(store: Store) -> None:
     assert recent is not None
     assert NOW - 2 * HOUR < recent <= NOW - 60
     assert Tallies(store, lambda: NOW).began(BUNDLE, "balanced", NOW) == (NOW - 50.5 * HOUR) // HOUR * HOUR
+
+
+def test_hours_that_could_not_be_read_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = NOW
+    tallies = Tallies(store, lambda: now)
+    _add(store, NOW - 26 * HOUR, NOW + 6 * HOUR)
+    ask = store.counts
+
+    def fail(*asked: object) -> list[Count]:
+        raise StoreFailed("gone")
+
+    for _ in range(2):  # at the first question, and hours later
+        window = window_named("24h", bundle=BUNDLE, now=now)
+        monkeypatch.setattr(store, "counts", fail)
+        with pytest.raises(StoreFailed):
+            tallies.counts(window, "balanced")
+        monkeypatch.setattr(store, "counts", ask)
+        assert _by_kind(tallies.counts(window, "balanced")) == _by_kind(store.counts(window, policy="balanced"))
+        now += 5 * HOUR

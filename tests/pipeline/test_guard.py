@@ -1,6 +1,7 @@
 import asyncio
 import time
 from base64 import b64encode
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,19 @@ async def test_allow_list_lets_nothing_pass_that_was_not_judged() -> None:
     house.guard.passes = lambda decision: True
 
     assert (await house.guard.check(Pair("hello"))).action is Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    "beside", [{"unjudged": ("file_id",)}, {"images": (ImageInput(failure="image_unreachable"),)}], ids=["file", "url"]
+)
+async def test_allow_list_lets_no_unjudged_part_pass_beside_a_text_that_it_knows(
+    house: House, beside: dict[str, Any]
+) -> None:
+    house.guard.passes = lambda decision: True
+
+    decision = await house.guard.check(Pair("a bomb", **beside))
+
+    assert (decision.verdict, decision.action) == (Verdict.UNSAFE, Action.BLOCK)
 
 
 async def test_picture_that_stands_in_two_pairs_is_counted_once(house: House) -> None:
