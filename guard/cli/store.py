@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from guard.store.store import Store
     from guard.store_settings import StoreSettings
 
 _DAY_S = 86_400.0
@@ -80,9 +81,23 @@ def purge(
     opened = open_existing(settings, os.environ)
     before = None if older_than_days is None else time.time() - older_than_days * _DAY_S
     purged = opened.purge(before=before, subject=subject)
+    is_empty = _is_emptied(opened)
     opened.close()
+    if not is_empty:
+        typer.echo(
+            "note: somebody reads the store: what was deleted leaves its log (-wal) when they are done", err=True
+        )
     said = {"decisions": purged.decisions, "labels": purged.labels, "contents": purged.contents}
     typer.echo(json.dumps(said) if as_json else "deleted " + ", ".join(f"{n} {kind}" for kind, n in said.items()))
+
+
+def _is_emptied(store: "Store") -> bool:
+    """Return whether the log was emptied within two seconds."""
+    for _ in range(40):
+        if store.checkpoint(whole=True):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _settings(store: str | None, config: Path | None) -> "StoreSettings":

@@ -70,6 +70,20 @@ class Link:
         compiled = new.compile(dialect=self.engine.dialect, column_keys=list(columns))
         return Inserting(str(compiled), tuple(compiled.positiontup or ()))
 
+    def checkpoint(self, kind: Literal["PASSIVE", "TRUNCATE"]) -> bool:
+        """Have SQLite bring its log into its file, and return whether it did; it waits for nobody."""
+        if self.file is None:
+            return True
+        with self.translated(), self.engine.connect() as connection:
+            # In no transaction, so past SQLAlchemy. A TRUNCATE that waits for a reader holds the write lock meanwhile.
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute("PRAGMA busy_timeout=0")
+            try:
+                is_busy = driver.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()[0]
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={round(self.wait_s * 1000)}")
+        return not is_busy
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn what the database raises into Guard's own errors. Messages never quote values."""

@@ -1,6 +1,6 @@
 """Labels given and taken back. Whose word counts is settled in the same transaction."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from guard.errors import DecisionUnknown
 from guard.store import reading
@@ -9,9 +9,12 @@ from guard.store.values import Label, Source, is_storable
 
 
 def give(connection: Connection, label: Label) -> None:
-    """Keep a label. Raises DecisionUnknown."""
+    """Keep a label; a user's takes the place of the one before. Raises DecisionUnknown."""
     if not _hold(connection, label.decision_id):
         raise DecisionUnknown(f"there is no decision {label.decision_id[:40]!r}, or it was purged")
+    if label.source is Source.USER:  # who can say as much as they like: one row for each of them
+        theirs = (labels.c.author == label.author, labels.c.source == label.source.value)
+        connection.execute(delete(labels).where(labels.c.decision_id == label.decision_id, *theirs))
     row = {
         "decision_id": label.decision_id,
         "label": label.label.value,

@@ -225,21 +225,20 @@ class Store:
             purged = purging.by_age(self._link, before)
         else:
             purged = purging.by_subject(self._link, str(subject))
-        self.checkpoint(whole=True)
+        if purged.decisions:
+            self.checkpoint(whole=True)
         return purged
 
     def purge_content(self, before: float) -> int:
         """Delete content kept before a time; return of how many decisions, which stay."""
         return purging.contents_by_age(self._link, before)
 
-    def checkpoint(self, *, whole: bool = False) -> None:
-        """Bring SQLite's log into its file, as far as no reader needs it; `whole` waits for them, and empties it."""
-        if self._link.file is None:
-            return
-        with self._link.translated(), self._link.engine.connect() as connection:
-            driver = connection.connection.dbapi_connection
-            if driver is not None:
-                driver.cursor().execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchall()
+    def checkpoint(self, *, whole: bool = False) -> bool:
+        """Bring SQLite's log into its file, as far as no reader needs it, and say whether that was done.
+
+        `whole`: the log is emptied, too, where no reader is in the way. It waits for none: all writers would with it.
+        """
+        return self._link.checkpoint("TRUNCATE" if whole else "PASSIVE")
 
     def close(self) -> None:
         """Close every connection; idempotent."""

@@ -31,6 +31,7 @@ class Upkeep:
         self._settings = settings
         self._now = now
         self._is_ending = threading.Event()
+        self._has_purged = False
         self._until: dict[tuple[bytes, str], float] = {}
         self._thread = threading.Thread(target=self._run, name="guard-store-upkeep", daemon=True)
 
@@ -44,7 +45,7 @@ class Upkeep:
         self._is_ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._try(lambda: self._store.checkpoint(whole=True))
+        self._try(lambda: self._checkpoint(whole=True))
 
     def allows(self, digest: bytes, policy: str) -> bool:
         """Return whether an entry lets this content pass under this policy now."""
@@ -63,17 +64,23 @@ class Upkeep:
         turn = 0
         while not self._is_ending.wait(_TURN_S):
             turn += 1
-            self._try(self._store.checkpoint)
+            self._try(lambda: self._checkpoint(whole=self._has_purged))
             if turn % _ALLOWANCES_EVERY == 0:
                 self._try(self.read_allowances)
             if turn % _PURGE_EVERY == 1:
                 self._try(self._purge)
+
+    def _checkpoint(self, *, whole: bool) -> None:
+        """Bring the log into the file; after a purge until it is empty, so that nothing of what was purged is left."""
+        if self._store.checkpoint(whole=whole) and whole:
+            self._has_purged = False
 
     def _purge(self) -> None:
         now = self._now()
         purged = self._store.purge(before=now - self._settings.retention_days * _DAY_S)
         contents = self._store.purge_content(now - self._settings.content.retention_days * _DAY_S)
         if purged.decisions or contents:
+            self._has_purged = True
             _log.info("deleted by age: %d decisions, content of %d more", purged.decisions, contents)
 
     def _try(self, task: Callable[[], None]) -> None:

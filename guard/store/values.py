@@ -95,7 +95,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one author says about one decision. All are kept; the latest of each author counts."""
+    """What one author says about one decision. The latest of each author counts; of reviewers all are kept."""
 
     decision_id: str
     label: LabelKind

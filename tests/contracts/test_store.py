@@ -283,6 +283,21 @@ def test_label_of_a_user_counts_in_no_estimate(store: Store) -> None:
     assert [one.source for one in store.labels_of(kept.id)] == [Source.USER]
 
 
+def test_user_has_one_label_for_a_decision_however_often_they_say_it(store: Store) -> None:
+    kept = stored()
+    store.add([kept])
+    for number in range(5):
+        store.label(_label(kept, LabelKind.SAFE, "acme", START + number, source=Source.USER))
+    store.label(_label(kept, LabelKind.UNSAFE, "other", source=Source.USER))
+    store.label(_label(kept, LabelKind.UNSAFE, "acme"))
+
+    assert sorted((one.author, one.source, one.at) for one in store.labels_of(kept.id)) == [
+        ("acme", Source.REVIEWER, START),
+        ("acme", Source.USER, START + 4),
+        ("other", Source.USER, START),
+    ]
+
+
 def test_label_taken_back_lets_the_one_before_count_again(store: Store) -> None:
     kept = stored()
     store.add([kept])

@@ -1,6 +1,8 @@
 """A store that is locked, full, gone, foreign or none at all: one clear line each, with a stable code."""
 
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,30 @@ def test_what_was_purged_is_not_in_the_file_any_more(tmp_path: Path) -> None:
     store.purge(subject="Rumpelstiltskin")
 
     assert b"Rumpelstiltskin" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    store.close()
+
+
+def test_purge_keeps_no_writer_waiting_for_a_reader(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "guard.db"), is_served=True)
+    store.add([stored(at=1.0 + number) for number in range(50)])
+    spent = []
+
+    def write() -> None:
+        for _ in range(20):
+            began = time.perf_counter()
+            store.add([stored()])
+            spent.append(time.perf_counter() - began)
+
+    with store._link.reading() as reader:
+        reader.execute(text("SELECT count(*) FROM guard_decisions")).scalar()
+        writer = threading.Thread(target=write)
+        writer.start()
+        store.purge(before=1000.0)
+        assert not store.checkpoint(whole=True)
+        writer.join()
+
+    assert max(spent) < 1.0  # it was the whole of `wait_s`, 5 s
+    assert store.checkpoint(whole=True)
     store.close()
 
 
