@@ -33,6 +33,9 @@ def migrate(link: Link, *, to: str = HEAD) -> None:
             return
     with link.writing() as connection:
         if connection.dialect.name == "postgresql":
+            # An index on millions of rows takes its time, and the others wait for it.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = '10min'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         found = revision_of(connection)
         if found != to:
