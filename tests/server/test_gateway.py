@@ -63,12 +63,9 @@ async def test_unknown_routes_are_denied_in_enforce(build: Builder, method: str,
 @pytest.mark.parametrize("path", ["/v1/chat/completions/chatcmpl-1", "/v1/files/file-1/content"])
 async def test_answers_that_the_api_kept_are_denied_where_answers_are_judged(build: Builder, path: str) -> None:
     asked = {
-        name: build(**settings)
-        for name, settings in {
-            "judged": {"unknown_routes": "forward", "judge_output": True},
-            "forwarded": {"unknown_routes": "forward"},
-            "by default": {},
-        }.items()
+        "judged": build(unknown_routes="forward", judge_output=True),
+        "forwarded": build(unknown_routes="forward"),
+        "by default": build(),
     }
     statuses = {}
     for name, house in asked.items():
