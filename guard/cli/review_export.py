@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from guard.errors import ContentLocked
+from guard.server.console.shown import whole_text
 from guard.store.store import Store
 from guard.store.values import Content, LabelKind, Sample, Window
 
@@ -77,7 +78,7 @@ def _record(store: Store, sample: Sample, content: Content, pictures: list[str])
     likeliest = max(decision.categories, key=decision.categories.__getitem__, default=None) if decision else None
     return {
         "id": sample.id,
-        "text": content.text,
+        "text": whole_text(content.text),
         "images": pictures,
         "label": None if sample.label is None else sample.label.value,
         # Whoever reads it joins the same pictures and the same wording; the store knows of no other groups.

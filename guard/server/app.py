@@ -109,7 +109,7 @@ def create_app(
         lifespan=lifespan,
         doors={path: judged(path) for path in OWN}
         | {admin.ROUTE: Boundary(live, admin.ROUTE, choose=bundle_door, telemetry=telemetry)}
-        | open_doors(live, admission, telemetry, lambda: None if memory is None else memory.store),
+        | open_doors(live, admission, telemetry, memory),
         elsewhere=judged(ELSEWHERE),
         pages=[
             Route(openapi.ROUTE, openapi_page()),

@@ -12,7 +12,7 @@ from guard.errors import DecisionUnknown, UsageError
 from guard.store.box import Box
 from guard.store.opening import open_store
 from guard.store.store import Store
-from guard.store.values import Label, LabelKind, Source
+from guard.store.values import Content, Label, LabelKind, Source
 from guard.suites import load_suite
 from tests.console.traffic import Made, fill, make_traffic
 
@@ -129,6 +129,22 @@ def test_labels_of_users_and_unsure_ones_are_not_exported(place: str, tmp_path: 
     assert done.exit_code == 1
     assert json.loads(done.output)["written"] == 0
     assert json.loads(done.output)["unsure"] == 1
+
+
+def test_odd_text_does_not_keep_others_from_being_exported(place: str, tmp_path: Path) -> None:
+    odd, even = [each for each in make_traffic(300, now=time.time(), bundle="0" * 64) if each.decision.is_sampled][:2]
+    store = open_one(place)
+    store.add([odd.decision], {odd.decision.id: Content("\ud800 half a sign", ())})
+    store.add([even.decision], {even.decision.id: Content("as it should be", ())})
+    for each in (odd, even):
+        store.label(Label(each.decision.id, LabelKind.SAFE, "ada", Source.REVIEWER, time.time()))
+    store.close()
+
+    done = run("export", "--out", str(tmp_path / "suite"), "--config", config(tmp_path, place))
+    suite = load_suite(str(tmp_path / "suite"))
+
+    assert done.exit_code == 0
+    assert [pair.text for pair in suite.pairs] == ["\ufffd half a sign", "as it should be"]
 
 
 def test_export_without_the_key_writes_nothing_and_says_so(place: str, tmp_path: Path) -> None:

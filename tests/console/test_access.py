@@ -90,7 +90,10 @@ async def test_login_with_another_token_begins_nothing(site: Site, token: str, m
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("origin", ["http://elsewhere", "http://guard.elsewhere", "null", "http://guard:81"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://elsewhere", "http://guard.elsewhere", "null", "http://guard:81", "http://[::1", "//guard", "guard"],
+)
 async def test_login_from_another_site_is_refused(site: Site, origin: str) -> None:
     async with site.client(headers={"origin": origin}) as client:
         answer = await client.post("/guard/console/login", data={"name": "Ada", "token": TOKEN})

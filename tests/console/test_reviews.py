@@ -1,12 +1,14 @@
 """`/guard/reviews`, `/guard/decisions`, `/guard/feedback` and allow entries, asked as programs ask them."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from guard.server.exchange import id_of_answer
 from guard.store.values import Content, Source
-from guard.types import Action, Basis
+from guard.types import Action, Basis, Direction, Verdict
 from tests.console.conftest import Builder
 from tests.console.site import Site
 from tests.console.traffic import Made, fill, make_traffic
@@ -95,6 +97,8 @@ async def test_label_after_a_purge_is_for_an_unknown_decision(site: Site) -> Non
         {"id": "a b", "label": "safe"},
         {"id": "x", "label": "safe", "more": 1},
         {"id": "x", "label": "safe", "note": "n" * 2001},
+        {"id": "x", "label": "safe", "note": "a\x00b"},
+        {"id": "x", "label": "safe", "author": "\x1b[2J"},
         [],
     ],
 )
@@ -103,6 +107,39 @@ async def test_label_that_says_something_else_is_refused(site: Site, body: objec
         answer = await client.post("/guard/reviews", json=body)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "request_invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/guard/reviews", '{"id": "x", "label": "safe", "label": "unsafe"}'),
+        ("/guard/reviews", '{"id": "x", "label": "safe", "note": "\\ud800"}'),
+        ("/guard/console/data/allow", '{"id": "x", "days": true}'),
+        ("/guard/console/data/allow", '{"id": "x", "days": "1"}'),
+        ("/guard/console/data/allow", '{"id": "x", "days": 91}'),
+    ],
+)
+async def test_body_with_two_readings_is_refused(site: Site, path: str, body: str) -> None:
+    async with site.admin() as client:
+        answer = await client.post(path, content=body)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "request_invalid")
+
+
+async def test_content_that_is_no_text_hides_neither_itself_nor_others(site: Site) -> None:
+    assert site.store is not None
+    drawn = [each for each in make_traffic(300, now=time.time(), bundle=site.bundle.digest) if each.decision.is_sampled]
+    odd, even = drawn[:2]
+    written = "\ud800 half a sign, \ud83d\ude00 a whole one"
+    site.store.add([odd.decision], {odd.decision.id: Content(written, ())})
+    site.store.add([even.decision], {even.decision.id: Content("as it should be", ())})
+
+    async with site.admin() as client:
+        queue = (await client.get("/guard/reviews")).json()["reviews"]
+        one = (await client.get("/guard/decisions", params={"id": odd.decision.id})).json()
+
+    assert [each["id"] for each in queue] == [odd.decision.id, even.decision.id]
+    assert one["content"]["text"] == "\ufffd half a sign, \U0001f600 a whole one"
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "what=1", "id=a&id=b", "label=harmless", "since=soon"])
@@ -141,6 +178,55 @@ async def test_feedback_is_a_users_word_and_closes_no_review(site: Site) -> None
     assert answer.status_code == 200
     assert [each.source for each in site.store.labels_of(made.decision.id)] == [Source.USER]
     assert made.decision.id in {each.id for each in site.store.open_reviews(1000)}
+
+
+async def test_feedback_is_no_place_to_write_without_end(site: Site) -> None:
+    id_ = keep(site)[0].decision.id
+
+    async with site.client() as client:
+        same = [await client.post("/guard/feedback", json={"id": id_, "label": "safe"}) for _ in range(10)]
+        labels = ["unsafe", "safe"] * 10
+        turning = [await client.post("/guard/feedback", json={"id": id_, "label": label}) for label in labels]
+
+    assert site.store is not None
+    assert {each.status_code for each in [*same, *turning]} == {200}
+    assert [each.label.value for each in site.store.labels_of(id_)] == ["safe"]
+
+
+async def test_feedback_on_a_refused_answer_is_about_the_answer(site: Site) -> None:
+    request = next(each.decision for each in keep(site) if each.decision.intended is Action.ALLOW)
+    answer = replace(
+        request,
+        id=id_of_answer(request.id),
+        direction=Direction.OUTPUT,
+        verdict=Verdict.UNSAFE,
+        intended=Action.BLOCK,
+        action=Action.BLOCK,
+    )
+    assert site.store is not None
+    site.store.add([answer])
+
+    async with site.client() as client:
+        await client.post("/guard/feedback", json={"id": request.id, "label": "safe"})
+
+    assert [len(site.store.labels_of(id_)) for id_ in (request.id, answer.id)] == [0, 1]
+
+
+async def test_allow_entry_holds_at_once(site: Site) -> None:
+    blocked = next(
+        each.decision
+        for each in keep(site, 400)
+        if each.decision.intended is Action.BLOCK and each.decision.basis is Basis.SCORE
+    )
+    asked: list[str] = []
+    memory = site.app.state.memory
+    memory.note_allowances = lambda: asked.append("looked")
+
+    async with site.admin() as client:
+        for days in (1, 0):
+            await client.post("/guard/console/data/allow", json={"id": blocked.id, "days": days})
+
+    assert asked == ["looked", "looked"]
 
 
 async def test_feedback_on_another_tenants_decision_is_on_an_unknown_one(

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from guard.server.admission import Admission
 from guard.server.boundary import Boundary
@@ -18,8 +19,10 @@ from guard.server.console.secret import session_secret
 from guard.server.console.session import Sessions
 from guard.server.exchange import Door, Exchange
 from guard.server.live import Entrance, Generation, Live
-from guard.store.store import Store
 from guard.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from guard.store.memory import Memory
 
 __all__ = ["open_doors"]
 
@@ -28,14 +31,14 @@ def open_doors(
     live: Live,
     admission: Admission,
     telemetry: Telemetry,
-    store: Callable[[], Store | None],
+    memory: "Memory | None",
     *,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Boundary]:
     """Return the door of each of the console's paths, and of `/guard/reviews`, `/guard/decisions`, `/guard/feedback`.
 
     Args:
-        store: gives the store while Guard serves, and None where it keeps nothing.
+        memory: remembers decisions; None where Guard keeps nothing.
         clock: unix seconds.
 
     Raises:
@@ -46,7 +49,7 @@ def open_doors(
     if key is not None:
         secret()  # one that cannot be used stops the start; without one, nothing is written before somebody signs in
     access = Access(live, Sessions(secret, clock=clock))
-    desk = Desk(live, access, admission, store, clock)
+    desk = Desk(live, access, admission, memory, clock)
     files = load_files()
     doors: dict[str, Door] = {
         pages.PAGE: pages.Page(access, files["console.html"]),

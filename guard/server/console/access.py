@@ -3,7 +3,6 @@
 import hmac
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from guard.errors import Forbidden, Unauthorized, UnknownRoute
 from guard.server.admin import check_token
@@ -73,9 +72,8 @@ def require_own_page(exchange: Exchange) -> None:
     """Return if a browser says that a page of this very Guard sent the request. Raises Forbidden."""
     origin = exchange.header(b"origin")
     if origin:
-        # "null", the origin of a sandboxed page, has no host.
-        host = urlsplit(origin).netloc.lower()
-        is_own = bool(host) and host == exchange.header(b"host").lower()
+        own = exchange.header(b"host").lower()
+        is_own = bool(own) and origin.lower() in {f"http://{own}", f"https://{own}"}
     else:
         is_own = exchange.header(b"sec-fetch-site") == "same-origin"
     if not is_own:

@@ -33,15 +33,18 @@ class Allow:
         exchange.route = ROUTE
         visitor = self._desk.access.visitor(exchange)
         require_method(exchange, "POST")
-        store = self._desk.require_store()
+        memory = self._desk.require_memory()
+        store = memory.store
         asked = await self._desk.body(exchange, Allowing)
         now = self._desk.clock()
         if asked.days:
             until = now + asked.days * _DAY_S
             made = await away(store.allow, asked.id, until=until, by=visitor.name, at=now)
+            await away(memory.note_allowances)
             _log.warning("decision %s: its content passes, days: %d, entries: %d", asked.id, asked.days, len(made))
             await give_json(exchange, {"id": asked.id, "until": until, "entries": len(made)})
             return
         ended = await away(store.revoke, asked.id, by=visitor.name, at=now)
+        await away(memory.note_allowances)
         _log.warning("decision %s: its content is judged again, entries that ended: %d", asked.id, ended)
         await give_json(exchange, {"id": asked.id, "until": None, "entries": ended})

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from guard.core.document import read_document
 from guard.errors import RequestInvalid, UnknownRoute
 from guard.server.admission import Admission
 from guard.server.console.access import Access
@@ -17,8 +18,11 @@ from guard.server.exchange import Exchange
 from guard.server.gateway import read_request_body
 from guard.server.live import Live
 from guard.server.wire import Answer
-from guard.store.store import Store
 from guard.types import Action
+
+if TYPE_CHECKING:
+    from guard.store.memory import Memory
+    from guard.store.store import Store
 
 _Asked = TypeVar("_Asked", bound=BaseModel)
 _Given = ParamSpec("_Given")
@@ -31,29 +35,38 @@ class Desk:
     """Where the console's pages find what they show.
 
     Args:
-        store: gives the store, and None where Guard keeps nothing.
+        memory: has the store; None where Guard keeps nothing.
         clock: unix seconds.
     """
 
     live: Live
     access: Access
     admission: Admission
-    store: Callable[[], Store | None]
+    memory: "Memory | None"
     clock: Callable[[], float]
 
-    def require_store(self) -> Store:
-        """Return the store. Raises UnknownRoute: Guard keeps nothing."""
-        store = self.store()
-        if store is None:
+    @property
+    def store(self) -> "Store | None":
+        """The store; None where Guard keeps nothing."""
+        return None if self.memory is None else self.memory.store
+
+    def require_memory(self) -> "Memory":
+        """Return what remembers. Raises UnknownRoute: Guard keeps nothing."""
+        if self.memory is None:
             raise UnknownRoute("this Guard keeps no decisions (store.url: none): there is nothing to show")
-        return store
+        return self.memory
+
+    def require_store(self) -> "Store":
+        """Return the store. Raises UnknownRoute: Guard keeps nothing."""
+        return self.require_memory().store
 
     async def body(self, exchange: Exchange, kind: type[_Asked]) -> _Asked:
         """Return what a request asks for in its JSON body. Raises RequestInvalid, BodyTooLarge, BodyTimeout."""
         with self.admission.account() as hold:
             raw = await read_request_body(exchange, self.live.current.settings, hold)
+        read_document(raw)  # two readings of one body are refused here as anywhere: a key twice, half a character
         try:
-            return kind.model_validate_json(raw)
+            return kind.model_validate_json(raw, strict=True)
         except ValidationError as error:
             raise RequestInvalid(_first_fault(error)) from None
 

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from guard.errors import DecisionUnknown
 from guard.server.console.desk import Desk, away, give_json, require_method
 from guard.server.console.reviews import DecisionId
-from guard.server.exchange import Exchange
+from guard.server.exchange import Exchange, id_of_answer
 from guard.server.live import Entrance, Generation
 from guard.server.tenants import NOBODY
 from guard.store.store import Store
 from guard.store.values import Label, LabelKind, Source
+from guard.types import Action
 
 ROUTE = "/guard/feedback"
 
@@ -59,4 +60,11 @@ def _keep(store: Store, said: Feedback, tenant: str, now: float) -> None:
     # Another tenant's decision is as unknown as none at all: ids tell nothing.
     if decision is None or decision.tenant != tenant:
         raise DecisionUnknown(f"there is no decision {said.id} about a request of yours")
-    store.label(Label(said.id, LabelKind(said.label), tenant, Source.USER, now))
+    # An app knows its request's id. Where not that but its answer was refused, the report is about the answer.
+    answer = store.decision(id_of_answer(said.id))
+    if answer is not None and answer.intended is Action.BLOCK and decision.intended is not Action.BLOCK:
+        decision = answer
+    given = [one for one in store.labels_of(decision.id) if (one.source, one.author) == (Source.USER, tenant)]
+    # The store keeps one label of each user; whoever repeats it writes nothing.
+    if not given or given[-1].label.value != said.label:
+        store.label(Label(decision.id, LabelKind(said.label), tenant, Source.USER, now))

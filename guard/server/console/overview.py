@@ -35,7 +35,7 @@ class Overview:
         exchange.route = ROUTE
         self._desk.access.visitor(exchange)
         require_method(exchange, "GET")
-        asked, generation, store = query(exchange, Asked), self._desk.live.current, self._desk.store()
+        asked, generation, store = query(exchange, Asked), self._desk.live.current, self._desk.store
         policy = policy_of(generation, asked.policy)
         shown: Document = {"now": self._desk.clock(), "store": store is not None, "window": asked.window}
         shown["bundle"] = _bundle(generation, policy)

@@ -103,7 +103,7 @@ class SessionData:
         exchange.route = SESSION
         visitor = self._desk.access.visitor(exchange)
         require_method(exchange, "GET")
-        now, store = self._desk.live.current, self._desk.store()
+        now, store = self._desk.live.current, self._desk.store
         waiting = None if store is None else await away(store.count_open)
         await give_json(
             exchange,

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from guard.server.console.access import BEARER, Visitor
 from guard.server.console.desk import Desk, away, give_json, query, require_method
@@ -15,6 +15,12 @@ ROUTE = "/guard/reviews"
 MOST_CASES = 100
 
 DecisionId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
+
+
+def _printed(text: str) -> str:
+    if not all(sign.isprintable() or sign in "\n\t" for sign in text):
+        raise ValueError("holds a sign that cannot be printed")
+    return text
 
 
 class Asked(BaseModel, frozen=True, extra="forbid"):
@@ -30,8 +36,8 @@ class Labelling(BaseModel, frozen=True, extra="forbid"):
     id: DecisionId
     label: LabelKind | None
     """null takes the latest label of this author back"""
-    note: Annotated[str, Field(max_length=MOST_NOTE_CHARS)] = ""
-    author: Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARS)] | None = None
+    note: Annotated[str, Field(max_length=MOST_NOTE_CHARS), AfterValidator(_printed)] = ""
+    author: Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARS), AfterValidator(_printed)] | None = None
     """who says so, where the request bears the admin token; in a session it is who signed in"""
 
 

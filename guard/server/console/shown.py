@@ -9,6 +9,7 @@ from guard.store.values import AllowEntry, Content, Label, LabelKind, Source, St
 from guard.types import Action, Basis
 
 Document = dict[str, object]
+_MOST_LABELS = 100  # the latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def full(case: Case, *, now: float) -> Document:
         "content_kept": "locked" if case.is_locked else "no" if case.content is None else "yes",
         "labels": [
             {"label": one.label.value, "author": one.author, "source": one.source.value, "at": one.at, "note": one.note}
-            for one in case.labels
+            for one in case.labels[-_MOST_LABELS:]
         ],
         "allowed": [
             {"policy": one.policy, "until": one.until, "by": one.by, "at": one.at, "holds": one.holds(now)}
@@ -88,9 +89,15 @@ def full(case: Case, *, now: float) -> Document:
         ],
         "can_be_allowed": decision.intended is Action.BLOCK
         and decision.basis is Basis.SCORE
+        and decision.code is None
         and decision.content_digest is not None,
     }
 
 
+def whole_text(text: str) -> str:
+    """Return a text that can be written as UTF-8. Half a surrogate pair, which JSON within JSON may hold, cannot."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _content(content: Content) -> Document:
-    return {"text": content.text, "pictures": len(content.pictures)}
+    return {"text": whole_text(content.text), "pictures": len(content.pictures)}

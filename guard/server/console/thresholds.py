@@ -49,7 +49,7 @@ class Thresholds:
         exchange.route = ROUTE
         self._desk.access.visitor(exchange)
         require_method(exchange, "GET")
-        asked, generation, store = query(exchange, Asked), self._desk.live.current, self._desk.store()
+        asked, generation, store = query(exchange, Asked), self._desk.live.current, self._desk.store
         policy = policy_of(generation, asked.policy)
         bundle = generation.guard.bundle
         threshold = generation.guard.policies[policy].threshold
