@@ -59,6 +59,12 @@ class Basis(StrEnum):
     SCORE = "score"
     ERROR_POLICY = "error_policy"
     ALLOW_LIST = "allow_list"
+    JUDGE = "judge"  # a second opinion, where the guard was not sure
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether a block on this basis is one of the content, and not of what nobody could judge."""
+        return self in (Basis.SCORE, Basis.JUDGE)
 
 
 class RuleKind(StrEnum):
@@ -258,10 +264,11 @@ class Decision:
     code: str | None = None  # why nothing was scored, or which part was not judged; None when all of it was
     rule: Hit | None = None  # the strictest rule that was reached; None where none was
     # For the store alone, and in no answer: the decisive pair's scores and its assessment's key, and the keys of
-    # further pairs of the request that were blocked.
+    # further pairs of the request that were blocked, and which pair was the decisive one.
     scores: Scores | None = field(default=None, repr=False)
     digest: bytes | None = field(default=None, repr=False)
     also_blocked: tuple[bytes, ...] = field(default=(), repr=False)
+    decisive: int = 0  # which of the pairs that were judged together
 
     def __post_init__(self) -> None:
         if self.basis is Basis.SCORE and (self.probability is None or self.threshold is None):

@@ -125,8 +125,8 @@ def strictest(decisions: Sequence[Decision]) -> Decision:
     """Return the decision about a request from those about its pairs, in the same order.
 
     It is the one with the strictest intended action; among equals the worse verdict, then the higher probability. It
-    carries the pictures of all, the time that all took, the first code of anything that was not judged, and the digests
-    of further pairs that are to be blocked, up to `MOST_ALSO_BLOCKED`.
+    carries its place among them, the pictures of all, the time that all took, the first code of anything that was not
+    judged, and the digests of further pairs that are to be blocked, up to `MOST_ALSO_BLOCKED`.
 
     Raises:
         ValueError: there are no decisions.
@@ -144,6 +144,7 @@ def strictest(decisions: Sequence[Decision]) -> Decision:
     also_blocked = dict.fromkeys(digest for digest in blocked if digest is not None and digest != worst.digest)
     return replace(
         worst,
+        decisive=next(index for index, decision in enumerate(decisions) if decision is worst),
         also_blocked=tuple(also_blocked)[:MOST_ALSO_BLOCKED],
         images=_all_images(decisions),
         latency_ms=latency_ms,

@@ -69,7 +69,10 @@ class _Answer:
                 decisions.append(await self.guard.check_all(pairs[first : first + _AT_ONCE]))
             if decisions[-1].intended is Action.BLOCK:
                 break
-        decision = strictest(decisions) if len(decisions) > 1 else decisions[0]
+        decision = decisions[0]
+        if len(decisions) > 1:
+            turn = (worst := strictest(decisions)).decisive
+            decision = replace(worst, decisive=_AT_ONCE * turn + decisions[turn].decisive)
         self.waited_s += time.perf_counter() - began
         if self.worst is None or decision.intended.strictness > self.worst.intended.strictness:
             self.worst, self.pairs = decision, pairs

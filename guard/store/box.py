@@ -78,7 +78,7 @@ def _id_of(key: bytes) -> str:
 
 def _packed(content: Content) -> bytes:
     # A text that came with half a surrogate pair is kept as it came.
-    parts = (content.text.encode(errors="surrogatepass"), *content.pictures)
+    parts = (bytes([content.is_whole]), content.text.encode(errors="surrogatepass"), *content.pictures)
     return b"".join(_SIZE.pack(len(part)) + part for part in parts)
 
 
@@ -89,5 +89,5 @@ def _unpacked(data: bytes) -> Content:
         start += _SIZE.size
         parts.append(data[start : start + size])
         start += size
-    text, *pictures = parts
-    return Content(text.decode(errors="surrogatepass"), tuple(pictures))
+    is_whole, text, *pictures = parts
+    return Content(text.decode(errors="surrogatepass"), tuple(pictures), is_whole == b"\1")

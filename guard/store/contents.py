@@ -1,40 +1,36 @@
-"""What is kept of the content of a request, where keeping it was asked for: its pairs as one text and its pictures."""
-
-from collections.abc import Iterable, Iterator, Sequence
+"""What is kept of the content of a request, where keeping it was asked for: the decisive pair, as it was judged."""
 
 from guard.core.image import decode_base64
 from guard.errors import ImageRejected
 from guard.store.values import Content
-from guard.types import Pair
-
-_LEFT_OUT = "\n[the rest was too large to be kept]"
+from guard.types import ImageInput, Pair
 
 
-def content_of(pairs: Sequence[Pair], most_bytes: int) -> Content:
-    """Return the texts of pairs, one below the other, and each picture once, in at most so many bytes.
+def content_of(pair: Pair, most_bytes: int) -> Content:
+    """Return the text and the pictures of a pair in at most so many bytes; not whole where something is not among them.
 
-    Texts come before pictures, and what does not fit is left out, from its end on.
+    The text comes before the pictures, and what does not fit is left out.
     """
-    text = "\n\n".join(dict.fromkeys(pair.text for pair in pairs if pair.text))
-    size_bytes = len(text.encode(errors="surrogatepass"))
-    if size_bytes > most_bytes:
-        text = text.encode(errors="surrogatepass")[:most_bytes].decode(errors="ignore") + _LEFT_OUT
-        size_bytes = most_bytes
+    text = pair.text.encode(errors="surrogatepass")
+    is_whole = len(text) <= most_bytes and not pair.unjudged
+    kept = pair.text if len(text) <= most_bytes else text[:most_bytes].decode(errors="ignore")
+    room_bytes = most_bytes - min(len(text), most_bytes)
     pictures = []
-    for picture in dict.fromkeys(_pictures(pairs)):
-        if size_bytes + len(picture) > most_bytes:
-            break
-        size_bytes += len(picture)
+    for image in pair.images:
+        picture = _bytes_of(image)
+        if picture is None or len(picture) > room_bytes:
+            is_whole = False
+            continue
+        room_bytes -= len(picture)
         pictures.append(picture)
-    return Content(text, tuple(pictures))
+    return Content(kept, tuple(pictures), is_whole)
 
 
-def _pictures(pairs: Iterable[Pair]) -> Iterator[bytes]:
-    for image in (image for pair in pairs for image in pair.images):
-        if image.data is not None:
-            yield image.data
-        elif image.encoded is not None:
-            try:
-                yield decode_base64(image.encoded)
-            except ImageRejected:
-                continue  # nobody could look at it
+def _bytes_of(image: ImageInput) -> bytes | None:
+    """Return the bytes of a picture, None where nobody could look at any."""
+    if image.encoded is None:
+        return image.data
+    try:
+        return decode_base64(image.encoded)
+    except ImageRejected:
+        return None

@@ -32,7 +32,7 @@ class _Entry:
     tenant: str
     mode: Mode
     subject: str | None
-    pairs: Sequence[Pair]  # empty where content is not kept: a queue of pictures would fill the memory
+    pair: Pair | None  # the decisive one; None where content is not kept: a queue of pictures would fill the memory
 
 
 class Memory:
@@ -99,14 +99,14 @@ class Memory:
             AuditUnavailable: when awaited; under `audit: required` the decision cannot be kept.
         """
         entry = self._entry(decision, occasion)
-        if self._is_required or entry.pairs or decision.intended is Action.BLOCK:
+        if self._is_required or entry.pair is not None or decision.intended is Action.BLOCK:
             return self._commit(entry)
         self._queue(entry)
         return None
 
     def record_late(self, decision: Decision, occasion: Occasion) -> None:
         """Keep a decision that was acted upon before anybody could wait for that; without its content."""
-        self._queue(replace(self._entry(decision, occasion), pairs=()))
+        self._queue(replace(self._entry(decision, occasion), pair=None))
 
     def _entry(self, decision: Decision, occasion: Occasion) -> _Entry:
         now = self.now()
@@ -114,8 +114,10 @@ class Memory:
         subject = None
         if self._subjects is not None:
             subject = self._subjects.of(occasion.tenant, end_user(occasion.document))
-        pairs = occasion.pairs if self._keeps_content(decision, draw) else ()
-        return _Entry(decision, now, draw, occasion.route, occasion.tenant, occasion.mode, subject, pairs)
+        pair = None
+        if occasion.pairs and self._keeps_content(decision, draw):
+            pair = occasion.pairs[decision.decisive]
+        return _Entry(decision, now, draw, occasion.route, occasion.tenant, occasion.mode, subject, pair)
 
     def _keeps_content(self, decision: Decision, draw: Draw) -> bool:
         match self._settings.content.keep:
@@ -142,12 +144,12 @@ class Memory:
                     raise AuditUnavailable("the decision cannot be kept, and store.audit is required") from error
             else:
                 return
-        self._queue(replace(entry, pairs=()))
+        self._queue(replace(entry, pair=None))
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         made = [_stored(entry) for entry in entries]
         most_bytes = self._settings.content.max_bytes
-        content = {entry.decision.id: content_of(entry.pairs, most_bytes) for entry in entries if entry.pairs}
+        content = {entry.decision.id: content_of(entry.pair, most_bytes) for entry in entries if entry.pair is not None}
         self.store.add(made, content)
 
 

@@ -150,10 +150,15 @@ class CanaryResult:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was judged, for a reviewer's eyes: the decisive pair's text and pictures as they came."""
+    """What was judged, for a reviewer's eyes: text and pictures of the decisive pair, as they came.
+
+    Not whole: a part of that pair is not here, so that nobody may judge the rest in its place. It was too large to be
+    kept, or no bytes of it were ever seen.
+    """
 
     text: str = field(repr=False)
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,38 @@ async def test_content_is_kept_sealed_where_that_is_asked_for(
     assert UNSAFE.encode() not in _written(tmp_path)
 
 
+async def test_content_is_that_of_the_pair_that_decided(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTENT", "c" * 32)
+    said = [("system", "be kind"), ("user", SAFE), ("assistant", UNSAFE), ("user", "and " * 700)]
+    messages = [{"role": role, "content": text} for role, text in said]
+    content = {"keep": "blocked", "key": "env:CONTENT"}
+    async with _remembering(build, tmp_path, store={"content": content}) as (house, store), house.client() as client:
+        refused = await client.post("/v1/chat/completions", json={"model": "m", "messages": messages})
+        kept = store.content(refused.headers["x-guard-id"])
+
+    assert refused.status_code == 400
+    assert kept is not None
+    assert kept.text.startswith(UNSAFE)
+    assert "be kind" not in kept.text
+
+
+async def test_content_of_an_answer_in_many_parts_is_the_part_that_decided(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTENT", "c" * 32)
+    content = {"keep": "blocked", "key": "env:CONTENT"}
+    more = {"judge_output": True, "store": {"content": content}, "upstream": _answering(f"{SAFE}. " * 3000 + UNSAFE)}
+    async with _remembering(build, tmp_path, **more) as (house, store), house.client() as client:
+        await client.post("/v1/chat/completions", json=chat(SAFE))
+        [blocked] = store.find(Query(intended=Action.BLOCK))
+        kept = store.content(blocked.id)
+
+    assert kept is not None
+    assert UNSAFE in kept.text
+
+
 async def test_failed_check_is_remembered_too(build: Builder, tmp_path: Path) -> None:
     scorer = FixedScorer(failure=RuntimeError("broken"))
     async with _remembering(build, tmp_path, scorer=scorer) as (house, store), house.client() as client:

@@ -61,22 +61,31 @@ def test_key_that_can_be_guessed_is_refused() -> None:
         Box(b"k" * 31)
 
 
-def test_content_of_a_request_has_each_text_and_picture_once() -> None:
-    picture = ImageInput(data=b"\x89PNG")
-    pairs = [
-        Pair("a", (picture,)),
-        Pair("b", (picture, ImageInput(encoded="AAEC"), ImageInput(failure="image_unreachable"))),
-        Pair("a"),
-        Pair(""),
-    ]
+def test_content_is_the_pair_as_it_came() -> None:
+    pair = Pair("a", (ImageInput(data=b"\x89PNG"), ImageInput(encoded="AAEC")))
 
-    assert content_of(pairs, 1000) == Content("a\n\nb", (b"\x89PNG", b"\x00\x01\x02"))
+    assert content_of(pair, 1000) == Content("a", (b"\x89PNG", b"\x00\x01\x02"))
 
 
-def test_content_that_is_too_large_loses_pictures_first_and_then_the_end_of_its_text() -> None:
+@pytest.mark.parametrize(
+    "pair",
+    [
+        Pair("a", (ImageInput(failure="image_unreachable"),)),
+        Pair("a", (ImageInput(encoded="no base64!"),)),
+        Pair("a", unjudged=("file_part",)),
+    ],
+)
+def test_content_says_where_a_part_of_it_was_never_seen(pair: Pair) -> None:
+    assert content_of(pair, 1000) == Content("a", is_whole=False)
+
+
+def test_content_that_is_too_large_loses_pictures_and_then_the_end_of_its_text_and_says_so() -> None:
     large, small = ImageInput(data=b"x" * 90), ImageInput(data=b"y" * 20)
 
-    assert content_of([Pair("a" * 50, (small, large))], 100) == Content("a" * 50, (b"y" * 20,))
-    cut = content_of([Pair("ä" * 80, (small,))], 101)
-    assert cut.text.startswith("ä" * 50 + "\n[")
-    assert cut.pictures == ()
+    assert content_of(Pair("a" * 50, (small, large)), 100) == Content("a" * 50, (b"y" * 20,), is_whole=False)
+    assert content_of(Pair("ä" * 80, (small,)), 101) == Content("ä" * 50, is_whole=False)
+
+
+def test_content_remembers_whether_it_is_whole() -> None:
+    for content in (Content("a", (b"b",)), Content("a", (b"b",), is_whole=False)):
+        assert _BOX.open(_BOX.seal(content, _ID), _ID) == content
