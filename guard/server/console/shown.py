@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from guard.errors import ContentLocked
 from guard.store.store import Store
 from guard.store.values import AllowEntry, Content, Label, LabelKind, Source, StoredDecision
-from guard.types import Action, Basis
+from guard.types import Action
 
 Document = dict[str, object]
 _MOST_LABELS = 100  # the latest
@@ -88,7 +88,7 @@ def full(case: Case, *, now: float) -> Document:
             for one in case.allowed
         ],
         "can_be_allowed": decision.intended is Action.BLOCK
-        and decision.basis is Basis.SCORE
+        and decision.basis.is_verdict
         and decision.code is None
         and decision.content_digest is not None,
     }
