@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from guard.cli.crossfit import crossfit
-from guard.cli.measured import models, threshold
+from guard.cli.measured import compare, models, report, show, threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benchmark.figures import SuiteReport
     from benchmark.mllm.asking import Asking
-    from benchmark.sheets import Sheet
     from guard.mllm.questions import Mitigation
     from guard.suites import Suite
 
@@ -103,76 +100,7 @@ def run(
     if as_json:
         typer.echo(finished.model_dump_json(indent=2))
     elif not quiet:
-        _show(make_sheets([NamedRun(out.resolve().name, finished)]))
-
-
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Write report.md, report.json and, of MMSafeAware, report.svg into this folder.")
-    ] = None,
-    as_json: _Json = False,
-) -> None:
-    """Show runs beside the published rows, with controls, mitigations and scenarios."""
-    import orjson
-
-    from benchmark.chart import draw_errors
-    from benchmark.figures import read_report
-    from benchmark.named import NamedRun
-    from benchmark.report import make_sheets
-    from benchmark.rows import is_run
-    from benchmark.sheets import to_markdown
-    from guard.cli.output import write_documents
-    from guard.errors import UsageError
-
-    if out is not None and is_run(out):
-        raise UsageError(f"{out} holds a run, whose report.json this would replace; choose another --out")
-    named = [NamedRun(folder.resolve().name, read_report(folder)) for folder in runs]
-    sheets = make_sheets(named)
-    document = orjson.dumps(
-        {run.name: run.report.model_dump(mode="json") for run in named}, option=orjson.OPT_INDENT_2
-    ).decode()
-    if out is not None:
-        picture = draw_errors(named)
-        text = to_markdown("Benchmark", sheets)
-        if picture is not None:
-            text = text.replace("\n\n", "\n\n![Harmless pairs refused and unsafe pairs missed](report.svg)\n\n", 1)
-        drawn = {} if picture is None else {"report.svg": picture}
-        write_documents(out, {"report.md": text, "report.json": document + "\n", **drawn})
-    if as_json:
-        typer.echo(document)
-    else:
-        _show(sheets)
-
-
-def compare(
-    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Folder of the first run.")],
-    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Folder of the second run.")],
-    max_more_refusals: Annotated[
-        float | None, typer.Option(metavar="MARGIN", help="Exit with 1 unless false refusals rise by less, proven.")
-    ] = None,
-    max_less_recall: Annotated[
-        float | None, typer.Option(metavar="MARGIN", help="Exit with 1 unless unsafe recall falls by less, proven.")
-    ] = None,
-    as_json: _Json = False,
-) -> None:
-    """Show what changes from the first run to the second; with margins, whether the second is not worse."""
-    import orjson
-
-    from benchmark.compare import compare_runs, to_sheet
-    from benchmark.inferior import Kind, check_margins
-    from benchmark.inferior import to_sheet as margin_sheet
-
-    asked: dict[Kind, float | None] = {"false_refusals": max_more_refusals, "recall": max_less_recall}
-    margins = {kind: margin for kind, margin in asked.items() if margin is not None}
-    found, checks = compare_runs(first, second), check_margins(first, second, margins)
-    if as_json:
-        document = {**found.model_dump(mode="json"), "margins": [each.model_dump(mode="json") for each in checks]}
-        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-    else:
-        _show([to_sheet(found), *([margin_sheet(checks)] if checks else [])])
-    if any(each.verdict != "holds" for each in checks):
-        raise typer.Exit(1)
+        show(make_sheets([NamedRun(out.resolve().name, finished)]))
 
 
 def speed(
@@ -225,7 +153,7 @@ def speed(
     if as_json:
         typer.echo(document)
     elif not quiet:
-        _show(sheets)
+        show(sheets)
 
 
 def _speed_on_gpu(device: str, out: Path | None, *, is_tiny: bool, is_quick: bool, as_json: bool, quiet: bool) -> None:
@@ -250,7 +178,7 @@ def _speed_on_gpu(device: str, out: Path | None, *, is_tiny: bool, is_quick: boo
     if as_json:
         typer.echo(document)
     elif not quiet:
-        _show(sheets)
+        show(sheets)
 
 
 def _mitigation(name: str) -> "Mitigation":
@@ -295,11 +223,3 @@ async def _run(
             return await run_suite(suite, target, out, limit=limit, controls=controls, progress=advance)
     finally:
         await target.close()
-
-
-def _show(sheets: "Sequence[Sheet]") -> None:
-    from rich.console import Console
-
-    from benchmark.sheets import to_terminal
-
-    Console().print(to_terminal(sheets))
