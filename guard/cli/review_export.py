@@ -24,6 +24,7 @@ class Exported:
     unsure: int
     not_kept: int
     locked: int
+    not_whole: int
 
     def to_dict(self) -> dict[str, int]:
         """Return the numbers by name."""
@@ -36,6 +37,7 @@ class Exported:
             "unsure": self.unsure,
             "without kept content": self.not_kept,
             "under another key": self.locked,
+            "of which a part was not kept": self.not_whole,
         }
         said = ", ".join(f"{n} {why}" for why, n in left_out.items() if n)
         return f"{self.written} of {self.drawn} drawn decisions are in {out}" + (f" ({said})" if said else "")
@@ -48,7 +50,7 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
     """
     samples = store.reviewed(window, policy)
     wanted = [each for each in samples if each.label in (LabelKind.SAFE, LabelKind.UNSAFE)]
-    written = not_kept = locked = 0
+    written = not_kept = locked = not_whole = 0
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (out / "records.jsonl").open("wb") as file:
         for sample in wanted:
@@ -60,6 +62,9 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
             if content is None or not (content.text.strip() or content.pictures):
                 not_kept += 1
                 continue
+            if not content.is_whole:  # another pair than the one that was labelled
+                not_whole += 1
+                continue
             pictures = list(_write_pictures(content, sample.id, out))
             file.write(orjson.dumps(_record(store, sample, content, pictures)) + b"\n")
             written += 1
@@ -70,6 +75,7 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
         unsure=sum(each.label is LabelKind.UNSURE for each in samples),
         not_kept=not_kept,
         locked=locked,
+        not_whole=not_whole,
     )
 
 

@@ -147,6 +147,19 @@ def test_odd_text_does_not_keep_others_from_being_exported(place: str, tmp_path:
     assert [pair.text for pair in suite.pairs] == ["\ufffd half a sign", "as it should be"]
 
 
+def test_content_of_which_a_part_is_missing_is_not_exported(place: str, tmp_path: Path) -> None:
+    made = next(each for each in make_traffic(300, now=time.time(), bundle="0" * 64) if each.decision.is_sampled)
+    store = open_one(place)
+    store.add([made.decision], {made.decision.id: Content("the half of it", is_whole=False)})
+    store.label(Label(made.decision.id, LabelKind.SAFE, "ada", Source.REVIEWER, time.time()))
+    store.close()
+
+    done = run("export", "--out", str(tmp_path / "suite"), "--config", config(tmp_path, place), "--json")
+
+    assert done.exit_code == 1
+    assert json.loads(done.output)["not_whole"] == 1
+
+
 def test_export_without_the_key_writes_nothing_and_says_so(place: str, tmp_path: Path) -> None:
     keep(place, reviewed=1.0)
 

@@ -100,4 +100,4 @@ def whole_text(text: str) -> str:
 
 
 def _content(content: Content) -> Document:
-    return {"text": whole_text(content.text), "pictures": len(content.pictures)}
+    return {"text": whole_text(content.text), "pictures": len(content.pictures), "is_whole": content.is_whole}

@@ -45,7 +45,8 @@ function unfold(body, more) {
 }
 
 export function nothingKept(item) {
-  if (item.content) return null;
+  if (item.content?.is_whole) return null;
+  if (item.content) return h("p", { class: "callout warn" }, "A part of what was judged is not here: it was too large to be kept, or Guard never saw it.");
   const words = item.content_kept === "locked"
     ? "The content of this decision was kept under a key that this Guard does not have."
     : "The content of this decision was not kept. Set store.content to see pictures and text here; a label can be given all the same, by whoever knows the request.";
