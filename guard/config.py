@@ -176,6 +176,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _what_is_sent_on_is_kept_first(self) -> Self:
+        if self.overlap and self.store.audit == "required":
+            raise ValueError(
+                "overlap: true sends a request on before its decision, and store.audit: required keeps that first"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_upstream_key_is_for_one(self) -> Self:
         for name, tenant in self.tenants.items():
             for upstream in tenant.keys_by_upstream:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -87,19 +87,17 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        if memory is not None:
-            await asyncio.to_thread(memory.start)
-        try:
-            async with watched(live, memory, telemetry, place=controlling.place):
-                yield
-        finally:
-            if upstream is None and sending is not None:
-                await sending.close()
-            await live.aclose()
-            if memory is not None:
-                await asyncio.to_thread(memory.stop)
+        async with AsyncExitStack() as ends:  # from the last to the first, each of them whichever raises
             if tracing is not None:
-                await asyncio.to_thread(tracing.close)
+                ends.push_async_callback(asyncio.to_thread, tracing.close)
+            if memory is not None:
+                await asyncio.to_thread(memory.start)
+                ends.push_async_callback(asyncio.to_thread, memory.stop)
+            ends.push_async_callback(live.aclose)
+            if upstream is None and sending is not None:
+                ends.push_async_callback(sending.close)
+            await ends.enter_async_context(watched(live, memory, telemetry, place=controlling.place))
+            yield
 
     def judged(path: str) -> Boundary:
         return Boundary(live, path, choose=_entrance, telemetry=telemetry, recorder=memory, tracing=tracing)

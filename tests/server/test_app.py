@@ -1,9 +1,11 @@
 """The application as a whole: how it is mounted, what it closes, what it does not speak."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -72,3 +74,32 @@ async def test_what_was_opened_here_is_closed_here(build: Builder, monkeypatch: 
     await _live_and_end(create_app(settings, open_=opened_guard))
 
     assert (house.scorer.is_closed, house.upstream.is_closed) == (True, True)
+
+
+async def test_what_remembers_is_ended_although_an_upstream_cannot_be_closed(
+    build: Builder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    house = build()
+
+    async def fail() -> None:
+        raise RuntimeError("the connection is gone")
+
+    monkeypatch.setattr(house.upstream, "close", fail)
+    monkeypatch.setattr(app_module, "open_upstream", lambda settings: house.upstream)
+    settings = Settings.model_validate(
+        {"upstream": {"url": "http://api.example/v1"}, "store": {"url": f"sqlite:///{tmp_path / 'guard.db'}"}}
+    )
+    app = create_app(settings, guard=house.guard)
+    ended: list[bool] = []
+    stop = app.state.memory.stop
+    monkeypatch.setattr(app.state.memory, "stop", lambda: ended.append(stop() is None))
+
+    with pytest.raises(RuntimeError, match="the connection is gone"):
+        await _live_and_end(app)
+
+    assert ended == [True]
+
+
+def test_overlap_and_a_required_audit_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match=r"overlap: true sends a request on before its decision"):
+        Settings.model_validate({"overlap": True, "store": {"url": "none", "audit": "required"}})
