@@ -98,14 +98,14 @@ export function saidOf(item) {
   ];
 }
 
-/** Where the decision comes from; nothing here tells what Guard said. */
-export function originOf(item, now, { withId = true } = {}) {
+/** Where the decision comes from. Blind, nothing here tells what Guard said: refusals are drawn more often, too. */
+export function originOf(item, now, { isBlind = false } = {}) {
   return facts([
     ["Decided", h("time", { title: exact(item.at) }, `${duration(now - item.at)} ago`)],
     ["Direction", item.direction === "output" ? "answer of the model" : "request"],
     ["Policy", item.policy],
     item.tenant !== "default" && ["Tenant", item.tenant],
-    ["Drawn with probability", item.is_sampled ? percent(item.sampling_probability) : "not drawn"],
-    withId && ["Id", h("a", { href: `#/decisions?id=${encodeURIComponent(item.id)}` }, h("code", null, short(item.id)))],
+    !isBlind && ["Drawn with probability", item.is_sampled ? percent(item.sampling_probability) : "not drawn"],
+    isBlind && ["Id", h("a", { href: `#/decisions?id=${encodeURIComponent(item.id)}` }, h("code", null, short(item.id)))],
   ]);
 }

@@ -97,7 +97,7 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   function open(item) {
     for (const row of list.querySelectorAll("tr[data-id]")) row.setAttribute("aria-selected", String(row.dataset.id === item.id));
     replace(side, card(`Decision ${short(item.id)}`, { kind: "explain" },
-      h("p", null, h("code", null, item.id)), saidOf(item), originOf(item, Date.now() / 1000, { withId: false })),
+      h("p", null, h("code", null, item.id)), saidOf(item), originOf(item, Date.now() / 1000)),
     card("Content", { kind: "explain" }, picturesOf(item), textOf(item), nothingKept(item)),
     card("Labels", { kind: "explain" }, labelsOf(item), labelling(item)), passing(item));
   }

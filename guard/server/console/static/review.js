@@ -51,7 +51,7 @@ export function reviewPage(main, session, { notify, setOpen, setKeys }) {
         given.length ? undo() : null,
         h("span", { class: "where" }, `${place + 1} of ${queue.length} loaded`)));
     replace(body, h("div", { class: "desk" }, content, h("div", { class: "side stack" },
-      card("Where it comes from", {}, originOf(item, Date.now() / 1000)),
+      card("Where it comes from", {}, originOf(item, Date.now() / 1000, { isBlind: true })),
       guardCard(item))));
   }
 
