@@ -28,9 +28,10 @@ from tests.tiny_bundle import make_tiny_bundle
 _ROOT = Path(__file__).parents[2]
 _TOKEN = "the admin's token"
 _CLIENTS = 12
-_PHASE_S = 4.0
+# Longer than a score may take: who asks while the scorer hangs is told so within the phase.
+_PHASE_S = 4.5
 # A request that began while something was wrong may end this much later, and so may what it left behind.
-_AFTER_S = 2.5
+_AFTER_S = 3.5
 _PHASES = tuple(fault for wrong in Fault if wrong is not Fault.NONE for fault in (Fault.NONE, wrong))
 # Connections to the API are given up after 4 idle seconds, and looked at as seldom.
 _IDLE_S = 10.0
@@ -105,7 +106,8 @@ def _guard(folder: Path, upstream: str) -> Iterator[tuple["subprocess.Popen[str]
         "bundle": str(folder / "first"),
         "upstream": {"url": upstream, "connect_timeout_s": 1, "first_byte_timeout_s": 1.5, "total_timeout_s": 10},
         "limits": {
-            "score_timeout_s": 1, "admission_timeout_s": 1, "drain_timeout_s": 5, "max_body_bytes": 1_000_000,
+            # A shared machine may stand still for a second: that is no fault of Guard's.
+            "score_timeout_s": 2, "admission_timeout_s": 2, "drain_timeout_s": 5, "max_body_bytes": 1_000_000,
         },
         "cache": {"verdicts": 200, "pictures": 50},
         "ocr": {"mode": "off"},
