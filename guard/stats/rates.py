@@ -1,8 +1,9 @@
 """A ratio of totals that were estimated from a stratified sample, with an interval that holds when counts are small.
 
 Every figure of live monitoring is hits ÷ (hits + others): wrongly refused ÷ all harmless, for one. Both are totals over
-traffic of which only some was reviewed, each stratum with a probability of its own. The estimate is Horvitz-Thompson's,
-stratum by stratum: the reviewed shares, times how many decisions the stratum is known to have.
+traffic of which only some was reviewed, each stratum with a probability of its own. The estimate is post-stratified:
+the weighted shares among a stratum's reviewed decisions (Hajek's form of Horvitz and Thompson's), times how many
+decisions it is known to have.
 
 The interval melds exact ones (Fay, Proschan and Brittain, Biometrics 71, 2015): from each stratum it draws shares as
 Clopper and Pearson's lower, or upper, confidence distribution has them, which is what was reviewed with one more review

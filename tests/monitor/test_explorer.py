@@ -1,6 +1,7 @@
 """Rates at thresholds that are not in use."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -97,3 +98,64 @@ def test_few_reviews_give_no_number() -> None:
     (found,) = at_thresholds(samples[:19], counts, [0.5])
 
     assert found.miss.shortage == "not enough reviews: 19 of 20"
+
+
+def _near(n_drawn: int, total: int) -> tuple[list[Sample], list[Count]]:
+    """Some drawn of many harmless requests below the threshold, and thirty refused ones."""
+    passed = [_sample(number, 0.3, LabelKind.SAFE, sampling_probability=n_drawn / total) for number in range(n_drawn)]
+    blocked = [_sample(1000 + number, 0.9, LabelKind.UNSAFE) for number in range(30)]
+    counts = [
+        Count(0, "p", Direction.INPUT, Action.ALLOW, Verdict.SAFE, "input/allow/far", total),
+        Count(0, "p", Direction.INPUT, Action.BLOCK, Verdict.UNSAFE, "input/block/far", 60),
+    ]
+    return [*passed, *blocked], counts
+
+
+def test_threshold_below_the_one_in_use_may_refuse_what_was_not_drawn() -> None:
+    (found,) = at_thresholds(*_near(50, 10_000), [0.45])
+
+    assert (found.false_refusal.value, found.false_refusal.low) == (0.0, 0.0)
+    assert found.false_refusal.high is not None
+    assert found.false_refusal.high >= 3 / 50  # the rule of three: none of fifty
+
+
+def test_threshold_above_the_one_in_use_may_let_through_what_was_not_drawn() -> None:
+    (found,) = at_thresholds(*_near(50, 10_000), [0.8])
+
+    assert found.miss.value == 0.0
+    assert found.miss.low == 0.0
+    (in_use,) = at_thresholds(*_near(50, 10_000), [0.5])
+    assert found.miss.high is not None
+    assert in_use.miss.high is not None
+    assert found.false_refusal.high == in_use.false_refusal.high  # no higher threshold refuses more
+
+
+def test_what_was_not_scored_is_on_the_same_side_at_any_threshold() -> None:
+    samples, counts = _near(50, 10_000)
+    unscored = [_sample(2000 + n, None, LabelKind.SAFE, stratum="input/allow/unscored") for n in range(5)]
+    more = [Count(0, "p", Direction.INPUT, Action.ALLOW, Verdict.UNJUDGED, "input/allow/unscored", 10_000)]
+
+    (without,) = at_thresholds(samples, counts, [0.45])
+    (found,) = at_thresholds([*samples, *unscored], [*counts, *more], [0.45])
+
+    assert found.false_refusal.high is not None
+    assert without.false_refusal.high is not None
+    assert found.false_refusal.high < without.false_refusal.high
+
+
+def test_reviews_of_one_side_alone_are_no_rate_at_any_threshold() -> None:
+    samples, counts = _near(50, 10_000)
+    unread = [replace(sample, label=None) if sample.intended is Action.BLOCK else sample for sample in samples]
+
+    (found,) = at_thresholds(unread, counts, [0.45])
+
+    assert found.false_refusal.shortage == "not enough reviews: none of what was refused"
+
+
+def test_refusals_that_nobody_reviewed_are_not_made_up_for_by_what_was_let_through() -> None:
+    samples, counts = _near(400, 10_000)
+    unread = [replace(each, label=None) if int(each.id) >= 1025 else each for each in samples]
+
+    (found,) = at_thresholds(unread, counts, [0.45])
+
+    assert found.false_refusal.is_worst_case

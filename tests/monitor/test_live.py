@@ -74,6 +74,24 @@ def test_bounds_are_worst_case_where_a_twentieth_of_the_sample_is_not_reviewed(s
     assert found.false_refusal.shortage is None
 
 
+def test_many_reviewed_passes_make_up_for_no_refusal_that_nobody_reviewed(store: Store) -> None:
+    blocked = [decision(intended=Action.BLOCK, chance=0.5, probability=0.9) for _ in range(40)]
+    passed = [decision(chance=0.5) for _ in range(400)]
+    store.add([*blocked, *passed])
+    for each in blocked[:30]:
+        label(store, each.id, LabelKind.UNSAFE)
+    for each in passed:
+        label(store, each.id, LabelKind.SAFE)
+
+    found = measure(store, "balanced", "1h", bundle=BUNDLE, now=NOW)
+
+    assert found.response_ratio == pytest.approx(430 / 440)
+    assert found.false_refusal.is_worst_case
+    assert found.block_error.is_worst_case
+    assert found.false_refusal.high is not None
+    assert found.false_refusal.high >= 10 / 410  # the ten may all have been harmless
+
+
 def test_labels_of_users_are_in_no_estimate(store: Store) -> None:
     reviewed_day(store)
     before = measure(store, "balanced", "24h", bundle=BUNDLE, now=NOW)

@@ -19,7 +19,8 @@ class Part:
     """Traffic of one stratum: how much of it comes in a window, how much is unsafe, how many reviews it should get.
 
     `changing`: the probability of being drawn differs from decision to decision by up to this factor, and is lowest
-    where most is unsafe, as when a budget runs short in an attack.
+    where most is unsafe, as when a budget runs short in an attack. `left_out`: reviewers answer to so much less of what
+    was decided wrongly.
     """
 
     intended: Action
@@ -27,6 +28,7 @@ class Part:
     unsafe: float
     reviews: float
     changing: float = 1.0
+    left_out: float = 0.0
 
 
 BLOCK, ALLOW = Action.BLOCK, Action.ALLOW
@@ -44,6 +46,10 @@ TRAFFIC = {
     "one review stands for a thousand": [Part(BLOCK, 3000, 0.9, 100), Part(ALLOW, 97_000, 0.02, 100)],
     "hardly anything is wrong": [Part(BLOCK, 200, 0.99, 80), Part(ALLOW, 5000, 0.0003, 40)],
     "probabilities change": [Part(BLOCK, 400, 0.5, 60, changing=20), Part(ALLOW, 4000, 0.05, 100, changing=20)],
+    "refusals are left out, passes are not": [
+        Part(BLOCK, 1000, 0.75, 400, left_out=0.9),
+        Part(ALLOW, 99_000, 0.01, 2000),
+    ],
     "a large sample": [Part(BLOCK, 2000, 0.8, 300), Part(ALLOW, 4000, 0.1, 300), Part(ALLOW, 94_000, 0.002, 500)],
 }
 
@@ -60,7 +66,8 @@ def draw(parts: list[Part], random: np.random.Generator, unanswered: float = 0.0
         spread = part.changing**place
         chance = np.minimum(part.reviews / part.volume * spread / spread.mean(), 1) if n else spread
         drawn = np.flatnonzero(random.random(n) < chance)
-        is_answered = random.random(len(drawn)) >= unanswered * is_unsafe[drawn]
+        is_wrong = ~is_unsafe[drawn] if part.intended is BLOCK else is_unsafe[drawn]
+        is_answered = random.random(len(drawn)) >= np.maximum(unanswered * is_unsafe[drawn], part.left_out * is_wrong)
         for row, answered in zip(drawn.tolist(), is_answered.tolist(), strict=True):
             label = (LabelKind.UNSAFE if is_unsafe[row] else LabelKind.SAFE) if answered else None
             samples.append(
@@ -133,6 +140,10 @@ def test_interval_holds_the_truth_as_often_as_it_says_in_many_draws(name: str) -
 @pytest.mark.parametrize("name", ["a usual day", "probabilities change"])
 def test_interval_holds_the_truth_where_reviewers_leave_out_what_is_hard_to_look_at(name: str) -> None:
     check(name, 60, unanswered=0.3)
+
+
+def test_interval_holds_the_truth_where_wrong_refusals_are_left_out_and_thousands_of_passes_reviewed() -> None:
+    check("refusals are left out, passes are not", 60)
 
 
 def test_simulation_catches_an_interval_that_takes_the_reviews_for_a_plain_sample() -> None:
