@@ -134,22 +134,14 @@ def export(
 
 
 def _open(url: str, config: Path | None) -> "Store":
-    """Return the store that the options mean. Raises ConfigInvalid, StoreFailed; UsageError where there is none yet."""
+    """Return the store that the options mean; none is made. Raises ConfigInvalid, StoreFailed."""
     from guard.config import Settings
-    from guard.errors import UsageError
     from guard.settings_sources import load_settings
-    from guard.store.opening import address_of, open_kept
+    from guard.store.opening import open_existing
 
     settings = Settings() if config is None else load_settings(config, os.environ)
     named = settings.store.url if url == "default" and settings.store.url is not None else url
-    place = address_of(named, os.environ)
-    if place.startswith("sqlite:///") and not Path(place.removeprefix("sqlite:///")).exists():
-        raise UsageError(f"--store: there is no {place.removeprefix('sqlite:///')}")
-    # Whatever the audit of the server, a store that cannot be opened is an error here.
-    opened = open_kept(settings.store.model_copy(update={"url": named, "audit": "required"}), os.environ)
-    if opened is None:
-        raise UsageError("--store: none keeps nothing that could be reviewed")
-    return opened
+    return open_existing(settings.store.model_copy(update={"url": named}), os.environ)
 
 
 def _line(decision: "StoredDecision") -> dict[str, object]:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 from guard.errors import ContentLocked
 from guard.server.console.shown import whole_text
+from guard.stats.draws import thinned
 from guard.store.store import Store
 from guard.store.values import Content, LabelKind, Sample, Window
 
@@ -16,7 +18,11 @@ _SUFFIXES = ((0, b"\xff\xd8\xff", ".jpg"), (0, b"\x89PNG", ".png"), (0, b"GIF8",
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many drawn decisions were written, and why the others were not."""
+    """How many drawn decisions were written, and why the others were not.
+
+    Of those that were written `guard calibrate` uses `calibrated_on`: it thins them until all are as rare as the
+    rarest, which was drawn with `least_probability`.
+    """
 
     drawn: int
     written: int
@@ -25,8 +31,10 @@ class Exported:
     not_kept: int
     locked: int
     not_whole: int
+    calibrated_on: int
+    least_probability: float | None
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, int | float | None]:
         """Return the numbers by name."""
         return asdict(self)
 
@@ -40,7 +48,11 @@ class Exported:
             "of which a part was not kept": self.not_whole,
         }
         said = ", ".join(f"{n} {why}" for why, n in left_out.items() if n)
-        return f"{self.written} of {self.drawn} drawn decisions are in {out}" + (f" ({said})" if said else "")
+        first = f"{self.written} of {self.drawn} drawn decisions are in {out}" + (f" ({said})" if said else "")
+        if self.least_probability is None:
+            return first
+        least = f"{self.least_probability:.2g}"
+        return f"{first}\nguard calibrate will use {self.calibrated_on} of them, as if all had been drawn with {least}"
 
 
 def write_suite(store: Store, window: Window, out: Path, *, policy: str | None = None) -> Exported:
@@ -50,7 +62,8 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
     """
     samples = store.reviewed(window, policy)
     wanted = [each for each in samples if each.label in (LabelKind.SAFE, LabelKind.UNSAFE)]
-    written = not_kept = locked = not_whole = 0
+    exported: list[Sample] = []
+    not_kept = locked = not_whole = 0
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (out / "records.jsonl").open("wb") as file:
         for sample in wanted:
@@ -66,22 +79,23 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
                 not_whole += 1
                 continue
             pictures = list(_write_pictures(content, sample.id, out))
-            file.write(orjson.dumps(_record(store, sample, content, pictures)) + b"\n")
-            written += 1
+            file.write(orjson.dumps(_record(sample, content, pictures)) + b"\n")
+            exported.append(sample)
+    probabilities = np.array([each.sampling_probability for each in exported], dtype=np.float64)
     return Exported(
         drawn=len(samples),
-        written=written,
+        written=len(exported),
         unlabelled=sum(each.label is None for each in samples),
         unsure=sum(each.label is LabelKind.UNSURE for each in samples),
         not_kept=not_kept,
         locked=locked,
         not_whole=not_whole,
+        calibrated_on=int(thinned([each.id for each in exported], probabilities).sum()),
+        least_probability=float(probabilities.min()) if exported else None,
     )
 
 
-def _record(store: Store, sample: Sample, content: Content, pictures: list[str]) -> dict[str, object]:
-    decision = store.decision(sample.id)
-    likeliest = max(decision.categories, key=decision.categories.__getitem__, default=None) if decision else None
+def _record(sample: Sample, content: Content, pictures: list[str]) -> dict[str, object]:
     return {
         "id": sample.id,
         "text": whole_text(content.text),
@@ -89,7 +103,7 @@ def _record(store: Store, sample: Sample, content: Content, pictures: list[str])
         "label": None if sample.label is None else sample.label.value,
         # Whoever reads it joins the same pictures and the same wording; the store knows of no other groups.
         "group": None,
-        "category": likeliest if sample.label is LabelKind.UNSAFE else None,
+        "category": None,  # reviewers say none, and the guard's own guess would be held against the guard
         "source": f"review of {sample.policy}",
         "sampling_probability": sample.sampling_probability,
         "sampled_at": sample.at,

@@ -4,11 +4,13 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from guard.cli import app
-from guard.errors import DecisionUnknown, UsageError
+from guard.errors import DecisionUnknown, StoreUnavailable, UsageError
+from guard.stats.draws import thinned
 from guard.store.box import Box
 from guard.store.opening import open_store
 from guard.store.store import Store
@@ -91,7 +93,8 @@ def test_label_that_says_something_else_is_refused(place: str, arguments: tuple[
 def test_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     missing = tmp_path / "nothing.db"
 
-    assert isinstance(run("list", "--store", f"sqlite:///{missing}").exception, UsageError)
+    for address in (f"sqlite:///{missing}", str(missing)):
+        assert isinstance(run("list", "--store", address).exception, StoreUnavailable)
     assert not missing.exists()
 
 
@@ -108,6 +111,10 @@ def test_export_is_a_suite_with_sampling_probabilities(place: str, tmp_path: Pat
     assert counts["drawn"] == len(drawn)
     assert counts["written"] + counts["unsure"] + counts["not_kept"] == len(drawn)
     assert len(suite.pairs) == counts["written"]
+    probabilities = [each.sampling_probability for each in suite.pairs]
+    assert counts["least_probability"] == min(probabilities)
+    assert counts["calibrated_on"] == thinned([each.id for each in suite.pairs], np.array(probabilities)).sum()
+    assert {row["category"] for row in rows} == {None}
     by_id = {each.decision.id: each for each in drawn}
     for row in rows:
         made = by_id[row["id"]]

@@ -122,6 +122,7 @@ function readout(found, threshold) {
   }
   const [now, then] = [reviewed(found.reviewed, found.threshold), reviewed(found.reviewed, threshold)];
   const live = then && h("div", { class: "stack" },
+    h("p", { class: "muted small" }, `Production's rates are estimated at 41 thresholds and at the one in use; these are of ${probability(then.threshold)}.`),
     [["false_refusal", "Production, false refusals"], ["miss", "Production, misses"]].map(([key, name]) => h("div", null, h("h3", null, name),
       h("p", null, h("strong", null, estimate(then[key]))), h("p", { class: "muted small" }, `at the threshold in use ${estimate(now[key])}`))));
   return [h("p", { class: "chips" }, badge), h("div", { class: "compare" }, h("span", { class: "th" }, ""), h("span", { class: "th" }, "in use"), h("span", { class: "th" }, "here"), rows), live];

@@ -70,7 +70,7 @@ function picturesCard({ pictures }) {
   const lost = reasons.reduce((sum, [, n]) => sum + n, 0);
   const total = pictures.judged + lost;
   if (!total) return card("Pictures", { kind: "third" }, empty("No picture in this window"));
-  return card("Pictures", { kind: "third", aside: plural(total, "picture") },
+  return card("Pictures", { kind: "third", aside: `${plural(total, "picture")}, all policies` },
     h("p", { class: "big" }, percent(pictures.judged / total), h("span", { class: "muted small" }, "  judged")),
     shareBar([["harmless", pictures.judged], ["unjudged", lost]], `${pictures.judged} of ${total} judged`),
     reasons.length ? h("h3", null, "Not judged, by reason") : null,
