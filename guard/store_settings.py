@@ -73,7 +73,8 @@ class ReviewSettings(Section):
     """reviews that are asked for in a day, by all workers together: where more would be drawn, every probability is
     lowered beforehand"""
     seed: Annotated[str, Field(max_length=200)] = ""
-    """of the draws, which are by decision id; whoever does not know it cannot tell which ids are drawn"""
+    """of the draws, which are by decision id: with it they can be done again, and whoever does not know it cannot tell
+    which ids are drawn. Where none is set, each start takes one at random"""
 
     @model_validator(mode="after")
     def _something_is_drawn(self) -> Self:

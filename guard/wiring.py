@@ -163,7 +163,14 @@ def open_memory(settings: Settings, telemetry: Telemetry, environment: Mapping[s
     store = open_kept(settings.store, environment, is_served=True)
     if store is None:
         return None
-    sampler = Sampler(settings.review, share=1 / settings.workers, now=time.time())
+    now = time.time()
+    sampler = Sampler(
+        settings.review,
+        share=1 / settings.workers,
+        now=now,
+        drawn=store.count_drawn(now - 86_400),
+        unseeded=os.urandom(32),
+    )
     return Memory(
         store,
         settings.store,

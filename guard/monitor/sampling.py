@@ -17,6 +17,7 @@ _DAY_S, _HOUR_S = 86_400.0, 3_600.0
 _EVENLY = 3 / 4
 _SCALE = 1 / 2**64
 _LEAST = 1e-12
+_LEAST_LEFT = 1e-9
 
 
 class Sampler:
@@ -26,13 +27,17 @@ class Sampler:
         settings: the plan.
         share: of the daily budget, for one of several workers.
         now: unix seconds, at which the budget begins.
+        drawn: decisions of the last day that were drawn before this began, by all workers.
+        unseeded: takes the place of a seed that is not set; nobody should be able to guess it.
     """
 
-    def __init__(self, settings: ReviewSettings, *, share: float = 1.0, now: float) -> None:
+    def __init__(
+        self, settings: ReviewSettings, *, share: float = 1.0, now: float, drawn: int = 0, unseeded: bytes = b""
+    ) -> None:
         self.plan = _plan_of(settings)
         self._settings = settings
-        self._budget = Budget(settings.budget_per_day * share, now=now)
-        self._key = hashlib.sha256(settings.seed.encode()).digest()
+        self._budget = Budget(settings.budget_per_day * share, now=now, spent=drawn * share)
+        self._key = hashlib.sha256(settings.seed.encode() or unseeded).digest()
         self._strata: dict[tuple[str, str, str], str] = {}
 
     def draw(self, decision: Decision, now: float) -> Draw:
@@ -66,13 +71,14 @@ class Budget:
 
     Args:
         per_day: expected reviews in any 24 hours.
-        now: unix seconds; it begins full.
+        now: unix seconds.
+        spent: of the last day's, before now; with nothing it begins full.
     """
 
-    def __init__(self, per_day: float, *, now: float) -> None:
+    def __init__(self, per_day: float, *, now: float, spent: float = 0.0) -> None:
         self._per_s = per_day * _EVENLY / _DAY_S
         self._most = per_day * (1 - _EVENLY)
-        self._left = self._most
+        self._left = min(self._most, max(per_day - spent, _LEAST_LEFT * self._most))
         self._asked = 0.0  # planned probabilities of the last hour together, the older the less
         self._at = now
 
@@ -91,7 +97,7 @@ class Budget:
         self._advance(now)
         self._asked += 1.0
         # It may cost more than there is: the rest is halved, never gone.
-        self._left = max(self._left - 1.0, self._left / 2, self._most * 1e-9)
+        self._left = max(self._left - 1.0, self._left / 2, _LEAST_LEFT * self._most)
 
     def _advance(self, now: float) -> None:
         passed_s = now - self._at

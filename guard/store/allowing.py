@@ -8,7 +8,7 @@ from guard.errors import DecisionUnknown, NotAllowable
 from guard.store import reading
 from guard.store.schema import allowances
 from guard.store.values import MOST_NAME_CHARS, AllowEntry, is_storable
-from guard.types import Action, Basis
+from guard.types import Action
 
 
 def allow(connection: Connection, decision_id: str, *, until: float, by: str, at: float) -> tuple[AllowEntry, ...]:
@@ -16,8 +16,8 @@ def allow(connection: Connection, decision_id: str, *, until: float, by: str, at
     decision = reading.decision(connection, decision_id)
     if decision is None:
         raise DecisionUnknown(f"there is no decision {decision_id[:40]!r}, or it was purged")
-    if decision.intended is not Action.BLOCK or decision.basis is not Basis.SCORE:
-        raise NotAllowable(f"decision {decision_id}: only what was blocked by its score can be allowed")
+    if decision.intended is not Action.BLOCK or not decision.basis.is_verdict:
+        raise NotAllowable(f"decision {decision_id}: only what was blocked as unsafe can be allowed")
     if decision.code is not None:
         raise NotAllowable(f"decision {decision_id}: a part of it was not judged ({decision.code})")
     if decision.content_digest is None:

@@ -56,4 +56,5 @@ def _hold(connection: Connection, decision_id: str) -> bool:
 
 def _settle(connection: Connection, decision_id: str) -> None:
     counting = reading.counting_label(connection, decision_id)
-    connection.execute(update(decisions).where(decisions.c.id == decision_id).values(review=counting))
+    review = None if counting is None else counting.value
+    connection.execute(update(decisions).where(decisions.c.id == decision_id).values(review=review))

@@ -4,6 +4,7 @@ A decision that blocks, or whose content is kept, or any under `audit: required`
 queued. What cannot be kept is counted, or refuses the request, as `store.audit` says.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -139,6 +140,10 @@ class Memory:
         if self._writer.failure is None or self._is_required:
             try:
                 await self._writer.commit(entry, self._settings.wait_s)
+            except asyncio.CancelledError:
+                # The client has left; the decision was made all the same. If it is written twice, once counts.
+                self._queue(replace(entry, pair=None))
+                raise
             except StoreFailed as error:
                 if self._is_required:
                     raise AuditUnavailable("the decision cannot be kept, and store.audit is required") from error

@@ -10,7 +10,18 @@ from sqlalchemy import ColumnElement, Connection, Integer, and_, cast, false, fu
 from guard.errors import DecisionUnknown
 from guard.store.rows import BINS, decision_of
 from guard.store.schema import decisions, labels
-from guard.store.values import Count, Label, LabelKind, Query, Sample, Source, StoredDecision, Window, is_storable
+from guard.store.values import (
+    Count,
+    Label,
+    LabelKind,
+    Query,
+    Sample,
+    Source,
+    StoredDecision,
+    Window,
+    agreed,
+    is_storable,
+)
 from guard.types import Action, Direction, Verdict
 
 _COLUMNS = decisions.c
@@ -101,6 +112,12 @@ def count_open(connection: Connection, policy: str | None) -> tuple[int, float |
     return n, oldest
 
 
+def count_drawn(connection: Connection, since: float) -> int:
+    """Return how many decisions were drawn from a time on."""
+    asked = select(func.count()).select_from(decisions).where(_IS_SAMPLED, _COLUMNS.at >= since)
+    return connection.execute(asked).scalar_one()
+
+
 def _is_open(policy: str | None) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [_IS_SAMPLED, _COLUMNS.review.is_(None)]
     if policy is not None:
@@ -151,10 +168,10 @@ def _counts(source: Source) -> tuple[ColumnElement[bool], ...]:
     return labels.c.source == source.value, labels.c.withdrawn_at.is_(None)
 
 
-def counting_label(connection: Connection, id_: str) -> str | None:
-    """Return the label that counts for a decision: the latest that a reviewer gave and did not withdraw."""
-    asked = select(labels.c.label).where(labels.c.decision_id == id_, *_counts(Source.REVIEWER))
-    return connection.execute(asked.order_by(labels.c.at.desc(), labels.c.number.desc()).limit(1)).scalar()
+def counting_label(connection: Connection, id_: str) -> LabelKind | None:
+    """Return the label that counts for a decision, None where no reviewer has one that was not taken back."""
+    given = _reviewers_labels(connection, [id_]).get(id_)
+    return None if given is None else agreed(given.values())
 
 
 def labels_of(connection: Connection, *conditions: ColumnElement[bool]) -> list[Label]:

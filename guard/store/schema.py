@@ -56,7 +56,7 @@ decisions = Table(
     Column("is_sampled", Boolean, nullable=False),
     Column("stratum", String(40), nullable=False),
     Column("plan", String(16), nullable=False),
-    # The counting reviewer's label, kept here so that estimates and the queue read one table.
+    # What the reviewers agree on, kept here so that estimates and the queue read one table.
     Column("review", String(8)),
     # Everything that is counted over time is in this index: SQLite need not read the rows.
     Index(

@@ -123,6 +123,11 @@ class Store:
         with self._link.reading() as connection:
             return OpenReviews(*reading.count_open(connection, policy))
 
+    def count_drawn(self, since: float) -> int:
+        """Return how many decisions were drawn for review from a time on."""
+        with self._link.reading() as connection:
+            return reading.count_drawn(connection, since)
+
     def label(self, label: Label) -> None:
         """Keep a label. Raises DecisionUnknown."""
         with self._link.writing() as connection:

@@ -4,7 +4,8 @@ Times are unix seconds. Content is here in one place only, `Content`, which exis
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +26,15 @@ class LabelKind(StrEnum):
     SAFE = "safe"
     UNSAFE = "unsafe"
     UNSURE = "unsure"
+
+
+def agreed(labels: Iterable[LabelKind]) -> LabelKind:
+    """Return what most reviewers of a decision say, each by their latest label; unsure where they are even."""
+    given = Counter(labels)
+    lead = given[LabelKind.SAFE] - given[LabelKind.UNSAFE]
+    if lead == 0:
+        return LabelKind.UNSURE
+    return LabelKind.SAFE if lead > 0 else LabelKind.UNSAFE
 
 
 class Source(StrEnum):
@@ -174,7 +184,7 @@ class Window:
 class Query:
     """What to look for among decisions, newest first. `after` is the id of the last one of the page before.
 
-    `label` asks for what the counting reviewer's label is: any of them, "none", or one kind.
+    `label` asks for what the reviewers' label is (`agreed`): any of them, "none", or one kind.
     """
 
     since: float = -math.inf
@@ -201,9 +211,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A decision that was drawn for review, as estimates need it. `label` is None while nobody has reviewed it.
+    """A decision that was drawn for review, as estimates need it.
 
-    `labels` has each reviewer's latest label by author, for agreement; users' labels are not here.
+    `label` is what its reviewers are `agreed` on, None while nobody has reviewed it. `labels` has the latest of each
+    reviewer, by author; users' are not here.
     """
 
     id: str

@@ -67,7 +67,7 @@ class Writer(Generic[Item]):
         """Return once an item is committed.
 
         Raises:
-            StoreFailed: it is not, and will not be.
+            StoreFailed: it is not, as far as is known: an attempt that is under way when the wait ends may yet succeed.
         """
         if len(self._urgent) >= self._most:
             raise StoreLocked(f"{self._most} decisions already wait for the store")
@@ -126,10 +126,23 @@ class Writer(Generic[Item]):
             try:
                 self._attempt([waiting.item for waiting in batch])
             except StoreFailed as error:
+                if type(error) is StoreFailed and len(batch) > 1:  # the fault of one of them, perhaps
+                    self._write_each(batch)
+                    continue
                 for waiting in batch:
                     _tell(waiting, error)
                 raise
             for waiting in batch:
+                _tell(waiting, None)
+
+    def _write_each(self, batch: Sequence[_Waiting[Item]]) -> None:
+        for waiting in batch:
+            try:
+                self._attempt([waiting.item])
+            except StoreFailed as error:
+                self._note(error)
+                _tell(waiting, error)
+            else:
                 _tell(waiting, None)
 
     def _write_batch(self) -> None:

@@ -102,6 +102,24 @@ def test_decision_drawn_at_one_probability_is_drawn_at_every_higher_one(number: 
     assert (place < min(one, other)) <= (place < max(one, other))
 
 
+def test_draws_without_a_seed_cannot_be_told_from_the_ids() -> None:
+    ids = _ids(7, 2000)
+    plan = ReviewSettings(budget_per_day=10_000_000)
+    told = [uniform(_KEY, id_) < 0.5 for id_ in ids]
+    sampler = Sampler(plan, now=0.0, unseeded=b"drawn at the start")
+    drawn = [sampler.draw(_decision(id_, Action.BLOCK), 0.0).is_drawn for id_ in ids]
+
+    assert 0.44 < sum(a == b for a, b in zip(told, drawn, strict=True)) / 2000 < 0.56  # five standard errors
+
+
+def test_budget_goes_on_after_a_restart_where_it_was() -> None:
+    fresh, half, gone = (Budget(200.0, now=0.0, spent=spent) for spent in (0.0, 175.0, 400.0))
+    asked = [[budget.allot(0.5, number * 0.1) for number in range(2000)] for budget in (fresh, half, gone)]
+
+    assert sum(asked[1]) < 26 < sum(asked[0])
+    assert 0 < min(asked[2]) <= sum(asked[2]) < 1
+
+
 def test_plan_is_named_and_another_one_has_another_name_that_does_not_tell_the_seed() -> None:
     names = [Sampler(ReviewSettings(seed=seed), now=0.0).plan for seed in ("a", "a", "b")]
 

@@ -1,6 +1,8 @@
 """Every decision is remembered before it is acted upon, whichever door it was made behind."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,29 @@ async def test_best_effort_answers_all_the_same_and_writes_once_there_is_room_ag
         await until(lambda: len(store.find(Query())) == 2)
 
     assert (refused.status_code, passed.status_code) == (400, 200)
+    assert house.metric("guard_audit_dropped_total") == 0
+
+
+async def test_decision_of_a_client_that_leaves_while_it_waits_is_kept_all_the_same(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _remembering(build, tmp_path) as (house, store), house.client() as client:
+        with monkeypatch.context() as slow:
+            adding = store.add
+
+            def add(*said: Any) -> None:
+                time.sleep(0.3)
+                adding(*said)
+
+            slow.setattr(store, "add", add)
+            first = asyncio.create_task(client.post("/v1/chat/completions", json=chat(UNSAFE)))
+            await asyncio.sleep(0.15)  # the writer is busy with this one
+            second = asyncio.create_task(client.post("/v1/chat/completions", json=chat(UNSAFE)))
+            await asyncio.sleep(0.1)
+            second.cancel()
+            await asyncio.wait({first, second})
+        await until(lambda: len(store.find(Query())) == 2)
+
     assert house.metric("guard_audit_dropped_total") == 0
 
 

@@ -128,6 +128,18 @@ async def test_one_bad_item_does_not_end_the_writing_of_others(writer: Writer[in
     assert shelf.lost == 1
 
 
+async def test_one_bad_item_fails_nobody_who_waits_with_it(writer: Writer[int], shelf: Shelf) -> None:
+    shelf.poison = 7
+    shelf.gate.clear()
+    waiting = [asyncio.create_task(writer.commit(number, 5.0)) for number in range(20)]
+    await asyncio.sleep(0.1)
+    shelf.gate.set()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [7]
+    assert sorted(shelf.written) == [number for number in range(20) if number != 7]
+
+
 async def test_wait_has_an_end(writer: Writer[int], shelf: Shelf) -> None:
     shelf.gate.clear()
     assert writer.put(0)
