@@ -13,7 +13,7 @@ import orjson
 
 from benchmark.mllm.asking import Reply
 
-FORMAT = 1
+FORMAT = 2
 
 
 def default_folder() -> Path:

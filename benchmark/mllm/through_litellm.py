@@ -18,7 +18,7 @@ from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain
 from guard.errors import UsageError
 from guard.mllm.questions import Style
-from guard.mllm.yes_no import Step, side_of, step_of, unsafe_probability
+from guard.mllm.yes_no import answer_place, masses, side_of, unsafe_probability
 from guard.suites import data_url
 
 # litellm maps what it meets to errors of openai's; the rest are those of the libraries below it.
@@ -109,7 +109,7 @@ class LitellmAsker:
         return Reply(
             text,
             is_refused=bool(refusal) or (choice.finish_reason in _REFUSALS and not text.strip()),
-            probability=unsafe_probability(_steps(choice, self.style)),
+            probability=_probability(choice, text, self.style),
             tokens_in=int(getattr(usage, "prompt_tokens", 0) or 0),
             tokens_out=int(getattr(usage, "completion_tokens", 0) or 0),
             cost_usd=_price(answer),
@@ -160,24 +160,20 @@ def _messages(request: Request) -> list[dict[str, Any]]:
     return [*messages, {"role": "user", "content": content}]
 
 
-def _steps(choice: Any, style: Style) -> list[Step]:
+def _probability(choice: Any, text: str, style: Style) -> float | None:
     written = getattr(getattr(choice, "logprobs", None), "content", None) or []
-    steps = []
-    for place in written:
-        listed = {top.token: math.exp(top.logprob) for top in getattr(place, "top_logprobs", None) or []}
-        likely = math.exp(place.logprob)
-        if listed:
-            steps.append(step_of(place.token, {place.token: likely, **listed}, style))
-        else:
-            steps.append(_alone(side_of(place.token, style), likely))
-    return steps
-
-
-def _alone(side: bool | None, likely: float) -> Step:
-    """Return the step of a token whose alternatives are not listed: whatever is not it counts as the other side."""
+    place = answer_place([token.token for token in written], text, style)
+    if place is None:
+        return None
+    token, likely = written[place].token, math.exp(written[place].logprob)
+    listed = {top.token: math.exp(top.logprob) for top in getattr(written[place], "top_logprobs", None) or []}
+    if listed:
+        return unsafe_probability(*masses({token: likely, **listed}, style))
+    side = side_of(token, style)
     if side is None:
-        return Step(None, 0.0, 0.0)
-    return Step(side, 1 - likely, likely) if side else Step(side, likely, 1 - likely)
+        return None
+    # Alternatives are not listed: whatever is not this token counts as the other side.
+    return unsafe_probability(1 - likely, likely) if side else unsafe_probability(likely, 1 - likely)
 
 
 def _price(answer: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from guard.errors import ImageRejected, TextTooLong
 from guard.mllm.contrast import Contrast, ContrastiveDecoding
 from guard.mllm.preparing import load_processor, prepare, read_pictures
 from guard.mllm.questions import Question, Style
-from guard.mllm.yes_no import Step, side_of, unsafe_probability
+from guard.mllm.yes_no import answer_place, is_whole, side_of, unsafe_probability
 
 # In the chat template of Llama Guard, vision and text alike.
 _GUARDS_OWN_WORDS = "BEGIN UNSAFE CONTENT CATEGORIES"
@@ -81,7 +82,7 @@ class LocalMllm:
         text = self._tokenizer.decode(written, skip_special_tokens=True)
         return LocalAnswer(
             text,
-            unsafe_probability(self._steps(written.tolist(), made.scores)),
+            self._probability(written.tolist(), text, made.scores),
             tokens_in=int(inputs["input_ids"].shape[-1]),
             tokens_out=len(written),
         )
@@ -111,23 +112,24 @@ class LocalMllm:
         return value.to(self._model.device, dtype)
 
     def _spellings(self) -> dict[bool, torch.Tensor]:
-        """Return the tokens of each side, "unsafe" under True."""
-        found: dict[bool, list[int]] = {False: [], True: []}
+        """Return the tokens of each side, "unsafe" under True; pieces of a word only where no token spells it whole."""
+        whole: dict[bool, list[int]] = {False: [], True: []}
+        begun: dict[bool, list[int]] = {False: [], True: []}
         for token, number in self._tokenizer.get_vocab().items():
             side = side_of(token, self.style)
             if side is not None:
-                found[side].append(number)
-        return {side: torch.tensor(sorted(numbers), dtype=torch.long) for side, numbers in found.items()}
+                (whole if is_whole(token, self.style) else begun)[side].append(number)
+        return {side: torch.tensor(sorted(whole[side] or begun[side]), dtype=torch.long) for side in (False, True)}
 
-    def _steps(self, written: Sequence[int], scores: Sequence[torch.Tensor]) -> list[Step]:
-        """Return the steps up to the first that spells a side: no later one is looked at."""
-        steps: list[Step] = []
-        sides = {int(number): side for side, numbers in self._sides.items() for number in numbers}
-        for token, logits in zip(written, scores, strict=True):
-            shares = logits[0].float().softmax(dim=-1).cpu()
-            steps.append(
-                Step(sides.get(token), float(shares[self._sides[False]].sum()), float(shares[self._sides[True]].sum()))
-            )
-            if steps[-1].side is not None:
-                break
-        return steps
+    def _probability(self, written: Sequence[int], text: str, scores: Sequence[torch.Tensor]) -> float | None:
+        place = answer_place(self._pieces(written), text, self.style)
+        if place is None:
+            return None
+        shares = scores[place][0].float().softmax(dim=-1).cpu()
+        safe, unsafe = (float(shares[self._sides[side]].sum()) for side in (False, True))
+        return unsafe_probability(safe, unsafe)
+
+    def _pieces(self, written: Sequence[int]) -> list[str]:
+        """Return what each token adds to the text."""
+        texts = [self._tokenizer.decode(written[:end], skip_special_tokens=True) for end in range(len(written) + 1)]
+        return [after[len(before) :] for before, after in pairwise(texts)]

@@ -97,7 +97,7 @@ async def test_cache_holds_no_question_and_is_for_its_owner_alone(tmp_path: Path
     assert file.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 99, "text": "Yes"}', b'{"format": 1, "odd": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 99, "text": "Yes"}', b'{"format": 2, "odd": 1}'])
 def test_damaged_entry_of_the_cache_is_asked_anew(content: bytes, tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path)
     digest = REQUEST.digest({})

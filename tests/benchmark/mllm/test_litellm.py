@@ -170,8 +170,10 @@ async def test_model_that_thinks_is_asked_without_a_temperature() -> None:
 async def test_logprob_of_the_answer_alone_is_a_score_too() -> None:
     lonely = Api(lambda body: "No", logprobs=lambda body: [("No", {"No": 0.8})], lists_alternatives=False)
     assert (await _judge(lonely)).probability == pytest.approx(0.8)
-    lonely.logprobs = lambda body: [("Yes", {"Yes": 0.9})]
+    lonely.say, lonely.logprobs = lambda body: "Yes", lambda body: [("Yes", {"Yes": 0.9})]
     assert (await _judge(lonely)).probability == pytest.approx(0.1)
+    lonely.say = lambda body: "No"
+    assert (await _judge(lonely)).probability is None  # words and logprobs are of different answers
 
 
 async def test_api_that_says_nothing_is_given_up_after_its_time() -> None:
