@@ -13,6 +13,7 @@ from guard.store.values import Count, Window
 
 _HOUR_S = 3600.0
 _SETTLED_S = 300.0  # after the end of an hour: what is queued, on any machine, is written by then
+_LATE_H = 6  # hours that are read again at each turn of the hour: after an outage of the store, queues are written late
 _REREAD_S = 86_400.0  # what was purged is not counted for longer
 
 
@@ -73,11 +74,13 @@ class Tallies:
         elif known.until == until:
             return known
         else:
-            since = known.until * _HOUR_S
+            since = (known.until - _LATE_H) * _HOUR_S
         # Asked before anything is noted: hours that could not be read are asked for again.
         found = self._store.counts(Window(since, until * _HOUR_S, window.bundle), _HOUR_S)
         known.until = until
         self._hours[window.bundle] = known
+        for hour in [each for each in known.counts if each * _HOUR_S >= since]:
+            del known.counts[hour]
         for each in found:
             known.counts.setdefault(round(each.since / _HOUR_S), []).append(each)
         # Bundles that were swapped away, and hours of all bundles that are out of any window.

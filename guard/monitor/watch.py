@@ -91,7 +91,7 @@ class Watch:
         self._is_failing, self._labels_from = False, now
         self._turns += 1
         shown = [*fast, *(value for value in self._slow if value.labels[0] in policies)]
-        self._telemetry.live.show([*shown, LiveValue("measured_at", (), now)])
+        self._telemetry.live.show(shown, at=now)
         for source, action, label in labels:
             self._telemetry.live.labelled(source=source, action=action, label=label)
 

@@ -7,7 +7,7 @@ first one measures, and the others have none of these.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 
 RATES = ("false_refusal", "block_error", "miss")
 _RATE = ("policy", "window", "kind")
@@ -58,7 +58,6 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "open": ("guard_reviews_open", "Decisions that were drawn for review and wait for it.", ()),
     "oldest": ("guard_review_oldest_seconds", "How long the oldest of them has waited; 0 where none does.", ()),
-    "measured_at": ("guard_live_timestamp_seconds", "When these figures were measured; 0 before the first time.", ()),
 }
 
 
@@ -71,13 +70,40 @@ class LiveValue:
     value: float
 
 
+class _Momentary(Gauge):
+    """A gauge that has no sample before it is set, nor after it was cleared; with labels or without."""
+
+    _is_known = False
+
+    def set(self, value: float) -> None:
+        super().set(value)
+        self._is_known = True
+
+    def clear(self) -> None:
+        if self._labelnames:
+            super().clear()
+        self._is_known = False
+
+    def collect(self) -> Iterable[Metric]:
+        found = list(super().collect())
+        if not self._labelnames and not self._is_known:
+            for metric in found:
+                metric.samples = []
+        return found
+
+
 class LiveFigures:
     """Gauges that are set together, after a measurement, in the event loop: a page never has half of them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._gauges = {
-            key: Gauge(name, text, labels, registry=registry) for key, (name, text, labels) in _GAUGES.items()
+            key: _Momentary(name, text, labels, registry=registry) for key, (name, text, labels) in _GAUGES.items()
         }
+        self._measured_at = Gauge(
+            "guard_live_timestamp_seconds",
+            "When these figures were measured; 0 before the first time.",
+            registry=registry,
+        )
         self._labels = Counter(
             "guard_reviews_total",
             "Labels given while this Guard served: by whom, on what policy intended, and what they say.",
@@ -96,14 +122,19 @@ class LiveFigures:
             registry=registry,
         )
 
-    def show(self, values: Iterable[LiveValue]) -> None:
-        """Show these values, and no earlier ones."""
-        for key, gauge in self._gauges.items():
-            if _GAUGES[key][2]:
-                gauge.clear()
+    def show(self, values: Iterable[LiveValue], *, at: float | None = None) -> None:
+        """Show these values, and no earlier ones.
+
+        Args:
+            at: when they were measured; None: nothing could be, and the last time at which something was stays.
+        """
+        for gauge in self._gauges.values():
+            gauge.clear()
         for value in values:
             gauge = self._gauges[value.gauge]
             (gauge.labels(*value.labels) if value.labels else gauge).set(value.value)
+        if at is not None:
+            self._measured_at.set(at)
 
     def labelled(self, *, source: str, action: str, label: str) -> None:
         """Count a label."""

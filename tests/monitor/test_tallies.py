@@ -121,3 +121,16 @@ def test_hours_that_could_not_be_read_are_read_again(store: Store, monkeypatch: 
         monkeypatch.setattr(store, "counts", ask)
         assert _by_kind(tallies.counts(window, "balanced")) == _by_kind(store.counts(window, policy="balanced"))
         now += 5 * HOUR
+
+
+def test_what_an_outage_of_the_store_wrote_hours_late_is_counted_from_the_next_hour_on(store: Store) -> None:
+    now = NOW
+    tallies = Tallies(store, lambda: now)
+    _add(store, NOW - 20 * HOUR, NOW)
+    tallies.counts(window_named("24h", bundle=BUNDLE, now=now), "balanced")
+
+    _add(store, NOW - 3 * HOUR, NOW - 2 * HOUR, 40)
+    now += HOUR
+
+    window = window_named("24h", bundle=BUNDLE, now=now)
+    assert _by_kind(tallies.counts(window, "balanced")) == _by_kind(store.counts(window, policy="balanced"))

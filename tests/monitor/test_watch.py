@@ -122,11 +122,13 @@ async def test_store_that_does_not_answer_empties_the_figures(store: Store, monk
 
     monkeypatch.setattr(store, "reviewed", fail)
     await watch.measure()
-    emptied = "guard_false_refusal_ratio{" in house.guard.telemetry.expose()[0].decode()
+    page = house.guard.telemetry.expose()[0].decode()
     monkeypatch.undo()
     await watch.measure()
 
-    assert not emptied
+    for name in ("guard_false_refusal_ratio{", "\nguard_reviews_open ", "\nguard_review_oldest_seconds "):
+        assert name not in page
+    assert house.metric("guard_live_timestamp_seconds") == NOW
     assert house.metric("guard_reviewed_decisions", policy="balanced", window="7d") == 100
 
 
