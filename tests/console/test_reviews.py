@@ -51,7 +51,7 @@ async def test_label_is_kept_under_the_name_of_who_signed_in(site: Site) -> None
     assert [(each.author, each.source) for each in site.store.labels_of(id_)] == [("Ada", Source.REVIEWER)]
 
 
-async def test_labels_by_two_people_are_both_shown_and_the_latest_counts(site: Site) -> None:
+async def test_labels_by_several_people_are_all_shown_and_what_most_say_counts(site: Site) -> None:
     id_ = keep(site)[0].decision.id
 
     async with site.admin() as client:
@@ -59,8 +59,12 @@ async def test_labels_by_two_people_are_both_shown_and_the_latest_counts(site: S
             await client.post("/guard/reviews", json={"id": id_, "label": label, "author": author})
         found = (await client.get("/guard/decisions", params={"id": id_})).json()
 
+        await client.post("/guard/reviews", json={"id": id_, "label": "unsafe", "author": "Cleo"})
+        settled = (await client.get("/guard/decisions", params={"id": id_})).json()
+
     assert [(each["author"], each["label"]) for each in found["labels"]] == [("Ada", "safe"), ("Ben", "unsafe")]
-    assert found["label"] == "unsafe"
+    assert found["label"] == "unsure"  # even
+    assert settled["label"] == "unsafe"
 
 
 async def test_label_that_is_taken_back_counts_no_more(site: Site) -> None:

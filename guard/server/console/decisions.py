@@ -9,11 +9,11 @@ from guard.errors import ContentNotKept, DecisionUnknown
 from guard.server.console.desk import Desk, away, give, give_json, query, require_method
 from guard.server.console.files import NOT_KEPT, NOT_SNIFFED, OWN_ORIGIN
 from guard.server.console.reviews import DecisionId
-from guard.server.console.shown import Document, full, open_case, summary
+from guard.server.console.shown import Document, full, label_of, open_case, summary
 from guard.server.exchange import Exchange
 from guard.server.wire import Answer
 from guard.store.store import Store
-from guard.store.values import LabelKind, Query, Source
+from guard.store.values import Query
 from guard.types import Action, Direction, Verdict
 
 ROUTE = "/guard/decisions"
@@ -82,14 +82,9 @@ class Decisions:
 
         def read() -> Document:
             found = store.find(Query(**given))
-            return {"decisions": [summary(each, _label(store, each.id)) for each in found]}
+            return {"decisions": [summary(each, label_of(store.labels_of(each.id))) for each in found]}
 
         return await away(read)
-
-
-def _label(store: Store, id_: str) -> LabelKind | None:
-    given = [one for one in store.labels_of(id_) if one.source is Source.REVIEWER]
-    return max(given, key=lambda one: one.at).label if given else None
 
 
 class Picture:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from guard.errors import ContentLocked
 from guard.store.store import Store
-from guard.store.values import AllowEntry, Content, Label, LabelKind, Source, StoredDecision
+from guard.store.values import AllowEntry, Content, Label, LabelKind, Source, StoredDecision, agreed
 from guard.types import Action
 
 Document = dict[str, object]
@@ -24,9 +24,14 @@ class Case:
 
     @property
     def label(self) -> LabelKind | None:
-        """The label that counts: the latest by a reviewer."""
-        given = [one for one in self.labels if one.source is Source.REVIEWER]
-        return max(given, key=lambda one: one.at).label if given else None
+        """What the reviewers are agreed on; None before there is any."""
+        return label_of(self.labels)
+
+
+def label_of(labels: Sequence[Label]) -> LabelKind | None:
+    """Return what the reviewers of a decision are agreed on; its labels come in the order in which they were given."""
+    latest = {one.author: one.label for one in labels if one.source is Source.REVIEWER}
+    return agreed(latest.values()) if latest else None
 
 
 def open_case(store: Store, decision: StoredDecision, *, allowed: Sequence[AllowEntry] = ()) -> Case:
