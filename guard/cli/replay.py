@@ -1,6 +1,7 @@
 """`guard release replay`: what a new bundle would have decided about the decisions in the store."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,12 @@ if TYPE_CHECKING:
     from guard.bundle import Bundle
     from guard.config import Settings
     from guard.release.replay import Replay
+    from guard.release.replay_rates import Change, Changes
     from guard.store.store import Store
     from guard.store.values import Window
 
 _MOST_SHOWN = 10
+_WORDS = {"newly_blocked": "refused now", "newly_allowed": "let through now", "change": "refused more or less"}
 
 
 def replay(
@@ -36,7 +39,8 @@ def replay(
     """Replay stored decisions through a new bundle: what would be refused now, what would pass, what reviewers say.
 
     Stored scores count where the new bundle scores as the old one does; else the content is judged anew, where it was
-    kept. Exits with 1 when nothing could be replayed.
+    kept whole. Of 1,000 decisions: what was drawn for review stands for the rest. Exits with 1 when nothing could be
+    replayed.
     """
     import asyncio
     import time
@@ -69,13 +73,14 @@ def replay(
         found = asyncio.run(_run(bundle, others, settings, kept, window, show_progress=not quiet))
     finally:
         kept.close()
-    document = orjson.dumps(document_of(found, days), option=orjson.OPT_INDENT_2).decode()
+    changes = found.tally.changes()
+    document = orjson.dumps(document_of(found, changes, days), option=orjson.OPT_INDENT_2).decode()
     if out is not None:
         write_documents(out, {"replay.json": document + "\n"})
     if as_json:
         typer.echo(document)
     elif not quiet:
-        _show(found, days)
+        _show(found, changes, days)
     if not found.n:
         raise typer.Exit(1)
 
@@ -111,25 +116,19 @@ async def _run(
             await guard.aclose()
 
 
-def document_of(found: "Replay", days: float) -> dict[str, object]:
-    """Return a replay as JSON takes it."""
+def document_of(found: "Replay", changes: "Changes", days: float) -> dict[str, object]:
+    """Return a replay as JSON takes it: counts of what was replayed, and figures of what that stands for."""
     changing = [flip for flip in found.flips if flip.changes_blocking]
     return {
         "candidate": found.candidate,
         "days": days,
         "n": found.n,
         "ways": {way.value: count for way, count in found.ways.items()},
-        "blocked_before": found.blocked_before,
-        "blocked_after": found.blocked_after,
         "newly_blocked": found.newly_blocked,
         "newly_allowed": found.newly_allowed,
-        "per_1000": None
-        if not found.n
-        else {
-            "change": 1000 * (found.blocked_after - found.blocked_before) / found.n,
-            "newly_blocked": found.per_thousand(found.newly_blocked),
-            "newly_allowed": found.per_thousand(found.newly_allowed),
-        },
+        "decisions": changes.n,
+        "blocked_before": changes.blocked_before,
+        "per_1000": {name: asdict(change) for name, change in _named(changes)},
         "reviewed": {
             "n": found.reviewed,
             "changed": sum(flip.label is not None for flip in changing),
@@ -152,7 +151,7 @@ def document_of(found: "Replay", days: float) -> dict[str, object]:
     }
 
 
-def _show(found: "Replay", days: float) -> None:
+def _show(found: "Replay", changes: "Changes", days: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -162,10 +161,10 @@ def _show(found: "Replay", days: float) -> None:
         console.print(f"  {count:>9,}  {way.value.replace('_', ' ')}")
     if not found.n:
         return
-    console.print(f"refused: {found.blocked_before:,} before, {found.blocked_after:,} now")
-    for name, count in (("refused now", found.newly_blocked), ("let through now", found.newly_allowed)):
-        per, low, high = found.per_thousand(count)
-        console.print(f"  {name}: {count:,}, {per:.2f} of 1,000 (95 % interval {low:.2f} to {high:.2f})")
+    console.print(f"of {changes.n:,} decisions that this speaks of, {changes.blocked_before:,} were refused")
+    seen = {"newly_blocked": f"{found.newly_blocked:,} seen, ", "newly_allowed": f"{found.newly_allowed:,} seen, "}
+    for name, change in _named(changes):
+        console.print(f"  {_WORDS[name]}: {seen.get(name, '')}{_of_1000(change, signed=name == 'change')}")
     reviewed = [flip for flip in found.flips if flip.label is not None and flip.changes_blocking]
     better = sum(flip.is_better is True for flip in reviewed)
     worse = sum(flip.is_better is False for flip in reviewed)
@@ -184,6 +183,18 @@ def _show(found: "Replay", days: float) -> None:
     console.print(table)
     if len(reviewed) > _MOST_SHOWN:
         console.print(f"and {len(reviewed) - _MOST_SHOWN} more (--json)")
+
+
+def _named(changes: "Changes") -> "list[tuple[str, Change]]":
+    return [(name, getattr(changes, name)) for name in _WORDS]
+
+
+def _of_1000(change: "Change", *, signed: bool) -> str:
+    if change.value is None:
+        return f"no figure: {change.shortage}"
+    sign = "+" if signed else ""
+    worst = ", with everything that could not be judged anew at its worst" if change.is_worst_case else ""
+    return f"{change.value:{sign}.2f} of 1,000 (95 % interval {change.low:{sign}.2f} to {change.high:{sign}.2f}{worst})"
 
 
 def _figure(probability: float | None) -> str:

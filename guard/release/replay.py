@@ -2,8 +2,8 @@
 
 Stored raw scores are the candidate's own as long as everything that scores depend on is the same (`guard.binding`): a
 recalibrated bundle, another threshold, other rules. Scores of another model say nothing about it; there the content is
-scored anew, where it was kept, and what was not kept is counted as not replayed. A decision that rested on no score (a
-check that failed, nothing to judge) would have been the same.
+scored anew, where it was kept whole, and the rest is counted as not replayed. A decision that rested on no score (a
+check that failed, nothing to judge) would have been the same. What that says of all decisions: `replay_rates`.
 """
 
 import asyncio
@@ -18,16 +18,15 @@ from guard.bundle import Bundle
 from guard.config import Settings
 from guard.core.policies import make_policies
 from guard.core.policy import Policy, decide
-from guard.errors import ConfigInvalid
+from guard.errors import ConfigInvalid, ContentLocked
 from guard.manifest import Binding
 from guard.pipeline import Guard
 from guard.policy_settings import PolicySettings
-from guard.stats.bounds import lower_bound, upper_bound
+from guard.release.replay_rates import Tally
 from guard.store.store import Store
 from guard.store.values import Label, LabelKind, Source, StoredDecision, Window
-from guard.types import Action, Assessment, Basis, Direction, ImageInput, Pair
+from guard.types import Action, Assessment, Basis, Direction, ImageInput, Pair, Scores
 
-_CONFIDENCE = 0.975  # each side of a 95 % interval
 _AT_ONCE = 16
 
 
@@ -37,11 +36,14 @@ class Way(StrEnum):
     SCORES = "stored_scores"
     CONTENT = "kept_content"
     UNSCORED = "rested_on_no_score"
+    JUDGED = "rested_on_a_second_opinion"  # which is not asked again
     OTHER_MODEL = "scores_of_another_model"  # and no content
+    CUT = "content_not_whole"  # a part of the pair was too large to be kept, or never seen
+    LOCKED = "content_under_another_key"
     FAILED = "content_not_judged"
 
 
-REPLAYED = (Way.SCORES, Way.CONTENT, Way.UNSCORED)
+REPLAYED = (Way.SCORES, Way.CONTENT, Way.UNSCORED, Way.JUDGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,13 @@ class Flip:
 
 @dataclass(slots=True)
 class Replay:
-    """What came out, over all replayed decisions."""
+    """What came out. Counts are of replayed decisions; `tally.changes()` says what that means for all."""
 
     candidate: str
     ways: Counter[Way] = field(default_factory=Counter)
     flips: list[Flip] = field(default_factory=list)
     reviewed: int = 0  # replayed decisions with a reviewer's label
-    blocked_before: int = 0
-    blocked_after: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def n(self) -> int:
@@ -95,14 +96,6 @@ class Replay:
     def newly_allowed(self) -> int:
         """Decisions that would pass now."""
         return sum(flip.changes_blocking and flip.before is Action.BLOCK for flip in self.flips)
-
-    def per_thousand(self, count: int) -> tuple[float, float, float]:
-        """Return a count per 1,000 decisions with its 95 % interval, decisions taken as independent."""
-        if not self.n:
-            raise ValueError("nothing was replayed")
-        low = float(lower_bound(count, self.n, confidence=_CONFIDENCE))
-        high = float(upper_bound(count, self.n, confidence=_CONFIDENCE))
-        return 1000 * count / self.n, 1000 * low, 1000 * high
 
 
 def policies_of(candidate: Bundle, settings: Settings) -> Callable[[str], Policy]:
@@ -162,34 +155,32 @@ async def replay(
         ConfigInvalid: as `policy_of`.
         StoreFailed: the store cannot be read.
     """
-    labels = _reviewers(store.labels(window.since))
-    found = Replay(candidate.label)
+    labels, found = _reviewers(store.labels(window.since)), Replay(candidate.label)
 
     async def one(decision: StoredDecision) -> tuple[Way, float | None, Action | None]:
         policy = policy_of(decision.policy)
-        if decision.scores is None:
-            return Way.UNSCORED, None, decision.intended
+        if decision.scores is None or decision.basis is Basis.JUDGE:
+            return (Way.UNSCORED if decision.scores is None else Way.JUDGED), None, decision.intended
         if decision.bundle in same:
-            made = _decide(Assessment(decision.scores), policy, decision)
-            return Way.SCORES, *made
-        assessment = None if guard is None else await _scored_anew(store, guard, decision)
-        if assessment is None:
-            return Way.OTHER_MODEL, None, None
-        if assessment.scores is None:
-            return Way.FAILED, None, None
-        return Way.CONTENT, *_decide(Assessment(assessment.scores), policy, decision)
+            return Way.SCORES, *_decide(Assessment(decision.scores), policy, decision)
+        way, scores = (Way.OTHER_MODEL, None) if guard is None else await _scored_anew(store, guard, decision)
+        if scores is None:
+            return way, None, None
+        probability, action = _decide(Assessment(scores), policy, decision)
+        if decision.also_blocked and action is not Action.BLOCK:
+            return Way.FAILED, None, None  # another pair of the request was blocked too, and its content was not kept
+        return way, probability, action
 
     done = 0
     decisions = iter(store.replayable(window))
     while batch := list(islice(decisions, _AT_ONCE)):
         for decision, (way, probability, action) in zip(batch, await asyncio.gather(*map(one, batch)), strict=True):
             found.ways[way] += 1
+            _count(found.tally, decision, way, action, is_same=decision.bundle in same)
             if action is None:
                 continue
             label = labels.get(decision.id)
             found.reviewed += label is not None
-            found.blocked_before += decision.intended is Action.BLOCK
-            found.blocked_after += action is Action.BLOCK
             if action is not decision.intended:
                 found.flips.append(
                     Flip(
@@ -216,12 +207,36 @@ def _decide(assessment: Assessment, policy: Policy, decision: StoredDecision) ->
     return made.probability, max(made.intended, decision.intended, key=lambda action: action.strictness)
 
 
-async def _scored_anew(store: Store, guard: Guard, decision: StoredDecision) -> Assessment | None:
-    content = await asyncio.to_thread(store.content, decision.id)
+def _count(tally: Tally, decision: StoredDecision, way: Way, action: Action | None, *, is_same: bool) -> None:
+    was_blocked = decision.intended is Action.BLOCK
+    is_flipped = None if action is None else (action is Action.BLOCK) != was_blocked
+    if is_same:
+        tally.exact(was_blocked=was_blocked, is_flipped=is_flipped is True)
+    elif way in (Way.UNSCORED, Way.JUDGED):
+        tally.unchanged(was_blocked=was_blocked)
+    else:
+        tally.other(
+            stratum=decision.stratum,
+            was_blocked=was_blocked,
+            probability=decision.sampling_probability,
+            is_drawn=decision.is_sampled,
+            has_content=way is not Way.OTHER_MODEL,
+            is_flipped=is_flipped,
+        )
+
+
+async def _scored_anew(store: Store, guard: Guard, decision: StoredDecision) -> tuple[Way, Scores | None]:
+    try:
+        content = await asyncio.to_thread(store.content, decision.id)
+    except ContentLocked:
+        return Way.LOCKED, None
     if content is None:
-        return None
+        return Way.OTHER_MODEL, None
+    if not content.is_whole:
+        return Way.CUT, None
     images = tuple(ImageInput(data=picture) for picture in content.pictures)
-    return await guard.assess(Pair(content.text, images=images, direction=decision.direction))
+    scores = (await guard.assess(Pair(content.text, images=images, direction=decision.direction))).scores
+    return (Way.FAILED if scores is None else Way.CONTENT), scores
 
 
 def _reviewers(labels: Iterable[Label]) -> Mapping[str, LabelKind]:

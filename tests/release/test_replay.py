@@ -107,7 +107,8 @@ async def test_replay_finds_the_flips_of_both_ways_and_nothing_else(house: House
     assert [(flip.policy, flip.before, flip.after) for flip in found.flips].count(
         ("strict", Action.ALLOW, Action.BLOCK)
     ) == 1
-    assert (found.newly_blocked, found.newly_allowed, found.blocked_before, found.blocked_after) == (1, 2, 3, 2)
+    assert (found.newly_blocked, found.newly_allowed) == (1, 2)
+    assert (found.tally.changes().n, found.tally.changes().blocked_before) == (7, 3)
 
 
 async def test_replay_says_what_the_candidate_decides_when_it_is_asked(house: House) -> None:
@@ -119,7 +120,10 @@ async def test_replay_says_what_the_candidate_decides_when_it_is_asked(house: Ho
     guard = open_guard(Settings.model_validate({"bundle": str(candidate.path)}))
     now = {before.id: await guard.check(Pair(text)) for before, text in zip(made, texts, strict=True)}
     await guard.aclose()
-    assert found.blocked_after == sum(one.intended is Action.BLOCK for one in now.values()) == 6
+    changes = found.tally.changes()
+    assert changes.change.value is not None
+    blocked_after = changes.blocked_before + changes.n * changes.change.value / 1000
+    assert round(blocked_after, 6) == sum(one.intended is Action.BLOCK for one in now.values()) == 6
     assert {flip.id for flip in found.flips} == {one.id for one in made if now[one.id].intended is not one.intended}
 
 
@@ -145,6 +149,77 @@ async def test_content_that_was_kept_is_scored_anew_by_another_model(tmp_path: P
     assert [(flip.before, flip.after) for flip in found.flips] == [(Action.BLOCK, Action.ALLOW)]
 
 
+@pytest.fixture
+async def sealed(tmp_path: Path) -> House:
+    store = open_store(f"sqlite:///{tmp_path / 'guard.db'}", box=Box(b"k" * 32))
+    return House(make_tiny_bundle(tmp_path / "live"), store, tmp_path)
+
+
+def other_model(house: House, threshold: float) -> Bundle:
+    """Return a candidate whose scores are not those of the live bundle."""
+    bundle = make_tiny_bundle(house.folder / "seed", seed=1)
+    points = {"balanced": OperatingPoint(threshold=threshold, chosen_on="nothing: fixed by hand")}
+    changed = bundle.manifest.model_copy(update={"operating_points": points})
+    return copy_bundle(bundle, house.folder / "another", manifest=changed)
+
+
+async def test_kept_content_that_was_drawn_for_review_stands_for_what_was_not(sealed: House) -> None:
+    passed, blocked = [stored(one) for one in await sealed.decided([HARMLESS, HARMFUL])]
+    sealed.store.purge(before=NOW + 1)
+    # 20 refusals drawn with 0.5, 1,000 passes with 0.01, as the plan of reviews has it; content of the drawn is kept.
+    for one, text, n, chance in ((blocked, HARMFUL, 20, 0.5), (passed, HARMLESS, 1000, 0.01)):
+        made = [
+            replace(
+                one,
+                id=f"{one.intended}-{number}",
+                stratum=f"input/{one.intended}/far",
+                sampling_probability=chance,
+                is_sampled=number < n * chance,
+            )
+            for number in range(n)
+        ]
+        sealed.store.add(made, {each.id: Content(text) for each in made if each.is_sampled})
+    found = await sealed.replayed(other_model(sealed, 1e-9))
+    assert found.ways == {Way.CONTENT: 20, Way.OTHER_MODEL: 1000}
+    changes = found.tally.changes()
+    # All that passed would be refused: ten of the twenty that were replayed, and 1,000 of all 1,020.
+    assert (changes.n, changes.blocked_before, found.newly_blocked) == (1020, 20, 10)
+    assert changes.change.value == pytest.approx(1000 * 1000 / 1020)
+
+
+async def test_no_figure_is_given_about_a_side_whose_content_was_not_kept(sealed: House) -> None:
+    (decision,) = await sealed.decided([HARMFUL], keep=True)
+    sealed.store.add(
+        [
+            replace(stored(decision), id=f"passed-{number}", intended=Action.ALLOW, verdict=Verdict.SAFE)
+            for number in range(50)
+        ]
+    )
+    changes = (await sealed.replayed(other_model(sealed, 0.99999))).tally.changes()
+    assert changes.newly_allowed.value == pytest.approx(1000 / 51)
+    assert changes.newly_blocked.value is changes.change.value is None
+    assert changes.newly_blocked.shortage == changes.change.shortage
+    assert "of what passed, no content was kept" in (changes.change.shortage or "")
+
+
+async def test_content_that_is_not_whole_or_not_all_that_was_blocked_is_not_judged_in_its_place(sealed: House) -> None:
+    scored = stored((await sealed.decided([HARMFUL], keep=True))[0])
+    cut, several = replace(scored, id="cut"), replace(scored, id="several", also_blocked=("ab" * 32,))
+    sealed.store.add([cut, several], {"cut": Content(HARMFUL, is_whole=False), "several": Content(HARMFUL)})
+    found = await sealed.replayed(other_model(sealed, 0.99999))
+    assert found.ways == {Way.CONTENT: 1, Way.CUT: 1, Way.FAILED: 1}
+    assert [flip.id for flip in found.flips] == [scored.id]
+
+
+async def test_content_under_a_key_that_is_gone_is_counted_and_stops_nothing(sealed: House) -> None:
+    await sealed.decided([HARMFUL], keep=True)
+    sealed.store.close()
+    store = open_store(sealed.store.place, box=Box(b"n" * 32))
+    found = await replace(sealed, store=store).replayed(other_model(sealed, 0.99999))
+    assert found.ways == {Way.LOCKED: 1}
+    assert found.tally.changes().change.shortage == "nothing could be replayed"
+
+
 async def test_what_rested_on_no_score_and_what_was_not_judged_stay_as_they_were(house: House) -> None:
     scored = stored((await house.decided([HARMLESS]))[0])
     failed = replace(
@@ -163,7 +238,17 @@ async def test_what_rested_on_no_score_and_what_was_not_judged_stay_as_they_were
     found = await house.replayed(house.candidate("moved", balanced=0.9))
     assert found.ways == {Way.SCORES: 2, Way.UNSCORED: 1}
     assert found.flips == []
-    assert found.blocked_after == 2
+    assert (found.tally.changes().n, found.tally.changes().blocked_before) == (3, 2)
+
+
+async def test_a_second_opinion_stays_what_it_was_and_is_no_flip_of_the_candidate(house: House) -> None:
+    scored = stored((await house.decided([HARMFUL]))[0])
+    house.store.purge(before=NOW + 1)
+    turned = replace(scored, basis=Basis.JUDGE, intended=Action.ALLOW, action=Action.ALLOW, verdict=Verdict.SAFE)
+    house.store.add([turned])
+    found = await house.replayed(house.candidate("moved"))
+    assert found.ways == {Way.JUDGED: 1}
+    assert (found.flips, found.tally.changes().newly_blocked.value) == ([], 0)
 
 
 async def test_the_latest_reviewer_says_which_flips_are_better_and_users_say_nothing(house: House) -> None:
@@ -193,10 +278,11 @@ async def test_a_policy_that_the_candidate_lacks_asks_for_its_configuration(hous
 async def test_a_rate_of_flips_has_an_interval_that_holds_it(house: House) -> None:
     await house.decided([HARMFUL] + [HARMLESS] * 9)
     found = await house.replayed(house.candidate("mild", balanced=0.9999))
-    per, low, high = found.per_thousand(found.newly_allowed)
-    assert per == 100
-    # Clopper and Pearson for 1 of 10.
-    assert (round(low, 1), round(high, 1)) == (2.5, 445.0)
+    change = found.tally.changes().newly_allowed
+    assert change.value == pytest.approx(100)
+    # Clopper and Pearson for 1 of 10 say 2.5 to 445.
+    assert change.low == pytest.approx(2.5, abs=0.3)
+    assert change.high == pytest.approx(445, rel=0.03)
 
 
 @pytest.fixture
@@ -215,7 +301,7 @@ def test_command_counts_flips_and_writes_them(filled: House) -> None:
     assert document == json.loads(done.stdout)
     assert (document["n"], document["newly_allowed"], document["newly_blocked"]) == (4, 1, 0)
     assert document["reviewed"] == {"n": 1, "changed": 1, "better": 0, "worse": 1}
-    assert document["per_1000"]["change"] == -250
+    assert document["per_1000"]["change"]["value"] == -250
 
 
 def test_command_exits_with_1_where_nothing_could_be_replayed(filled: House) -> None:
