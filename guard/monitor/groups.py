@@ -1,7 +1,7 @@
 """Decisions that were sampled alike, and what reviewers say of those that were drawn. Pure.
 
-The label of a decision is what most of its reviewers say of it; where they are even, or unsure, it has none, and counts
-as not reviewed.
+The label of a decision is what most of its reviewers say of it (`guard.store.values.agreed`); where they are even, or
+unsure, it has none, and counts as not reviewed.
 """
 
 from collections import Counter
@@ -55,12 +55,8 @@ def groups_of(samples: Iterable[Sample], counts: Iterable[Count]) -> list[Group]
 
 
 def verdict_of(sample: Sample) -> LabelKind | None:
-    """Return what most reviewers say a decision's content is, safe or unsafe; None where they are even or unsure."""
-    given = Counter(sample.labels.values() if sample.labels else [sample.label])
-    lead = given[LabelKind.SAFE] - given[LabelKind.UNSAFE]
-    if lead == 0:
-        return None
-    return LabelKind.SAFE if lead > 0 else LabelKind.UNSAFE
+    """Return what its reviewers agree that a decision's content is, safe or unsafe; None where they are unsure."""
+    return None if sample.label is LabelKind.UNSURE else sample.label
 
 
 def weigh(samples: Sequence[Sample]) -> list[Weighed]:

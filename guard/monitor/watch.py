@@ -6,7 +6,7 @@ metrics at once. A store that does not answer empties the figures: old ones woul
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 FAST, SLOW = ("1h", "24h"), ("7d", "bundle")
 SLOW_EVERY = 10  # times
+_LATE_S = 120.0
 _SETTLED_S = 30.0  # canaries take seconds of a processor, which the first requests shall have
 
 
@@ -69,6 +70,7 @@ class Watch:
         self._slow: list[LiveValue] = []
         self._turns = 0
         self._labels_from = clock()
+        self._labelled: frozenset[tuple[str, str, float]] = frozenset()  # of the last look, which overlaps the next
         self._is_failing = False
 
     async def measure(self) -> None:
@@ -80,7 +82,9 @@ class Watch:
             fast = await asyncio.to_thread(_fast, self._asked, policies, bundle, now)
             if is_slow:
                 self._slow = await asyncio.to_thread(_slow, self._asked, policies, bundle, now)
-            labels = await asyncio.to_thread(_labels, self._store, self._labels_from, now)
+            given = await asyncio.to_thread(self._store.labels, self._labels_from)
+            new = [label for label in given if _key(label) not in self._labelled]
+            labels = await asyncio.to_thread(_labels, self._store, new)
         except GuardError as error:
             self._telemetry.live.show([])
             self._slow, self._turns = [], 0
@@ -88,7 +92,10 @@ class Watch:
                 _log.warning("live rates are not measured: %s: %s", error.code, error)
             self._is_failing = True
             return
-        self._is_failing, self._labels_from = False, now
+        self._is_failing = False
+        # A label is dated before its writing waits for the store: what is committed late is seen by the next look.
+        self._labels_from = max(self._labels_from, now - _LATE_S)
+        self._labelled = frozenset(map(_key, given))
         self._turns += 1
         shown = [*fast, *(value for value in self._slow if value.labels[0] in policies)]
         self._telemetry.live.show(shown, at=now)
@@ -189,9 +196,12 @@ def _shown(found: LiveRates) -> list[LiveValue]:
     return values
 
 
-def _labels(store: Store, since: float, until: float) -> list[tuple[str, str, str]]:
-    """Return source, intended action and label of what was labelled in between."""
-    given: list[Label] = [label for label in store.labels(since) if since <= label.at < until]
+def _key(label: Label) -> tuple[str, str, float]:
+    return label.decision_id, label.author, label.at
+
+
+def _labels(store: Store, given: Sequence[Label]) -> list[tuple[str, str, str]]:
+    """Return source, intended action and label of what was labelled."""
     decisions = {label.decision_id: store.decision(label.decision_id) for label in given}
     return [
         (label.source.value, decision.intended.value, label.label.value)

@@ -6,6 +6,9 @@ Kolmogorov-Smirnov distance exceeds what its own limit distribution says with at
 at the edges of the bins only, so it can but be smaller. Each distance comes with the limit that it exceeds by chance
 with a stated probability, so an alarm has a known rate of false ones; a fixed "0.2" has none.
 
+That rate is one of independent decisions. Where each prompt comes five times, chance moves scores as a fifth as many
+would: a fifth of looks at 2,000 such decisions were beyond the limits without a drift, and more the fewer there are.
+
 `tests/promises/test_drift.py` simulates both, one look at a time and a whole day of looks.
 """
 

@@ -47,13 +47,13 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "psi": ("guard_score_drift_psi", "How far the last day's scores have moved: population stability index.", _DRIFT),
     "psi_limit": (
         "guard_score_drift_limit_psi",
-        "What that index exceeds by chance in one look of 1,000; at least 0.1.",
+        "What that index exceeds by chance in one look of 1,000 at independent requests; at least 0.1.",
         _DRIFT,
     ),
     "ks": ("guard_score_drift_ks_ratio", "How far the last day's scores have moved: Kolmogorov and Smirnov.", _DRIFT),
     "ks_limit": (
         "guard_score_drift_limit_ks_ratio",
-        "What that distance exceeds by chance in one look of 1,000; at least 0.05.",
+        "What that distance exceeds by chance in one look of 1,000 at independent requests; at least 0.05.",
         _DRIFT,
     ),
     "open": ("guard_reviews_open", "Decisions that were drawn for review and wait for it.", ()),

@@ -111,6 +111,22 @@ async def test_labels_are_counted_once_from_the_start_of_the_watch_on(store: Sto
     assert house.metric("guard_reviews_total", source="user", action="block", label="safe") == 1
 
 
+async def test_label_that_is_committed_after_the_look_that_it_was_dated_before_is_counted(store: Store) -> None:
+    reviewed_day(store)
+    house, clock = make_house(), Clock()
+    watch = _watch(house, store, clock)
+    blocked = next(each for each in store.reviewed(Window(0), "balanced") if each.intended.value == "block")
+    clock.now += 60
+    await watch.measure()
+
+    store.label(Label(blocked.id, LabelKind.SAFE, "bob", Source.REVIEWER, clock.now - 5))
+    for _ in range(3):
+        clock.now += 60
+        await watch.measure()
+
+    assert house.metric("guard_reviews_total", source="reviewer", action="block", label="safe") == 1
+
+
 async def test_store_that_does_not_answer_empties_the_figures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     reviewed_day(store)
     house = make_house()
