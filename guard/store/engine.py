@@ -92,6 +92,9 @@ class Link:
         except DBAPIError as error:
             kind, reason = reason_of(error.orig)
             raise kind(f"store {self.place}: {reason}") from error
+        except sqlite3.Error as error:  # past SQLAlchemy
+            kind, reason = reason_of(error)
+            raise kind(f"store {self.place}: {reason}") from error
         except SQLAlchemyError as error:  # no connection of the pool in time
             raise StoreUnavailable(f"store {self.place}: {type(error).__name__}") from error
 

@@ -58,7 +58,7 @@ decisions = Table(
     Column("plan", String(16), nullable=False),
     # What the reviewers agree on, kept here so that estimates and the queue read one table.
     Column("review", String(8)),
-    # Everything that is counted over time is in this index: SQLite need not read the rows.
+    # What is counted over time is in this index, the bundle apart: SQLite need not read the rows.
     Index(
         "guard_decisions_counts",
         *("at", "policy", "direction", "intended", "verdict", "stratum", "log_odds_bin"),

@@ -185,7 +185,7 @@ class Store:
 
         Raises:
             DecisionUnknown: there is none.
-            NotAllowable: it was not blocked by its score, its content has no digest, or `until` has passed.
+            NotAllowable: it was not blocked as unsafe, its content has no digest, or `until` has passed.
         """
         with self._link.writing() as connection:
             return allowing.allow(connection, decision_id, until=until, by=by, at=at)

@@ -15,6 +15,8 @@ _TURN_S = 1.0
 # How long an entry that another process made is unknown here.
 _ALLOWANCES_EVERY = 5
 _PURGE_EVERY = 600
+# How long entries hold that cannot be read again.
+_STALE_S = 60.0
 
 
 class Upkeep:
@@ -32,6 +34,7 @@ class Upkeep:
         self._now = now
         self._is_ending = threading.Event()
         self._has_purged = False
+        self._read_at = 0.0
         self._until: dict[tuple[bytes, str], float] = {}
         self._thread = threading.Thread(target=self._run, name="guard-store-upkeep", daemon=True)
 
@@ -49,16 +52,20 @@ class Upkeep:
 
     def allows(self, digest: bytes, policy: str) -> bool:
         """Return whether an entry lets this content pass under this policy now."""
-        until = self._until.get((digest, policy))
-        return until is not None and self._now() < until
+        until, now = self._until.get((digest, policy)), self._now()
+        return until is not None and now < until and now < self._read_at + _STALE_S
 
     def read_allowances(self) -> None:
-        """Read the entries that hold. Raises StoreFailed: those read before go on to hold until their end."""
+        """Read the entries that hold. Raises StoreFailed: those read before go on to hold for a minute.
+
+        Somebody may have revoked them, and nobody here could know.
+        """
+        read_at = self._now()
         entries: dict[tuple[bytes, str], float] = {}
         for entry in self._store.allowances(self._now()):
             key = (bytes.fromhex(entry.content_digest), entry.policy)
             entries[key] = max(entry.until, entries.get(key, 0.0))
-        self._until = entries
+        self._until, self._read_at = entries, read_at
 
     def _run(self) -> None:
         turn = 0
@@ -88,3 +95,5 @@ class Upkeep:
             task()
         except StoreFailed as error:
             _log.warning("upkeep of the store: %s: %s", error.code, error)
+        except Exception as error:  # noqa: BLE001 - the boundary of this thread: without it one fault ends all upkeep
+            _log.error("upkeep of the store: %s", type(error).__name__)

@@ -136,11 +136,17 @@ class Writer(Generic[Item]):
                 _tell(waiting, None)
 
     def _write_each(self, batch: Sequence[_Waiting[Item]]) -> None:
-        for waiting in batch:
+        for number, waiting in enumerate(batch):
+            if waiting.is_given_up:
+                continue
             try:
                 self._attempt([waiting.item])
             except StoreFailed as error:
-                self._note(error)
+                if type(error) is not StoreFailed:  # the store's own, which the rest would only wait for
+                    for rest in batch[number:]:
+                        _tell(rest, error)
+                    raise
+                _log.error("a decision was not written: %s", error)
                 _tell(waiting, error)
             else:
                 _tell(waiting, None)

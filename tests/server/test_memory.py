@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -51,6 +52,25 @@ async def test_blocked_decision_is_in_the_store_before_its_refusal_is_sent(build
     assert kept.scores is not None
     assert kept.scores.unsafe == 4.0
     assert kept.sampling_probability == 0.5
+
+
+async def test_refusal_is_not_sent_while_its_decision_is_not_written(
+    build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _remembering(build, tmp_path) as (house, store), house.client() as client:
+        gate, adding = threading.Event(), store.add
+
+        def add(*said: Any) -> None:
+            gate.wait()
+            adding(*said)
+
+        monkeypatch.setattr(store, "add", add)
+        asking = asyncio.create_task(client.post("/v1/chat/completions", json=chat(UNSAFE)))
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        gate.set()
+
+        assert (await asking).status_code == 400
 
 
 async def test_allowed_decision_is_in_the_store_soon_after(build: Builder, tmp_path: Path) -> None:
@@ -152,6 +172,7 @@ async def test_allow_entry_ends_when_it_was_said_to(build: Builder, tmp_path: Pa
         store.allow(refused.headers["x-guard-id"], until=began + 60, by="me", at=began)
         memory.note_allowances()
         memory._upkeep._now = lambda: began + 61
+        memory.note_allowances()
         again = await client.post("/v1/chat/completions", json=chat(UNSAFE))
 
     assert again.status_code == 400

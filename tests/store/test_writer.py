@@ -137,6 +137,7 @@ async def test_one_bad_item_fails_nobody_who_waits_with_it(writer: Writer[int], 
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [7]
+    assert writer.failure is None  # the store works
     assert sorted(shelf.written) == [number for number in range(20) if number != 7]
 
 
