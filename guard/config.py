@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 
 from guard.access_settings import MOST_TENANTS, AdminSettings, TenantName, TenantSettings, TlsSettings
 from guard.errors import ConfigInvalid
+from guard.judge_settings import JudgeSettings as JudgeSettings
 from guard.monitor_settings import MonitorSettings as MonitorSettings
 from guard.output_settings import BoolOrSection
 from guard.output_settings import OutputSettings as OutputSettings
@@ -134,6 +135,7 @@ class Settings(Section):
     refusal: Literal["error", "message"] = "error"
     """an unsafe prompt is answered with HTTP 400, or with a refusal as a message"""
     judge_output: Annotated[OutputSettings, BoolOrSection] = OutputSettings()
+    judge: JudgeSettings = JudgeSettings()
     overlap: bool = False
     """the LLM API is called while Guard judges the prompt, and nothing of its answer is shown before the verdict. A
     block cancels the call, but by then the provider has seen what was blocked. Never for requests with server-side

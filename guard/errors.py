@@ -30,6 +30,11 @@ GuardError
 │   └── AnswerUnreadable     an answer of the LLM that is not what its API promises
 ├── ScorerFailed             the scorer did not answer
 │   └── ScorerTimeout        ... in time
+├── JudgeFailed              the judge did not answer, and there is no second opinion
+│   ├── JudgeTimeout         ... in time
+│   ├── JudgeUndecided       ... with a verdict, or cannot be shown the content
+│   ├── JudgeOverBudget      ... because it was not asked: calls or dollars are used up
+│   └── JudgePaused          ... because it was not asked: it failed too often
 ├── PreparationTimeout       a picture was not decoded or read in time
 ├── Overloaded               no permit before the deadline
 ├── SupervisorLost           a worker cannot reach the process that supervises it
@@ -233,6 +238,36 @@ class ScorerTimeout(ScorerFailed):
     """The scorer did not answer before the deadline."""
 
     code = "scorer_timeout"
+
+
+class JudgeFailed(GuardError):
+    """The judge did not answer, and there is no second opinion: `judge.on_unavailable` says what happens."""
+
+    code = "judge_failed"
+
+
+class JudgeTimeout(JudgeFailed):
+    """The judge did not answer in time."""
+
+    code = "judge_timeout"
+
+
+class JudgeUndecided(JudgeFailed):
+    """The judge gave no verdict that can be read, or cannot be shown the content."""
+
+    code = "judge_undecided"
+
+
+class JudgeOverBudget(JudgeFailed):
+    """The judge was not asked: the calls of the minute, or the dollars of the day, are used up."""
+
+    code = "judge_over_budget"
+
+
+class JudgePaused(JudgeFailed):
+    """The judge was not asked: it failed several times in a row."""
+
+    code = "judge_paused"
 
 
 class PreparationTimeout(GuardError):

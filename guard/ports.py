@@ -51,6 +51,26 @@ class TextReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a judge said: whether a pair is unsafe, None where it said neither; and what that cost, if it is known."""
+
+    is_unsafe: bool | None
+    dollars: float | None = None
+
+
+class SecondOpinion(Protocol):
+    """A slow judge. Implementations: `guard.second_opinion.through_litellm`, `guard.second_opinion.local`."""
+
+    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
+        """Return what it says about a pair. Raises JudgeFailed, whose message holds nothing of the content."""
+        ...
+
+    async def close(self) -> None:
+        """Give up models and threads; idempotent."""
+        ...
+
+
 # Called with the size of each piece of a picture before the next one is read; raises where there is room for no more.
 Spend: TypeAlias = Callable[[int], None]
 

@@ -20,6 +20,7 @@ from guard.pipeline.arrival import Arrival
 from guard.pipeline.assessing import Assessor
 from guard.pipeline.decoding import Decoder
 from guard.ports import Fetcher, Scorer, Spend, TextReader, spend_freely
+from guard.second_opinion.cascade import Cascade
 from guard.telemetry import NONE, OTHER, Telemetry
 from guard.types import Action, Assessment, Basis, Decision, Direction, ImageInput, Pair
 
@@ -32,10 +33,11 @@ class Guard:
         policies: those that may be asked for by name; `policy` is always one of them.
         threads: how many pairs are scored, and pictures decoded, side by side.
         release_gate: what the bundle's records say together, a label of `guard_bundle_info`.
+        cascade: asks a judge where the guard is not sure; closed with the guard.
         is_shown: whether the metrics show the bundle now; else whoever lets the guard judge has them show it.
 
     Attributes:
-        passes: asked about each pair that shall be blocked by its score; those it says True of are on an allow list.
+        passes: asked about each pair that shall be blocked as unsafe; those it says True of are on an allow list.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Guard:
         policies: Mapping[str, Policy] | None = None,
         threads: int = 1,
         release_gate: str = NONE,
+        cascade: Cascade | None = None,
         is_shown: bool = True,
     ) -> None:
         self.settings = settings
@@ -59,6 +62,7 @@ class Guard:
         self.policies = MappingProxyType(dict(policies or {}) | {policy.name: policy})
         self.telemetry = telemetry
         self.passes: Callable[[Decision], bool] | None = None
+        self._cascade = cascade
         self._adapters = (scorer, reader, fetcher)
         self._decoder = Decoder(settings.images, threads=threads)
         self._arrival = Arrival(fetcher, self._decoder, settings, telemetry)
@@ -90,12 +94,19 @@ class Guard:
         """
         self.policy_of(policy)  # one that there is not is no reason to score anything
         judged = tuple(pairs) or (Pair(""),)
+        if self._cascade is not None:
+            judged = tuple([await self._with_bytes(pair) for pair in judged])
         assessments = await self._assessor.assess_all(judged)
-        decisions = []
+        decisions = [
+            self.decide(assessment, direction=pair.direction, policy=policy)
+            for pair, assessment in zip(judged, assessments, strict=True)
+        ]
+        if self._cascade is not None:
+            judging = self.policy_of(policy)
+            decisions = await self._cascade.reconsider(judged, assessments, decisions, judging)
+            decisions = [self._let_pass(decision) for decision in decisions]
         counted: set[str] = set()
-        for pair, assessment in zip(judged, assessments, strict=True):
-            decision = self.decide(assessment, direction=pair.direction, policy=policy)
-            decisions.append(decision)
+        for pair, assessment, decision in zip(judged, assessments, decisions, strict=True):
             self._count(pair, assessment, decision, counted)
         return decisions[0] if len(decisions) == 1 else strictest(decisions)
 
@@ -135,10 +146,7 @@ class Guard:
         """
         start = time.perf_counter()
         decision = decide(assessment, self.policy_of(policy), id_=uuid4().hex, direction=direction)
-        # What could not be judged enters a digest by why, not by what it is: no entry speaks for it.
-        is_blocked = decision.intended is Action.BLOCK and decision.basis is Basis.SCORE and decision.code is None
-        if is_blocked and self.passes is not None and self.passes(decision):
-            decision = replace(decision, basis=Basis.ALLOW_LIST, intended=Action.ALLOW, action=Action.ALLOW)
+        decision = self._let_pass(decision)
         spent = time.perf_counter() - start
         self.telemetry.stage("decide", spent)
         return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})
@@ -159,8 +167,24 @@ class Guard:
         self._assessor.close()
         self._arrival.close()
         self._decoder.close()
+        if self._cascade is not None:
+            await self._cascade.close()
         for adapter in self._adapters:
             await adapter.close()
+
+    async def _with_bytes(self, pair: Pair) -> Pair:
+        """Return a pair with its pictures fetched, so that a judge is shown the bytes that the guard saw."""
+        if all(image.url is None for image in pair.images):
+            return pair
+        return replace(pair, images=await self._arrival.fetched(pair.images))
+
+    def _let_pass(self, decision: Decision) -> Decision:
+        """Return a decision, or what an allow entry makes of it."""
+        # What could not be judged enters a digest by why, not by what it is: no entry speaks for it.
+        is_blocked = decision.intended is Action.BLOCK and decision.basis.is_verdict and decision.code is None
+        if is_blocked and self.passes is not None and self.passes(decision):
+            return replace(decision, basis=Basis.ALLOW_LIST, intended=Action.ALLOW, action=Action.ALLOW)
+        return decision
 
     def _count(self, pair: Pair, assessment: Assessment, decision: Decision, counted: set[str]) -> None:
         self.telemetry.decision(decision)

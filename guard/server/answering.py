@@ -28,7 +28,7 @@ from guard.server.judge import Judged
 from guard.server.passing import Held, Passed, after, read_whole, without_framing
 from guard.server.repeated import Repeated
 from guard.server.wire import CONTENT_FILTER, Answer, unjudged_answer
-from guard.types import Action, Basis, Decision, Direction, Pair
+from guard.types import Action, Decision, Direction, Pair
 
 WITHHELD = "The rest of this answer was withheld by the content filter behind this model."
 _UNREADABLE = Look((), unseen=(AnswerUnreadable.code,))
@@ -107,7 +107,7 @@ class _Answer:
         exchange.decision = replace(worst, id=exchange.id)
         if worst.action is Action.BLOCK:
             exchange.action = worst.action.value
-            exchange.code = exchange.code or (CONTENT_FILTER if worst.basis is Basis.SCORE else worst.code)
+            exchange.code = exchange.code or (CONTENT_FILTER if worst.basis.is_verdict else worst.code)
 
 
 class Answering:
@@ -230,7 +230,7 @@ class Answering:
                 decision = await answer.judge(look)
                 if decision.action is not Action.BLOCK:
                     held.passed()
-                elif decision.basis is Basis.SCORE:
+                elif decision.basis.is_verdict:
                     yield self._refused(ending, answer, exchange, decision)
                     return
                 else:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import orjson
 
-from guard.errors import PreparationTimeout, ScorerFailed, ScorerTimeout
+from guard.errors import JudgeFailed, PreparationTimeout, ScorerFailed, ScorerTimeout
 from guard.types import Basis, Decision, Direction
 
 GUARD_UNAVAILABLE = "guard_unavailable"
@@ -51,6 +51,11 @@ STATUS: Mapping[str, int] = {
     "supervisor_lost": 503,
     "scorer_timeout": 503,
     "preparation_timeout": 503,
+    "judge_failed": 503,
+    "judge_timeout": 503,
+    "judge_undecided": 503,
+    "judge_over_budget": 503,
+    "judge_paused": 503,
     GUARD_UNAVAILABLE: 503,
     "overloaded": 503,
     "audit_unavailable": 503,
@@ -87,7 +92,11 @@ _HEADERS: Mapping[int, tuple[tuple[bytes, bytes], ...]] = {
     429: (_RETRY_LATER,),
     503: (_RETRY_LATER,),
 }
-_FAULTS = frozenset({ScorerFailed.code, ScorerTimeout.code, PreparationTimeout.code, "guard_error", INTERNAL_ERROR})
+_JUDGE_FAULTS = frozenset({JudgeFailed.code, *(error.code for error in JudgeFailed.__subclasses__())})
+_FAULTS = _JUDGE_FAULTS | {
+    *(ScorerFailed.code, ScorerTimeout.code, PreparationTimeout.code),
+    *("guard_error", INTERNAL_ERROR),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ That the judge errs as often inside the band as its figures say is an assumption
 hard for the judge as well, so give its figures on such pairs. Whatever it says, false refusals stay between those of
 `block` alone and those of `allow` alone, and misses likewise.
 
-Nothing in Guard calls it yet: no scorer asks a judge. It is for whoever builds a cascade of their own, and for the
-cascade of `guard.scorers` when that comes.
+`guard.second_opinion` is the cascade that asks.
 """
 
 from collections.abc import Sequence

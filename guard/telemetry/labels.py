@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from guard import errors
 
-STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "upstream", "answer")
+STAGES = ("parse", "fetch", "decode", "ocr", "queue", "score", "decide", "judge", "upstream", "answer")
 OTHER = "other"  # stands for every value outside a closed set
 NONE = "none"
 STATUSES = frozenset(str(status.value) for status in HTTPStatus)

@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from guard.manifest import OperatingPoint
 from guard.ports import ScorerInfo
 from guard.telemetry.children import Children
+from guard.telemetry.judging import JudgingFigures
 from guard.telemetry.labels import NONE, OTHER, STAGES, STATUSES, code_label
 from guard.telemetry.live import LiveFigures
 from guard.types import SCENARIOS, Decision, ImageResult
@@ -47,6 +48,7 @@ class Telemetry:
         self._make_histograms()
         self._make_gauges()
         self.live = LiveFigures(self.registry)
+        self.judging = JudgingFigures(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Children[Counter]:
         return Children(Counter(name, text, labels, registry=self.registry).labels)

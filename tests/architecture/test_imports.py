@@ -20,6 +20,7 @@ DOMAIN = BASE | {
     "picture_settings",
     "store_settings",
     "monitor_settings",
+    "judge_settings",
     "bundle",
     "binding",
     "signing",
@@ -42,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "picture_settings": {"policy_settings", "upstream_settings"},
     "store_settings": {"policy_settings", "access_settings"},
     "monitor_settings": {"policy_settings"},
+    "judge_settings": {"policy_settings", "access_settings", "upstream_settings"},
     "secrets": {"errors"},
     "config": BASE
     | {
@@ -53,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
         "output_settings",
         "store_settings",
         "monitor_settings",
+        "judge_settings",
     },
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
@@ -77,9 +80,11 @@ ALLOWED: dict[str, set[str]] = {
     "telemetry": BASE | {"ports"},
     "tracing": BASE,
     "suites": DOMAIN,
-    "pipeline": DOMAIN | {"ports", "telemetry"},
+    # `second_opinion.local` asks a local model; nothing imports it unless one is configured.
+    "second_opinion": DOMAIN | {"ports", "telemetry", "mllm"},
+    "pipeline": DOMAIN | {"ports", "telemetry", "second_opinion"},
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
-    "wiring": DOMAIN | ADAPTERS | {"ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
+    "wiring": DOMAIN | ADAPTERS | {"second_opinion", "ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
     "swap": DOMAIN | {"wiring"},
     "server": DOMAIN
     | {"answers", "ports", "telemetry", "tracing", "pipeline", "wiring", "swap", "store", "monitor", "secrets"}
@@ -181,6 +186,7 @@ def _also(path: Path) -> set[str]:
     return {
         "guard/calibration/adaptation/graph.py": {"onnx"},
         "guard/upstreams/through_litellm.py": {"litellm"},
+        "guard/second_opinion/through_litellm.py": {"litellm"},
         "benchmark/mllm/through_litellm.py": {"litellm"},
     }.get(str(path.relative_to(ROOT)), set())
 

@@ -1,0 +1,1 @@
+"""A slower judge is asked about what the guard is not sure of: the cascade, its budget, and the judges."""

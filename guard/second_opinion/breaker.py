@@ -1,0 +1,43 @@
+"""A judge that failed several times in a row is left alone for a while, so that nobody waits for it. Pure."""
+
+from collections.abc import Callable
+
+from guard.errors import JudgePaused
+
+
+class Breaker:
+    """Counts failures in a row. After `failures` of them nobody asks for `pause_s`; then one call in `pause_s` tries.
+
+    Args:
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, *, failures: int, pause_s: float, now: Callable[[], float]) -> None:
+        self._most = failures
+        self._pause_s = pause_s
+        self._now = now
+        self._failed = 0
+        self._until = 0.0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the last calls failed, and none succeeded since."""
+        return self._failed >= self._most
+
+    def require(self) -> None:
+        """Let a call pass, or not. Raises JudgePaused."""
+        if not self.is_paused:
+            return
+        if self._now() < self._until:
+            raise JudgePaused(f"the judge failed {self._failed} times in a row")
+        self._until = self._now() + self._pause_s
+
+    def succeeded(self) -> None:
+        """The judge answered, whatever it said."""
+        self._failed = 0
+
+    def failed(self) -> None:
+        """The judge did not answer."""
+        self._failed += 1
+        if self.is_paused:
+            self._until = self._now() + self._pause_s

@@ -1,0 +1,51 @@
+"""A judge of one's own: a local MLLM, and how likely "unsafe" is to it by the logits of its answer's first word.
+
+torch and transformers take seconds to import, so this module is imported where it is configured, and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from guard.errors import ConfigInvalid, ContentUnjudged, JudgeUndecided, UsageError
+from guard.judge_settings import JudgeSettings
+from guard.mllm.loading import LocalModel, open_local
+from guard.mllm.questions import Mitigation, ask
+from guard.ports import Opinion
+
+_UNSAFE_FROM = 0.5
+
+
+class LocalJudge:
+    """A local model, asked for one pair at a time in a thread of its own.
+
+    What it writes is not read, so no instruction inside the content can give it an answer's shape.
+
+    Raises:
+        ConfigInvalid: there is no such model, its files cannot be used, or the device is missing.
+    """
+
+    def __init__(self, settings: JudgeSettings) -> None:
+        try:
+            self._model: LocalModel
+            self._model, _ = open_local(settings.vlm or "", revision=settings.revision, device=settings.device)
+        except UsageError as error:
+            raise ConfigInvalid(f"judge.vlm: {error}") from error
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guard-judge")
+
+    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
+        """Return what the model thinks of a pair. Raises JudgeUndecided: it cannot be shown the content."""
+        loop = asyncio.get_running_loop()
+        return Opinion(await loop.run_in_executor(self._thread, self._ask, text, tuple(pictures)), dollars=0.0)
+
+    async def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, text: str, pictures: tuple[bytes, ...]) -> bool | None:
+        question = ask(text, has_picture=bool(pictures), style=self._model.style, mitigation=Mitigation.SAFETY_PROMPT)
+        try:
+            likely = self._model.answer(question, pictures, max_tokens=1).probability
+        except ContentUnjudged as error:
+            raise JudgeUndecided(f"the local model cannot be shown this: {error.code}") from error
+        return None if likely is None else likely >= _UNSAFE_FROM

@@ -1,0 +1,168 @@
+"""The cascade: who is asked, what comes of an answer, and what comes of none."""
+
+import asyncio
+import base64
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from guard.core.rules import Rule, Rules
+from guard.errors import JudgeFailed, JudgeUndecided
+from guard.types import Action, Basis, Direction, ImageInput, Mode, Verdict
+from tests.second_opinion.judges import POLICY, FixedJudge, make_bench
+
+
+async def test_guard_decides_below_and_above_the_band_and_the_judge_between() -> None:
+    bench = make_bench()
+    clear = [("bad but clear", 0.1), ("bad", 0.29)], [("fine but clear", 0.7), ("fine", 0.95)]
+    for pairs in clear:
+        for pair in pairs:
+            (decision,) = await bench.decide(pair)
+            assert decision.basis is Basis.SCORE
+    assert bench.judge.asked == []
+    (blocked,) = await bench.decide(("bad thing", 0.3))
+    (passed,) = await bench.decide(("fine thing", 0.69))
+    assert bench.judge.asked == ["bad thing", "fine thing"]
+    assert (blocked.basis, blocked.verdict, blocked.intended) == (Basis.JUDGE, Verdict.UNSAFE, Action.BLOCK)
+    assert (passed.basis, passed.verdict, passed.intended) == (Basis.JUDGE, Verdict.SAFE, Action.ALLOW)
+    assert (passed.probability, passed.threshold) == (0.69, 0.5)
+
+
+async def test_opinions_are_counted_with_what_the_guard_thought_and_what_they_cost() -> None:
+    bench = make_bench()
+    await bench.decide(("bad", 0.4))
+    await bench.decide(("fine", 0.6))
+    labels = {"policy": "balanced"}
+    assert bench.metric("guard_judge_opinions_total", **labels, guard="allow", result="unsafe") == 1
+    assert bench.metric("guard_judge_opinions_total", **labels, guard="block", result="safe") == 1
+    assert bench.metric("guard_judge_dollars_total") == pytest.approx(0.002)
+    assert bench.metric("guard_stage_seconds_count", stage="judge") == 2
+
+
+async def test_the_same_content_is_asked_about_once_also_when_it_comes_at_once() -> None:
+    bench = make_bench()
+    await asyncio.gather(*(bench.decide(("bad", 0.4)) for _ in range(5)))
+    (again,) = await bench.decide(("bad", 0.4))
+    assert (bench.judge.asked, again.basis) == (["bad"], Basis.JUDGE)
+    assert bench.count("unsafe") == 6
+
+
+async def test_nobody_is_asked_where_another_pair_blocks_the_request_anyway() -> None:
+    bench = make_bench()
+    decisions = await bench.decide(("fine", 0.4), ("clear", 0.9))
+    assert bench.judge.asked == []
+    assert [one.intended for one in decisions] == [Action.ALLOW, Action.BLOCK]
+
+
+async def test_nobody_is_asked_about_answers_or_where_both_verdicts_come_to_the_same() -> None:
+    bench = make_bench()
+    await bench.decide(("bad", 0.4), direction=Direction.OUTPUT)
+    strict = replace(POLICY, rules=Rules(categories=(Rule("crime", Action.BLOCK, 0.001),)))
+    (decision,) = await bench.decide(("fine", 0.4), policy=strict)
+    assert decision.intended is Action.BLOCK
+    assert bench.judge.asked == []
+
+
+async def test_only_the_likeliest_pairs_of_a_request_are_asked_about() -> None:
+    bench = make_bench(max_per_request=2, on_unavailable="block")
+    decisions = await bench.decide(("a", 0.31), ("b", 0.45), ("c", 0.4))
+    assert sorted(bench.judge.asked) == ["b", "c"]
+    assert (decisions[0].code, decisions[0].intended) == ("judge_over_budget", Action.BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("on_unavailable", "probability", "basis", "intended"),
+    [
+        ("guard", 0.4, Basis.SCORE, Action.ALLOW),
+        ("guard", 0.6, Basis.SCORE, Action.BLOCK),
+        ("block", 0.4, Basis.ERROR_POLICY, Action.BLOCK),
+        ("block", 0.6, Basis.SCORE, Action.BLOCK),
+        ("allow", 0.4, Basis.ERROR_POLICY, Action.ALLOW),
+        ("allow", 0.6, Basis.ERROR_POLICY, Action.ALLOW),
+    ],
+)
+async def test_judge_that_is_down_leaves_the_decision_to_the_settings(
+    on_unavailable: str, probability: float, basis: Basis, intended: Action
+) -> None:
+    bench = make_bench(FixedJudge(failure=JudgeFailed("down")), on_unavailable=on_unavailable)
+    (decision,) = await bench.decide(("fine", probability))
+    assert (decision.basis, decision.intended, decision.code) == (basis, intended, "judge_failed")
+    assert bench.count("judge_failed") == 1
+    assert bench.metric("guard_errors_total", stage="judge", code="judge_failed", action=intended.value) == 1
+
+
+async def test_shadow_mode_passes_what_the_judge_or_its_absence_would_block() -> None:
+    shadow = replace(POLICY, mode=Mode.SHADOW)
+    (judged,) = await make_bench().decide(("bad", 0.4), policy=shadow)
+    down = make_bench(FixedJudge(failure=JudgeFailed("down")), on_unavailable="block")
+    (unjudged,) = await down.decide(("bad", 0.4), policy=shadow)
+    for decision in (judged, unjudged):
+        assert (decision.intended, decision.action) == (Action.BLOCK, Action.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("judge", "code"),
+    [
+        (FixedJudge(hang=True), "judge_timeout"),
+        (FixedJudge(failure=RuntimeError("quotes the content")), "judge_failed"),
+        (FixedJudge(failure=JudgeUndecided("cannot")), "judge_undecided"),
+        (FixedJudge(rule=lambda text: None), "judge_undecided"),
+    ],
+)
+async def test_whatever_is_no_opinion_is_a_code_and_never_a_pass(judge: FixedJudge, code: str) -> None:
+    bench = make_bench(judge, on_unavailable="block", timeout_s=0.05)
+    (decision,) = await bench.decide(("fine", 0.4))
+    assert (decision.code, decision.intended) == (code, Action.BLOCK)
+    judge.failure, judge.hang, judge.rule = None, False, lambda text: False
+    (decision,) = await bench.decide(("fine", 0.4))
+    assert decision.basis is Basis.JUDGE  # that there was no opinion is not remembered
+
+
+async def test_judge_that_fails_in_a_row_is_left_alone_and_tried_again_after_the_pause() -> None:
+    bench = make_bench(FixedJudge(failure=JudgeFailed("down")), failures=2, pause_s=30)
+    for number in range(5):
+        await bench.decide((f"fine {number}", 0.4))
+    assert len(bench.judge.asked) == 2
+    assert bench.count("judge_paused") == 3
+    assert bench.metric("guard_judge_paused_workers") == 1
+    bench.time[0] += 31
+    bench.judge.failure = None
+    (decision,) = await bench.decide(("fine", 0.4))
+    assert decision.basis is Basis.JUDGE
+    assert bench.metric("guard_judge_paused_workers") == 0
+
+
+async def test_content_that_nobody_can_judge_does_not_silence_the_judge_for_others() -> None:
+    bench = make_bench(FixedJudge(rule=lambda text: None if "odd" in text else False), failures=2)
+    for number in range(5):
+        await bench.decide((f"odd {number}", 0.4))
+    (decision,) = await bench.decide(("fine", 0.4))
+    assert decision.basis is Basis.JUDGE
+
+
+async def test_used_up_budget_is_a_code_of_its_own_and_costs_nothing() -> None:
+    bench = make_bench(calls_per_minute=2)
+    for number in range(4):
+        await bench.decide((f"fine {number}", 0.4))
+    assert (bench.count("safe"), bench.count("judge_over_budget")) == (2, 2)
+    assert bench.metric("guard_judge_dollars_total") == pytest.approx(0.002)
+
+
+async def test_text_beyond_the_limit_and_moving_pictures_are_not_judged_by_half() -> None:
+    bench = make_bench(max_chars=10)
+    (long,) = await bench.decide(("fine " * 10, 0.4))
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    buffer = BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    moving = ImageInput(encoded=base64.b64encode(buffer.getvalue()).decode())
+    (animated,) = await bench.decide(("fine", 0.4), images=(moving,))
+    assert [long.code, animated.code] == ["judge_undecided"] * 2
+    assert bench.judge.asked == []
+
+
+async def test_cascade_closes_its_judge() -> None:
+    bench = make_bench()
+    await bench.cascade.close()
+    assert bench.judge.is_closed
