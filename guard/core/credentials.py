@@ -9,6 +9,9 @@ SHOWN_IN = (AUTHORIZATION, "x-api-key", "api-key", "x-goog-api-key", "ocp-apim-s
 # What else tells an LLM API who asks and who pays. Nothing of this is sent beside the key of somebody else.
 CREDENTIALS = frozenset({*SHOWN_IN, "cookie", "openai-organization", "openai-project"})
 
+# Sessions of Guard's console: a browser shows them to everything on Guard's address, and no LLM API may see them.
+COOKIE, SECURE_COOKIE = "guard-console", "__Host-guard"
+
 # OpenAI has messages, too: /v1/threads/{id}/messages.
 _ANTHROPIC = re.compile(r"/v1/messages(?:/|$)|/anthropic/", re.IGNORECASE)
 _AZURE = re.compile(r"/openai/", re.IGNORECASE)
@@ -36,3 +39,9 @@ def without_credentials(headers: Mapping[str, str]) -> dict[str, str]:
 def with_key(headers: Mapping[str, str], header: str, key: str) -> dict[str, str]:
     """Return the headers with a key in place of all that tells who asks."""
     return {**without_credentials(headers), header: f"Bearer {key}" if header == AUTHORIZATION else key}
+
+
+def without_sessions(cookies: str) -> str:
+    """Return the value of a `Cookie` header without sessions of the console; "" where nothing is left."""
+    kept = [pair for pair in cookies.split(";") if pair.partition("=")[0].strip() not in {COOKIE, SECURE_COOKIE}]
+    return ";".join(kept).strip()

@@ -151,12 +151,13 @@ def _builder(admission: Admission, forwarder: Forwarder | None) -> Callable[[Set
 
         default = opened.guard.policy.name
         token = settings.admin.token
+        admin_token = None if token is None else digest_of_key(token, os.environ, place="admin.token")
         return Generation(
             settings=settings,
             model=model,
             opened=opened,
-            tenants=open_tenants(settings, os.environ),
-            admin_token=None if token is None else digest_of_key(token, os.environ, place="admin.token"),
+            tenants=open_tenants(settings, os.environ, admin_token=admin_token),
+            admin_token=admin_token,
             tls=open_tls(settings.tls),
             entrance=entrance(default),
             of_tenant={name: entrance(said.policy or default, said, name) for name, said in settings.tenants.items()},

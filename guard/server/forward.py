@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from guard.core.credentials import without_sessions
 from guard.core.headers import end_to_end
 from guard.errors import RequestInvalid, UpstreamFailed
 from guard.ports import Upstream, UpstreamRequest, UpstreamResponse
@@ -194,6 +195,8 @@ def _request_headers(exchange: Exchange, *, is_rewritten: bool) -> dict[str, str
             raise RequestInvalid("a header is neither ASCII nor UTF-8")
         separator = "; " if name == "cookie" else ", "
         kept[name] = f"{kept[name]}{separator}{value}" if name in kept else value
+    if cookies := without_sessions(kept.pop("cookie", "")):
+        kept["cookie"] = cookies
     if is_rewritten:
         kept["content-type"] = "application/json"
     return kept

@@ -1,5 +1,6 @@
 """Tenants: which one a request is of, by the keys that it shows, and the keys that LLM APIs see in their place."""
 
+import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,10 +39,14 @@ class Tenants:
     Args:
         by_key: tenants by the SHA-256 of their keys.
         serves_unknown: whether requests without a key, or with one that nobody has, are served.
+        admin_token: the SHA-256 of the token that opens Guard's own pages, and nothing else.
     """
 
-    def __init__(self, by_key: Mapping[bytes, Tenant], *, serves_unknown: bool = True) -> None:
+    def __init__(
+        self, by_key: Mapping[bytes, Tenant], *, serves_unknown: bool = True, admin_token: bytes | None = None
+    ) -> None:
         self._by_key = by_key
+        self._admin_token = admin_token
         self._serves_unknown = serves_unknown
 
     def find(self, headers: Headers) -> Tenant | None:
@@ -52,8 +57,10 @@ class Tenants:
 
         Raises:
             Unauthorized: unknown where that is refused, an unknown `x-guard-token`, keys of several, or one that is
-                written in a way that Guard does not read.
+                written in a way that Guard does not read; the admin token, which would travel on to the LLM API.
         """
+        if self._admin_token is not None:
+            self._keep_back(headers, self._admin_token)
         if not self._by_key:
             return None
         own = [value for name, value in headers if name == _OWN_HEADER]
@@ -68,6 +75,13 @@ class Tenants:
             )
         return tenant
 
+    def _keep_back(self, headers: Headers, admin_token: bytes) -> None:
+        for name, value in headers:
+            if name == _OWN_HEADER or name in _SHOWN_IN:
+                key = _bare(name, value).strip().decode("latin-1")
+                if hmac.compare_digest(digest(key), admin_token):
+                    raise Unauthorized("the admin token opens Guard's own pages, and no LLM API")
+
     def _of(self, key: bytes) -> Tenant | None:
         tenant = self._by_key.get(digest(key.decode("latin-1")))
         # It would pass for nobody's, and travel on to the LLM API with what it holds.
@@ -76,11 +90,12 @@ class Tenants:
         return tenant
 
 
-def open_tenants(settings: Settings, environment: Mapping[str, str]) -> Tenants:
+def open_tenants(settings: Settings, environment: Mapping[str, str], *, admin_token: bytes | None = None) -> Tenants:
     """Return the tenants of the settings, their keys read. Raises ConfigInvalid: a key cannot be, or is not one's own.
 
     Args:
         environment: of the process, for keys that lie there.
+        admin_token: its SHA-256, None where there is none.
     """
     by_key: dict[bytes, Tenant] = {}
     for name, said in settings.tenants.items():
@@ -88,10 +103,12 @@ def open_tenants(settings: Settings, environment: Mapping[str, str]) -> Tenants:
         tenant = Tenant(name, _upstream_keys(settings, said, environment, place))
         for number, reference in enumerate(said.keys):
             key = digest_of_key(reference, environment, place=f"{place}.keys.{number}")
+            if key == admin_token:
+                raise ConfigInvalid(f"{place}.keys.{number}: the same key as admin.token")
             if key in by_key:
                 raise ConfigInvalid(f"{place}.keys.{number}: the same key as one of tenants.{by_key[key].name}")
             by_key[key] = tenant
-    return Tenants(by_key, serves_unknown=settings.unknown_tenants == "default")
+    return Tenants(by_key, serves_unknown=settings.unknown_tenants == "default", admin_token=admin_token)
 
 
 def _upstream_keys(

@@ -139,6 +139,26 @@ async def test_header_that_could_lead_past_the_judged_path_is_not_sent_on(build:
     assert (sent.headers.get(name), sent.headers["x-kept"]) == (None, "1")
 
 
+@pytest.mark.parametrize(
+    ("cookies", "sent_on"),
+    [
+        ("guard-console=abc.def", None),
+        ("__Host-guard=abc.def", None),
+        ("a=1; guard-console=abc.def; b=2", "a=1; b=2"),
+        ("guard-console =abc;__Host-guard=d;  a=1", "a=1"),
+        ("my-guard-console=1", "my-guard-console=1"),
+    ],
+)
+async def test_session_of_the_console_is_never_sent_on(build: Builder, cookies: str, sent_on: str | None) -> None:
+    house = build()
+
+    async with house.client() as client:
+        await client.post(CHAT, json=chat(SAFE), headers={"cookie": cookies})
+        await client.get("/v1/models", headers={"cookie": cookies})
+
+    assert [sent.headers.get("cookie") for sent in house.upstream.sent] == [sent_on, sent_on]
+
+
 async def test_api_that_is_down_is_502(build: Builder) -> None:
     async with raw_api(silent) as url:
         pass

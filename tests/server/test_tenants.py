@@ -58,6 +58,25 @@ def test_tenant_is_known_by_its_key_wherever_clients_put_it(headers: dict[str, s
     assert _find(headers) == "shop"
 
 
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key", "x-guard-token"])
+@pytest.mark.parametrize("tenants", [{}, {"tenants": _tenants()}], ids=["no tenants", "tenants"])
+async def test_admin_token_opens_no_llm_api(build: Builder, name: str, tenants: dict[str, Any]) -> None:
+    house = build(admin={"token": _sha256("the-token-of-the-admin")}, **tenants)
+    value = "Bearer the-token-of-the-admin" if name == "authorization" else "the-token-of-the-admin"
+
+    async with house.client() as client:
+        answer = await client.post(CHAT, json=chat(SAFE), headers={name: value})
+
+    assert (answer.status_code, house.upstream.sent) == (401, [])
+
+
+def test_admin_token_is_no_tenants_key() -> None:
+    admin = hashlib.sha256(SHOP.encode()).digest()
+
+    with pytest.raises(ConfigInvalid, match=r"the same key as admin\.token"):
+        open_tenants(Settings.model_validate({"tenants": _tenants()}), ENVIRONMENT, admin_token=admin)
+
+
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-other"}, {"authorization": "Bearer"}])
 def test_others_are_nobody_in_particular_or_refused(headers: dict[str, str]) -> None:
     assert _find(headers) is None

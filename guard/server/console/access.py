@@ -4,6 +4,7 @@ import hmac
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
+from guard.core.credentials import COOKIE, SECURE_COOKIE
 from guard.errors import Forbidden, Unauthorized, UnknownRoute
 from guard.server.admin import check_token
 from guard.server.console.session import LIFETIME_S, Session, Sessions
@@ -101,4 +102,4 @@ def _is_secure(exchange: Exchange) -> bool:
 
 def _name(exchange: Exchange) -> str:
     # A browser takes a cookie with this prefix from this very host by TLS alone.
-    return "__Host-guard" if _is_secure(exchange) else "guard-console"
+    return SECURE_COOKIE if _is_secure(exchange) else COOKIE
