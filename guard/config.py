@@ -172,6 +172,12 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _passed_covers_all(self) -> Self:
+        if self.require_gate == "passed" and self.judge.is_set:
+            raise ValueError("require_gate: passed excludes a judge: no gate measures what it decides")
+        return self
+
+    @model_validator(mode="after")
     def _somebody_is_served(self) -> Self:
         if self.unknown_tenants == "refuse" and not self.tenants:
             raise ValueError("unknown_tenants: refuse needs tenants: nobody would be served")

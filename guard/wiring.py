@@ -79,7 +79,7 @@ class Opened:
         guard = copy.copy(self.guard)
         guard.settings, guard.policy = settings, policies.chosen.policy
         guard.policies = MappingProxyType(policies.policies)
-        return Opened(guard, self.info, gate_in_use(trusted, policies.points).value, _covered(policies))
+        return Opened(guard, self.info, gate_in_use(trusted, policies.points).value, _covered(policies, settings))
 
 
 def open_guard(
@@ -133,7 +133,7 @@ def open_unannounced(settings: Settings, telemetry: Telemetry, *, scorer: type[O
         cascade=_cascade(settings, bundle, policies, telemetry),
         is_shown=False,
     )
-    return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies))
+    return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies, settings))
 
 
 def _fit(trusted: Trusted, settings: Settings) -> Policies:
@@ -151,8 +151,12 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
     return policies
 
 
-def _covered(policies: Policies) -> dict[str, OperatingPoint]:
-    return {name: chosen.covered_point for name, chosen in policies.by_name.items()}
+def _covered(policies: Policies, settings: Settings) -> dict[str, OperatingPoint]:
+    points = {name: chosen.covered_point for name, chosen in policies.by_name.items()}
+    if not settings.judge.is_set:
+        return points
+    # What was proven of the thresholds does not hold where a judge overrules them.
+    return {name: point.model_copy(update={"certificate": None, "further": ()}) for name, point in points.items()}
 
 
 def open_memory(settings: Settings, telemetry: Telemetry, environment: Mapping[str, str]) -> "Memory | None":

@@ -7,15 +7,31 @@ from typing import Any
 
 import pytest
 
+from guard.bundle import write_manifest
 from guard.config import Settings
 from guard.errors import ConfigInvalid
+from guard.judge_settings import JudgeSettings
+from guard.manifest import Certificate
 from guard.pipeline import Guard
 from guard.telemetry import Telemetry
 from guard.types import Action, Basis, Decision, Direction, Pair
 from guard.wiring import open_guard, open_unannounced
 from tests.second_opinion.stand_in import stand_in
+from tests.tiny_bundle import make_tiny_bundle
 
 _BAND = {"allow": 0.001, "block": 0.9}
+_PROVEN = Certificate(
+    data="suite",
+    data_sha256="ab" * 32,
+    unit="group",
+    n_groups=104,
+    errors=0,
+    limit=0.05,
+    confidence=0.95,
+    upper=0.03,
+    estimate=0.0,
+    verdict="certified",
+)
 
 
 def _settings(bundle: Path, monkeypatch: pytest.MonkeyPatch, url: str, **more: Any) -> Settings:
@@ -94,3 +110,22 @@ def test_judge_of_the_next_bundle_goes_on_when_the_one_before_is_closed(
 
     with stand_in() as api:
         assert asyncio.run(swap(_settings(tiny_bundle, monkeypatch, api.url))) == [Basis.JUDGE] * 2
+
+
+def test_certificate_is_not_shown_where_a_judge_overrules_its_threshold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_tiny_bundle(tmp_path / "proven")
+    point = bundle.manifest.operating_points["balanced"].model_copy(update={"certificate": _PROVEN})
+    points = {**bundle.manifest.operating_points, "balanced": point}
+    write_manifest(bundle.path, bundle.manifest.model_copy(update={"operating_points": points}))
+    settings = _settings(bundle.path, monkeypatch, "http://127.0.0.1:9/v1")
+    for chosen, is_shown in ((settings.model_copy(update={"judge": JudgeSettings()}), True), (settings, False)):
+        opened = open_unannounced(chosen, Telemetry())
+        assert (opened.points["balanced"].certificate is not None) is is_shown
+        asyncio.run(opened.guard.aclose())
+
+
+def test_gate_that_has_to_be_passed_excludes_a_judge(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="excludes a judge"):
+        _settings(tiny_bundle, monkeypatch, "http://127.0.0.1:9", require_gate="passed", bundle_keys=["ed25519:x"])
