@@ -24,7 +24,7 @@ from guard.pipeline import Guard
 from guard.policy_settings import PolicySettings
 from guard.release.replay_rates import Tally
 from guard.store.store import Store
-from guard.store.values import Label, LabelKind, Source, StoredDecision, Window
+from guard.store.values import Label, LabelKind, Source, StoredDecision, Window, agreed
 from guard.types import Action, Assessment, Basis, Direction, ImageInput, Pair, Scores
 
 _AT_ONCE = 16
@@ -48,7 +48,7 @@ REPLAYED = (Way.SCORES, Way.CONTENT, Way.UNSCORED, Way.JUDGED)
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A decision that the candidate would have made otherwise; `label` is the latest reviewer's."""
+    """A decision that the candidate would have made otherwise; `label` is the reviewers'."""
 
     id: str
     policy: str
@@ -240,11 +240,10 @@ async def _scored_anew(store: Store, guard: Guard, decision: StoredDecision) -> 
 
 
 def _reviewers(labels: Iterable[Label]) -> Mapping[str, LabelKind]:
-    """Return the latest reviewer's label of each decision."""
-    latest: dict[str, Label] = {}
+    """Return what the reviewers of each decision say: most of them, each by their latest label."""
+    latest: dict[str, dict[str, Label]] = {}
     for label in labels:
-        if label.source is Source.REVIEWER and (
-            label.decision_id not in latest or latest[label.decision_id].at <= label.at
-        ):
-            latest[label.decision_id] = label
-    return {id_: label.label for id_, label in latest.items()}
+        known = latest.setdefault(label.decision_id, {}) if label.source is Source.REVIEWER else {}
+        if label.author not in known or known[label.author].at <= label.at:
+            known[label.author] = label
+    return {id_: agreed(label.label for label in given.values()) for id_, given in latest.items()}

@@ -251,13 +251,16 @@ async def test_a_second_opinion_stays_what_it_was_and_is_no_flip_of_the_candidat
     assert (found.flips, found.tally.changes().newly_blocked.value) == ([], 0)
 
 
-async def test_the_latest_reviewer_says_which_flips_are_better_and_users_say_nothing(house: House) -> None:
+async def test_most_reviewers_say_which_flips_are_better_and_users_say_nothing(house: House) -> None:
     right, wrong, asked, open_ = await house.decided([HARMFUL, HARMFUL, HARMFUL, HARMFUL])
     house.label(right, LabelKind.UNSAFE, "ann", 1, Source.REVIEWER)
-    house.label(right, LabelKind.SAFE, "bob", 2, Source.REVIEWER)
+    house.label(right, LabelKind.SAFE, "ann", 2, Source.REVIEWER)
+    house.label(right, LabelKind.SAFE, "bob", 3, Source.REVIEWER)
+    house.label(right, LabelKind.UNSAFE, "cleo", 4, Source.REVIEWER)
     house.label(wrong, LabelKind.UNSAFE, "ann", 1, Source.REVIEWER)
     house.label(wrong, LabelKind.SAFE, "user", 2, Source.USER)
-    house.label(asked, LabelKind.UNSURE, "ann", 1, Source.REVIEWER)
+    house.label(asked, LabelKind.SAFE, "ann", 1, Source.REVIEWER)
+    house.label(asked, LabelKind.UNSAFE, "bob", 2, Source.REVIEWER)
     house.label(open_, LabelKind.SAFE, "user", 1, Source.USER)
     found = await house.replayed(house.candidate("mild", balanced=0.9999))
     assert found.reviewed == 3
