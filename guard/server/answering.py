@@ -16,7 +16,7 @@ from guard.answers.held import HeldStream, Look, look_at
 from guard.answers.strands import Windows
 from guard.config import Settings
 from guard.core.policy import strictest
-from guard.errors import AnswerUnreadable, Overloaded, RequestInvalid
+from guard.errors import AnswerUnreadable, AuditUnavailable, Overloaded, RequestInvalid
 from guard.output_settings import OutputSettings
 from guard.pipeline import Guard
 from guard.ports import UpstreamResponse
@@ -28,7 +28,7 @@ from guard.server.judge import Judged
 from guard.server.passing import Held, Passed, after, read_whole, without_framing
 from guard.server.repeated import Repeated
 from guard.server.wire import CONTENT_FILTER, Answer, unjudged_answer
-from guard.types import Action, Decision, Direction, Pair
+from guard.types import Action, Basis, Decision, Direction, Pair, Verdict
 
 WITHHELD = "The rest of this answer was withheld by the content filter behind this model."
 _UNREADABLE = Look((), unseen=(AnswerUnreadable.code,))
@@ -77,15 +77,34 @@ class _Answer:
         if self.worst is None or decision.intended.strictness > self.worst.intended.strictness:
             self.worst, self.pairs = decision, pairs
         if decision.action is Action.BLOCK:
-            await self.keep()
+            return await self.keep() or decision
         return decision
 
-    async def keep(self) -> None:
-        """Have the decision about the answer remembered, once and under an id of its own. Raises AuditUnavailable."""
-        if self.worst is not None and not self.is_kept:
-            self.is_kept = True
+    async def keep(self) -> Decision | None:
+        """Have the decision about the answer remembered, once and under an id of its own.
+
+        Returns:
+            What is decided in its place where it cannot be, and nothing may pass that is not: a block. The model has
+            answered, so this is no failure that a client should try again for.
+        """
+        if self.worst is None or self.is_kept:
+            return None
+        self.is_kept = True
+        try:
             decision = replace(self.worst, id=id_of_answer(self.exchange.id))
             await self.exchange.keep(decision, self.pairs, self.judged.document)
+        except AuditUnavailable as error:
+            self.guard.telemetry.rejected(error.code)
+            self.worst = replace(
+                self.worst,
+                verdict=Verdict.UNJUDGED,
+                intended=Action.BLOCK,
+                action=Action.BLOCK,
+                basis=Basis.ERROR_POLICY,
+                code=error.code,
+            )
+            return self.worst
+        return None
 
     def keep_late(self) -> None:
         """Have it remembered now that the answer has ended, if it was not before."""
@@ -173,12 +192,13 @@ class Answering:
                 look = _UNREADABLE if came else Look(())
         if look != Look(()):
             decision = await answer.judge(look)
+            if decision.action is not Action.BLOCK:
+                decision = await answer.keep() or decision
             if decision.action is Action.BLOCK:
                 exchange.decide(replace(decision, id=exchange.id))
                 await exchange.answer(self._refusal(replace(answer.judged, decision=decision)))
                 return
             answer.note(exchange)  # before the head, which says so
-            await answer.keep()
         if body is came:
             await stream_back(exchange, Passed(response.status, response.headers, after(came, chunks)))
             return

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import orjson
 
-from guard.errors import JudgeFailed, PreparationTimeout, ScorerFailed, ScorerTimeout
+from guard.errors import AuditUnavailable, JudgeFailed, PreparationTimeout, ScorerFailed, ScorerTimeout
 from guard.types import Basis, Decision, Direction
 
 GUARD_UNAVAILABLE = "guard_unavailable"
@@ -171,7 +171,10 @@ def _unjudged_reply(decision: Decision, code: str, error: ErrorForm) -> Answer:
     """Return the refusal of what the model said. Nobody is told to try again: the model would be paid and act twice."""
     is_fault = code in _FAULTS
     why = "The guard could not judge it" if is_fault else f"A part of it cannot be judged ({code})"
-    message = f"The model has answered this request. {why}, and the policy refuses what is not judged."
+    rule = "the policy refuses what is not judged"
+    if code == AuditUnavailable.code:
+        why, rule = "What was decided about it cannot be kept", "nothing may pass without (store.audit: required)"
+    message = f"The model has answered this request. {why}, and {rule}."
     refused = error(GUARD_UNAVAILABLE if is_fault else code, message, decision=decision)
     return replace(refused, headers=(_NO_RETRY,))
 
