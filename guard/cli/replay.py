@@ -81,7 +81,7 @@ def replay(
         typer.echo(document)
     elif not quiet:
         _show(found, changes, days)
-    if not found.n:
+    if not changes.n:
         raise typer.Exit(1)
 
 
@@ -159,7 +159,7 @@ def _show(found: "Replay", changes: "Changes", days: float) -> None:
     console.print(f"{found.candidate}: {found.n:,} decisions of the last {days:g} days replayed")
     for way, count in found.ways.items():
         console.print(f"  {count:>9,}  {way.value.replace('_', ' ')}")
-    if not found.n:
+    if not changes.n:
         return
     console.print(f"of {changes.n:,} decisions that this speaks of, {changes.blocked_before:,} were refused")
     seen = {"newly_blocked": f"{found.newly_blocked:,} seen, ", "newly_allowed": f"{found.newly_allowed:,} seen, "}

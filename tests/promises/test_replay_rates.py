@@ -17,7 +17,7 @@ FIGURES = ("newly_blocked", "newly_allowed", "change")
 class Part:
     """Decisions of one stratum: how many come, how many of them flip, how likely one is drawn, and is kept.
 
-    `kept`: drawn, all or none. `changing`: probabilities differ by up to this factor, and are lowest where most flips.
+    `kept`: drawn or all. `changing`: probabilities differ by up to this factor, and are lowest where most flips.
     `lost`: share of flipping content that is too large to be kept whole.
     """
 
@@ -64,7 +64,7 @@ def drawn(parts: list[Part], random: np.random.Generator) -> Changes:
         spread = part.changing**place
         chance = np.minimum(part.chance * spread / spread.mean(), 1) if n else spread
         is_drawn = random.random(n) < chance
-        is_kept = {"drawn": is_drawn, "all": np.ones(n, np.bool_), "none": np.zeros(n, np.bool_)}[part.kept]
+        is_kept = is_drawn if part.kept == "drawn" else np.ones(n, np.bool_)
         is_lost = flips & (random.random(n) < part.lost)
         rows = zip(flips.tolist(), chance.tolist(), is_drawn.tolist(), is_kept.tolist(), is_lost.tolist(), strict=True)
         for is_flipped, probability, was_drawn, has_content, lost in rows:

@@ -202,6 +202,16 @@ async def test_no_figure_is_given_about_a_side_whose_content_was_not_kept(sealed
     assert "of what passed, no content was kept" in (changes.change.shortage or "")
 
 
+async def test_what_no_content_tells_about_is_in_no_figure(house: House) -> None:
+    scored = stored((await house.decided([HARMFUL]))[0])
+    older = replace(scored, bundle="of another model")
+    failed = replace(older, scores=None, probability=None, basis=Basis.ERROR_POLICY, code="scorer_timeout")
+    house.store.add([replace(older, id="older"), replace(failed, id="failed")])
+    found = await house.replayed(house.candidate("mild", balanced=0.9999))
+    assert found.ways == {Way.SCORES: 1, Way.OTHER_MODEL: 1, Way.UNSCORED: 1}
+    assert (found.tally.changes().n, found.tally.changes().newly_allowed.value) == (1, 1000)
+
+
 async def test_content_that_is_not_whole_or_not_all_that_was_blocked_is_not_judged_in_its_place(sealed: House) -> None:
     scored = stored((await sealed.decided([HARMFUL], keep=True))[0])
     cut, several = replace(scored, id="cut"), replace(scored, id="several", also_blocked=("ab" * 32,))
