@@ -58,7 +58,7 @@ def test_canaries_of_a_policy_that_is_gone_are_forgotten() -> None:
 
 def test_workers_that_do_not_measure_leave_the_figures_of_the_one_that_does() -> None:
     first, second = Telemetry(CollectorRegistry()), Telemetry(CollectorRegistry())
-    values = [LiveValue("psi", ("p", "first_day"), 0.3), LiveValue("oldest", (), 60)]
+    values = [LiveValue("psi", ("p", "first_day", "24h"), 0.3), LiveValue("oldest", (), 60)]
     first.live.show([*values, LiveValue("open", (), 7)], at=9e8)
     first.live.labelled(source="reviewer", action="block", label="safe")
 

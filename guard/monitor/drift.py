@@ -5,7 +5,7 @@ requests is, the calibration's two labels are mixed to fit it. Against the first
 changes. Both read the same bins of log odds, which the store keeps for every scored decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from guard.bundle import Bundle
 from guard.manifest import Calibration, Reference
 from guard.monitor.tallies import Tallies
 from guard.stats.calibrators import to_probability
-from guard.stats.drift import Drift, drift, drift_from_mixture
+from guard.stats.drift import DAY, HOUR, Bar, Drift, drift, drift_from_mixture
 from guard.store.rows import BIN_WIDTH, BINS, FIRST_LOG_ODDS
 from guard.store.store import Store
 from guard.store.values import Window
@@ -26,6 +26,9 @@ Against = Literal["calibration", "first_day"]
 AGAINST: tuple[Against, ...] = ("calibration", "first_day")
 
 DAY_S = 86_400.0
+HOUR_S = 3_600.0
+BARS: Mapping[float, Bar] = {DAY_S: DAY, HOUR_S: HOUR}
+"""What a drift has to exceed, by how many seconds of traffic are looked at. A day dilutes what changed at noon."""
 _SETTLED_S = 300.0  # what is queued is written by then
 
 
@@ -40,10 +43,11 @@ def measure_drift(
     first_s: float = DAY_S,
     known: "FirstDays | None" = None,
 ) -> Drift | None:
-    """Return how far the scores of the last day are from the reference; None where either side has too few, or none.
+    """Return how far recent scores are from the reference; None where either side has too few, or none.
 
     Args:
-        window_s: how far back from `now` the traffic that is looked at goes; what the first day has is not in it twice.
+        window_s: how far back from `now` the traffic that is looked at goes, one of `BARS`; what the first day has is
+            not in it twice.
         first_s: how long the first day is. Where retention has deleted it, it is the first that is left.
         known: remembers first days, for who asks again and again.
 
@@ -56,14 +60,14 @@ def measure_drift(
             return None
         recent = store.log_odds(Window(now - window_s, now, bundle.digest), policy, Direction.INPUT)
         safe, unsafe = binned(calibration.reference, calibration)
-        return drift_from_mixture(safe, unsafe, recent)
+        return drift_from_mixture(safe, unsafe, recent, bar=BARS[window_s])
     first = (FirstDays(store, Tallies(store, lambda: now)) if known is None else known).of(
         policy, bundle.digest, now, first_s
     )
     if first is None:
         return None
     recent = store.log_odds(Window(max(now - window_s, first.ended), now, bundle.digest), policy, Direction.INPUT)
-    return drift(first.bins, recent)
+    return drift(first.bins, recent, bar=BARS[window_s])
 
 
 @dataclass(frozen=True, slots=True)

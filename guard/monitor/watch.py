@@ -9,12 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
 from guard.bundle import Bundle
 from guard.errors import GuardError
 from guard.monitor.canaries import SUITE, Judge, Tally, judge_canaries, load_canaries
-from guard.monitor.drift import AGAINST, FirstDays, measure_drift
+from guard.monitor.drift import AGAINST, DAY_S, HOUR_S, FirstDays, measure_drift
 from guard.monitor.live import LiveRates, measure
 from guard.monitor.tallies import Tallies
 from guard.monitor_settings import MonitorSettings
@@ -175,11 +176,20 @@ def _slow(asked: _Asked, policies: Iterable[str], bundle: Bundle, now: float) ->
             values += _shown(found)
             if window == "7d" and found.agreement.kappa is not None:
                 values.append(LiveValue("agreement", (policy,), found.agreement.kappa))
-        for against in AGAINST:
-            drift = measure_drift(asked.store, policy, bundle=bundle, now=now, against=against, known=asked.first_days)
-            if drift is not None:
-                named = {"psi": drift.psi, "psi_limit": drift.psi_limit, "ks": drift.ks, "ks_limit": drift.ks_limit}
-                values += [LiveValue(name, (policy, against), value) for name, value in named.items()]
+        values += _drifts(asked, policy, bundle, now)
+    return values
+
+
+def _drifts(asked: _Asked, policy: str, bundle: Bundle, now: float) -> list[LiveValue]:
+    values = []
+    for (window, window_s), against in product((("1h", HOUR_S), ("24h", DAY_S)), AGAINST):
+        known = asked.first_days
+        drift = measure_drift(
+            asked.store, policy, bundle=bundle, now=now, against=against, window_s=window_s, known=known
+        )
+        if drift is not None:
+            named = {"psi": drift.psi, "psi_limit": drift.psi_limit, "ks": drift.ks, "ks_limit": drift.ks_limit}
+            values += [LiveValue(name, (policy, against, window), value) for name, value in named.items()]
     return values
 
 

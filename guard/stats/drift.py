@@ -21,9 +21,20 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-FALSE_ALARMS = 0.001  # of one look at one policy
-NOTEWORTHY_PSI = 0.1  # below it, a drift that is beyond chance is too small to act on
-NOTEWORTHY_KS = 0.05
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a distance has to exceed: what chance does with a stated probability, and what is worth acting on."""
+
+    false_alarms: float  # of one look at one policy, each of the two distances
+    psi: float
+    ks: float
+
+
+DAY = Bar(false_alarms=0.001, psi=0.1, ks=0.05)
+# An hour is looked at anew 24 times as often, and differs from a day anyway: who is awake asks other things.
+HOUR = Bar(false_alarms=DAY.false_alarms / 24, psi=0.2, ks=0.15)
+
 FEWEST = 200  # decisions on either side; below, bins hold too few for the limits to hold
 BINS = 10
 _MIXTURES = 101
@@ -47,13 +58,13 @@ class Drift:
         return self.psi > self.psi_limit or self.ks > self.ks_limit
 
 
-def drift(reference: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Drift | None:
+def drift(reference: ArrayLike, now: ArrayLike, *, bar: Bar = DAY) -> Drift | None:
     """Return how far two histograms with the same bins, in ascending order of score, are apart.
 
     Args:
         reference: counts, shape (k,).
         now: counts, shape (k,).
-        false_alarms: probability of an alarm without a drift, each of the two distances, in (0, 1).
+        bar: for a window as long as `now` is.
 
     Returns:
         The distances; None where either side has fewer than `FEWEST`.
@@ -61,10 +72,10 @@ def drift(reference: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_A
     For the index, bins are joined until each holds at least a tenth of the reference: nearly empty ones make it jump.
     The other distance sees what moves to where the reference has nothing.
     """
-    return _drift(reference, now, false_alarms, at_all_edges=True)
+    return _drift(reference, now, bar, at_all_edges=True)
 
 
-def _drift(reference: ArrayLike, now: ArrayLike, false_alarms: float, *, at_all_edges: bool) -> Drift | None:
+def _drift(reference: ArrayLike, now: ArrayLike, bar: Bar, *, at_all_edges: bool) -> Drift | None:
     before, after = (np.asarray(each, dtype=np.float64) for each in (reference, now))
     if before.shape != after.shape or before.ndim != 1:
         raise ValueError(f"histograms of shapes {before.shape} and {after.shape}")
@@ -73,7 +84,7 @@ def _drift(reference: ArrayLike, now: ArrayLike, false_alarms: float, *, at_all_
         return None
     per_one = 1 / n + 1 / m
     # The first term of Kolmogorov's series, which is all of it where alarms are rare.
-    ks_limit = math.sqrt(math.log(2 / false_alarms) / 2 * per_one)
+    ks_limit = math.sqrt(math.log(2 / bar.false_alarms) / 2 * per_one)
     joined = _join(before)
     k = int(joined[-1]) + 1
     sums = [np.bincount(joined, each).astype(np.float64) for each in (before, after)]
@@ -81,9 +92,9 @@ def _drift(reference: ArrayLike, now: ArrayLike, false_alarms: float, *, at_all_
     ks = float(np.abs(np.cumsum(one) / m - np.cumsum(other) / n).max())
     return Drift(
         psi=_psi(*sums),
-        psi_limit=max(per_one * _chi_squared(k - 1, false_alarms), NOTEWORTHY_PSI),
+        psi_limit=max(per_one * _chi_squared(k - 1, bar.false_alarms), bar.psi),
         ks=ks,
-        ks_limit=max(ks_limit, NOTEWORTHY_KS),
+        ks_limit=max(ks_limit, bar.ks),
         n=int(n),
         n_reference=int(m),
     )
@@ -119,9 +130,7 @@ def _chi_squared(freedom: int, tail: float) -> float:
     return float(freedom * (1 - part + NormalDist().inv_cdf(1 - tail) * math.sqrt(part)) ** 3)
 
 
-def drift_from_mixture(
-    safe: ArrayLike, unsafe: ArrayLike, now: ArrayLike, *, false_alarms: float = FALSE_ALARMS
-) -> Drift | None:
+def drift_from_mixture(safe: ArrayLike, unsafe: ArrayLike, now: ArrayLike, *, bar: Bar = DAY) -> Drift | None:
     """Return how far scores are from labelled ones, mixed as fits best: another share of unsafe traffic is no drift.
 
     Arguments are counts of one binning, shape (k,) each; otherwise as `drift`. As the best of many mixtures is taken,
@@ -131,7 +140,7 @@ def drift_from_mixture(
     harmless, harmful, after = (np.asarray(each, dtype=np.float64) for each in (safe, unsafe, now))
     parts = [(1 - share, share) for share in np.linspace(0, 1, _MIXTURES).tolist()]
     found = (
-        _drift(mixed, after, false_alarms, at_all_edges=False)
+        _drift(mixed, after, bar, at_all_edges=False)
         for mixed in (_mixed(harmless, harmful, *each) for each in parts)
         if mixed is not None
     )

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 
 RATES = ("false_refusal", "block_error", "miss")
 _RATE = ("policy", "window", "kind")
-_DRIFT = ("policy", "against")
+_DRIFT = ("policy", "against", "window")
 _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "false_refusal": (
         "guard_false_refusal_ratio",
@@ -44,16 +44,16 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Share of the last day's scored decisions that lie near their threshold.",
         ("policy",),
     ),
-    "psi": ("guard_score_drift_psi", "How far the last day's scores have moved: population stability index.", _DRIFT),
+    "psi": ("guard_score_drift_psi", "How far a window's scores have moved: population stability index.", _DRIFT),
     "psi_limit": (
         "guard_score_drift_limit_psi",
-        "What that index exceeds by chance in one look of 1,000 at independent requests; at least 0.1.",
+        "What it exceeds by chance in one look of 1,000 at independent requests (an hour: of 24,000).",
         _DRIFT,
     ),
-    "ks": ("guard_score_drift_ks_ratio", "How far the last day's scores have moved: Kolmogorov and Smirnov.", _DRIFT),
+    "ks": ("guard_score_drift_ks_ratio", "How far a window's scores have moved: Kolmogorov and Smirnov.", _DRIFT),
     "ks_limit": (
         "guard_score_drift_limit_ks_ratio",
-        "What that distance exceeds by chance in one look of 1,000 at independent requests; at least 0.05.",
+        "What it exceeds by chance in one look of 1,000 at independent requests (an hour: of 24,000).",
         _DRIFT,
     ),
     "open": ("guard_reviews_open", "Decisions that were drawn for review and wait for it.", ()),

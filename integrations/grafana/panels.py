@@ -174,10 +174,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Score drift (PSI)",
             "Distance of the spread of scores from calibration; above the dashed limit it is drift, not chance.",
             (
-                Series(f"max by (against) (guard_score_drift_psi{{{_OF_POLICY}}})", "against {{against}}", _INK),
                 Series(
-                    f"max by (against) (guard_score_drift_limit_psi{{{_OF_POLICY}}})",
-                    "limit, {{against}}",
+                    f"max by (against, window) (guard_score_drift_psi{{{_OF_POLICY}}})",
+                    "{{window}} against {{against}}",
+                    _INK,
+                ),
+                Series(
+                    f"max by (against, window) (guard_score_drift_limit_psi{{{_OF_POLICY}}})",
+                    "limit, {{window}} against {{against}}",
                     _RED,
                     is_dashed=True,
                 ),

@@ -22,10 +22,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def _scored(store: Store, began: float, mean: float, n: int = 600) -> None:
+def _scored(store: Store, began: float, mean: float, n: int = 600, over: float = 20 * HOUR) -> None:
     random = np.random.default_rng(int(began) % 1000)
     probabilities = 1 / (1 + np.exp(-random.normal(mean, 1.5, n)))
-    times = began + random.uniform(0, 20 * HOUR, n)
+    times = began + random.uniform(0, over, n)
     store.add(
         [
             decision(at=at, probability=probability, bundle=BUNDLE.digest)
@@ -53,6 +53,22 @@ def test_scores_that_moved_since_the_first_day_are_a_drift(store: Store) -> None
 
     assert found is not None
     assert found.is_drifting
+
+
+def test_change_within_the_hour_is_a_drift_of_the_hour_before_it_is_one_of_the_day(store: Store) -> None:
+    _scored(store, NOW - 5 * DAY, -2, 4000)
+    _scored(store, NOW - 0.9 * DAY, -2, 4000)
+    _scored(store, NOW - 0.9 * HOUR, 0, 300, over=0.8 * HOUR)
+
+    of_day, of_hour = (
+        measure_drift(store, "balanced", bundle=BUNDLE, now=NOW, against="first_day", window_s=window_s)
+        for window_s in (DAY, HOUR)
+    )
+
+    assert of_day is not None
+    assert of_hour is not None
+    assert of_hour.is_drifting
+    assert not of_day.is_drifting
 
 
 def test_first_day_is_not_measured_against_itself(store: Store) -> None:

@@ -15,7 +15,7 @@ from guard.monitor_settings import MonitorSettings
 from guard.pipeline import Guard
 from guard.store.store import Store
 from guard.store.values import Label, LabelKind, Source, Window
-from tests.monitor.stores import BUNDLE, NOW, a_store, reviewed_day
+from tests.monitor.stores import BUNDLE, NOW, a_store, decision, reviewed_day
 from tests.pipeline.guards import House, make_house
 
 
@@ -189,3 +189,17 @@ async def test_watch_goes_on_after_a_failure_that_nobody_foresaw(store: Store) -
     async with asyncio.timeout(10):
         await is_enough.wait()
     task.cancel()
+
+
+async def test_drift_of_the_last_hour_and_of_the_last_day_are_shown_with_their_own_limits(store: Store) -> None:
+    store.add([decision(at=NOW - 3 * 86_400 + number, bundle=BUNDLE) for number in range(300)])
+    store.add([decision(at=NOW - 3000 + number, bundle=BUNDLE) for number in range(300)])
+    house = make_house()
+
+    await _watch(house, store, Clock()).measure()
+
+    hour, day = (
+        house.metric("guard_score_drift_limit_psi", policy="balanced", against="first_day", window=window)
+        for window in ("1h", "24h")
+    )
+    assert (hour, day) == (0.2, 0.1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, kstwobign
 
-from guard.stats.drift import FEWEST, NOTEWORTHY_KS, NOTEWORTHY_PSI, drift
+from guard.stats.drift import DAY, FEWEST, HOUR, Bar, drift
 
 
 def test_same_shape_is_no_drift() -> None:
@@ -25,7 +25,7 @@ def test_distances_are_those_of_the_formulas() -> None:
 
 
 def test_few_decisions_get_the_limits_that_chance_sets() -> None:
-    found = drift([50] * 10, [30] * 10, false_alarms=0.01)
+    found = drift([50] * 10, [30] * 10, bar=Bar(0.01, psi=DAY.psi, ks=DAY.ks))
 
     assert found is not None
     assert found.psi_limit == pytest.approx((1 / 500 + 1 / 300) * chi2.isf(0.01, 9), rel=0.02)
@@ -36,7 +36,7 @@ def test_many_decisions_raise_no_alarm_for_a_drift_too_small_to_matter() -> None
     found = drift([500_000, 500_000], [510_000, 490_000])
 
     assert found is not None
-    assert (found.psi_limit, found.ks_limit) == (NOTEWORTHY_PSI, NOTEWORTHY_KS)
+    assert (found.psi_limit, found.ks_limit) == (DAY.psi, DAY.ks)
     assert not found.is_drifting
 
 
@@ -65,3 +65,12 @@ def test_nearly_empty_bins_of_the_reference_do_not_make_the_index_jump() -> None
 def test_histograms_with_other_bins_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes"):
         drift([300, 300], [200, 200, 200])
+
+
+def test_hour_has_to_drift_further_than_a_day() -> None:
+    of_day, of_hour = (drift([500, 500], [610, 390], bar=bar) for bar in (DAY, HOUR))
+
+    assert of_day is not None
+    assert of_hour is not None
+    assert of_day.is_drifting
+    assert not of_hour.is_drifting
