@@ -267,6 +267,29 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             kind="table",
         ),
     ),
+    "What does the judge say, where one is asked?": (
+        Panel(
+            "Second opinions",
+            "Pairs that the guard was not sure of: the judge's verdict, or why there is none.",
+            (
+                Series(
+                    f"sum by (result) (rate(guard_judge_opinions_total{{{_OF_POLICY}}}[$__rate_interval]))",
+                    "{{result}}",
+                ),
+            ),
+            unit="reqps",
+            is_stacked=True,
+        ),
+        Panel(
+            "Cost of the judge",
+            "Dollars of the last day, and workers that leave the judge alone after it failed in a row.",
+            (
+                Series("sum(increase(guard_judge_dollars_total[1d]))", "dollars in 24 hours", _INK),
+                Series("max(guard_judge_paused_workers)", "workers without a judge", _RED),
+            ),
+            unit="none",
+        ),
+    ),
     "Is it fast?": (
         Panel(
             "What a request waits for Guard",
