@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
@@ -73,8 +74,8 @@ def _document(lived: Lived, fires: Fires) -> dict[str, object]:
                 "reviewed": moment.day.n_reviewed,
                 "true": moment.true_day,
                 "true_of_hour": moment.true_hour,
-                "psi": moment.psi,
-                "psi_limit": moment.psi_limit,
+                "drift_of_hour": None if moment.drift_of_hour is None else asdict(moment.drift_of_hour),
+                "drift_of_day": None if moment.drift_of_day is None else asdict(moment.drift_of_day),
             }
             for moment in lived.moments
         ],

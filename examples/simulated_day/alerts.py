@@ -58,8 +58,16 @@ def _series(lived: Lived) -> Iterator[tuple[str, str]]:
             values = [getattr(getattr(moment, window).false_refusal, name) for moment in moments]
             label = f'kind="{kind}", window="{"1h" if window == "hour" else "24h"}"'
             yield f"guard_false_refusal_ratio{{{label}, {_LABELS}}}", f"_x{_STEPS_BEFORE} {_spread(values)}"
-    for name, psi in (("psi", [m.psi for m in moments]), ("limit_psi", [m.psi_limit for m in moments])):
-        yield f'guard_score_drift_{name}{{against="calibration", {_LABELS}}}', f"_x{_STEPS_BEFORE} {_spread(psi)}"
+    for window, drifts in (("1h", [m.drift_of_hour for m in moments]), ("24h", [m.drift_of_day for m in moments])):
+        for name, field in (
+            ("psi", "psi"),
+            ("limit_psi", "psi_limit"),
+            ("ks_ratio", "ks"),
+            ("limit_ks_ratio", "ks_limit"),
+        ):
+            values = [None if drift is None else getattr(drift, field) for drift in drifts]
+            label = f'against="calibration", window="{window}"'
+            yield f"guard_score_drift_{name}{{{label}, {_LABELS}}}", f"_x{_STEPS_BEFORE} {_spread(values)}"
     morning = moments[len(moments) // 2 - 1]
     for intended, count in (("block", _blocked), ("allow", _allowed)):
         step = count(morning) * 2 / 288

@@ -114,11 +114,15 @@ def _rates(panel: _Panel, lived: Lived) -> Iterator[str]:
 def _drift(panel: _Panel, lived: Lived) -> Iterator[str]:
     yield _text(_LEFT, panel.top - 12, "Drift of scores against calibration (PSI), no reviews needed", "head")
     yield from _grid(panel, [0, panel.most / 2, panel.most], "{:.2f}", 1)
-    yield _line(panel, "known", [(m.at, m.psi) for m in lived.moments if m.psi is not None])
-    yield _line(panel, "limit", [(m.at, m.psi_limit) for m in lived.moments if m.psi_limit is not None])
-    last = lived.moments[-1]
-    known = [(last.psi, "PSI", "of-known"), (last.psi_limit, "limit of chance", "of-alarm")]
-    yield from _labels(panel, [(value, text, style) for value, text, style in known if value is not None])
+    hours = [(m.at, m.drift_of_hour) for m in lived.moments if m.drift_of_hour is not None]
+    days = [(m.at, m.drift_of_day) for m in lived.moments if m.drift_of_day is not None]
+    yield _line(panel, "hour", [(at, drift.psi) for at, drift in days])
+    yield _line(panel, "known", [(at, drift.psi) for at, drift in hours])
+    yield _line(panel, "limit", [(at, drift.psi_limit) for at, drift in hours])
+    if hours and days:
+        (_, hour), (_, day) = hours[-1], days[-1]
+        known = [(day.psi, "of the day", "small"), (hour.psi, "of the hour", "of-known")]
+        yield from _labels(panel, [*known, (hour.psi_limit, "limit for the hour", "of-alarm")])
 
 
 def _alerts(panel: _Panel, top: float, fires: Mapping[str, Sequence[float]]) -> Iterator[str]:
@@ -175,5 +179,6 @@ def _clock(at: float) -> str:
 
 
 def _most_drift(lived: Lived) -> float:
-    values = [value for moment in lived.moments for value in (moment.psi, moment.psi_limit) if value is not None]
+    drifts = [drift for moment in lived.moments for drift in (moment.drift_of_hour, moment.drift_of_day) if drift]
+    values = [value for drift in drifts for value in (drift.psi, drift.psi_limit)]
     return math.ceil(20 * max([*values, 0.1])) / 20

@@ -12,9 +12,10 @@ from examples.simulated_day.traffic import DAY_S, LIMIT, THRESHOLD, Day, draw_ca
 from guard.bundle import Bundle
 from guard.core.policy import Policy, decide
 from guard.manifest import Calibration, Reference
-from guard.monitor.drift import measure_drift
+from guard.monitor.drift import HOUR_S, measure_drift
 from guard.monitor.live import LiveRates, measure
 from guard.monitor.sampling import Sampler
+from guard.stats.drift import Drift
 from guard.stats.logistic import logistic
 from guard.store.opening import open_store
 from guard.store.store import Store
@@ -40,8 +41,8 @@ class Moment:
     day: LiveRates
     true_hour: float
     true_day: float
-    psi: float | None
-    psi_limit: float | None
+    drift_of_hour: Drift | None
+    drift_of_day: Drift | None
     blocked: int  # since midnight
     decided: int
 
@@ -101,7 +102,10 @@ def _live(
             store.label(Label(id_, kind, "reviewer", Source.REVIEWER, at))
             reviews += 1
         hour, whole = (measure(store, POLICY, window, bundle=bundle.digest, now=now) for window in ("1h", "24h"))
-        drift = measure_drift(store, POLICY, bundle=bundle, now=now, against="calibration")
+        drift_of_hour, drift_of_day = (
+            measure_drift(store, POLICY, bundle=bundle, now=now, against="calibration", window_s=window_s)
+            for window_s in (HOUR_S, DAY_S)
+        )
         moments.append(
             Moment(
                 at=float(end),
@@ -109,8 +113,8 @@ def _live(
                 day=whole,
                 true_hour=day.false_refusal_rate(float(end) - 3600, float(end)),
                 true_day=day.false_refusal_rate(0, float(end)),
-                psi=None if drift is None else drift.psi,
-                psi_limit=None if drift is None else drift.psi_limit,
+                drift_of_hour=drift_of_hour,
+                drift_of_day=drift_of_day,
                 blocked=blocked,
                 decided=decided,
             )
