@@ -86,7 +86,8 @@ def _guard(upstream: str, settings: dict[str, object], config: Path, name: str) 
     port = free_port()
     config.write_bytes(orjson.dumps({"upstream": {"url": upstream}, "port": port, "access_log": False, **settings}))
     command = [sys.executable, "-m", "guard", "serve", "--config", str(config)]
-    return Recipe(name, command, port, ready_path="/readyz")
+    environment = {"XDG_STATE_HOME": str(config.parent / "state")}
+    return Recipe(name, command, port, ready_path="/readyz", environment=environment)
 
 
 async def _ask(recipe: Recipe, number: int, name: str, *, tokens: int, pace: float, think_ms: float) -> Seen:

@@ -25,11 +25,14 @@ def forwarder_recipe(upstream: str) -> Recipe:
     return Recipe(FORWARDER, [sys.executable, "-m", "benchmark.speed.forwarder", str(port), upstream], port)
 
 
-def guard_recipe(upstream: str, bundle: str) -> Recipe:
-    """Return `guard serve` in enforce mode with one worker; after the first request the verdict is cached."""
+def guard_recipe(upstream: str, bundle: str, folder: Path) -> Recipe:
+    """Return `guard serve` in enforce mode with one worker; after the first request the verdict is cached.
+
+    Its decisions are kept in `folder`, and not among those of whoever measures.
+    """
     port = free_port()
     command = [sys.executable, "-m", "guard", "serve", "--upstream", upstream, "--port", str(port), "--bundle", bundle]
-    return Recipe(GUARD, command, port, ready_path="/readyz")
+    return Recipe(GUARD, command, port, ready_path="/readyz", environment={"XDG_STATE_HOME": str(folder / "state")})
 
 
 def litellm_recipe(upstream: str, python: Path, folder: Path) -> Recipe:

@@ -127,7 +127,7 @@ def run_speed(
 
         first = start(Server(upstream_recipe(), folder / "upstream.log"))
         origin = first.recipe.origin
-        recipes = [forwarder_recipe(origin), guard_recipe(origin, bundle)]
+        recipes = [forwarder_recipe(origin), guard_recipe(origin, bundle, folder)]
         if python:
             recipes.append(litellm_recipe(origin, python, folder))
         servers = [first, *(start(Server(recipe, folder / f"{recipe.name}.log")) for recipe in recipes)]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from guard.store.opening import address_of
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -54,3 +56,16 @@ def test_compose_mounts_a_prometheus_configuration_that_scrapes_guard() -> None:
     config = yaml.safe_load((HERE / source).resolve().read_text(encoding="utf-8"))
     (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
     assert target.split(":")[0] in compose["services"]
+
+
+def test_decisions_are_kept_on_a_volume_that_the_user_may_write() -> None:
+    final_stage = (HERE / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[-1]
+    uid = re.search(r"^USER ([1-9]\d*)$", final_stage, re.MULTILINE)
+    home = re.search(r"^ENV XDG_STATE_HOME=(\S+)$", final_stage, re.MULTILINE)
+    assert uid
+    assert home
+    kept_in = str(Path(address_of("default", {"XDG_STATE_HOME": home[1]}).removeprefix("sqlite:///")).parent)
+    assert f"VOLUME {kept_in}" in final_stage
+    assert f"install -d -o {uid[1]} -m 700 {kept_in}" in final_stage
+    guard = yaml.safe_load((HERE / "compose.yaml").read_text(encoding="utf-8"))["services"]["guard"]
+    assert f"decisions:{kept_in}" in guard["volumes"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 @dataclass
@@ -35,13 +36,22 @@ def guard_command(*arguments: str) -> list[str]:
 
 @contextmanager
 def serve(bundle: Path, *arguments: str) -> Iterator[Served]:
-    """Start `guard serve` on a free port, wait for its line, and end it with the block."""
+    """Start `guard serve` on a free port, wait for its line, and end it with the block.
+
+    What it remembers is forgotten then, unless it is told where to keep it.
+    """
+    with TemporaryDirectory() as state, _serve(bundle, state, *arguments) as served:
+        yield served
+
+
+@contextmanager
+def _serve(bundle: Path, state: str, *arguments: str) -> Iterator[Served]:
     process = subprocess.Popen(
         guard_command("serve", "--bundle", str(bundle), "--port", "0", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_STATE_HOME": state},
     )
     with process:
         assert process.stdout is not None
