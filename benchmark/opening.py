@@ -9,8 +9,8 @@ from benchmark.targets import GuardTarget, HttpTarget
 from guard.errors import UsageError
 from guard.mllm.questions import Mitigation
 
-KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, hf:MODEL, moderation:MODEL, control:NAME"
-ASKED = ("litellm", "hf", "moderation")  # models that are asked in words, or over somebody else's API
+KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, hf:MODEL, moderation:MODEL, rival:NAME, control:NAME"
+ASKED = ("litellm", "hf", "moderation", "rival")  # models that are asked in words, or over somebody else's API
 
 
 async def open_target(spec: str, *, policy: str | None = None, asking: Asking | None = None) -> Target:
@@ -18,7 +18,8 @@ async def open_target(spec: str, *, policy: str | None = None, asking: Asking | 
 
     Args:
         spec: "embedded"; "bundle:DIR"; "http:URL" of a running Guard; "litellm:MODEL" as litellm names it; "hf:MODEL",
-            a Hugging Face id or a folder; "moderation:MODEL"; "control:always_block|always_allow".
+            a Hugging Face id or a folder; "moderation:MODEL"; "rival:llm-guard"; "rival:nemo-guardrails:MODEL";
+            "control:always_block|always_allow".
         policy: operating point of the bundle; None takes the default. A Guard over HTTP has its own.
         asking: how a model is asked; None takes the defaults.
 
@@ -30,7 +31,7 @@ async def open_target(spec: str, *, policy: str | None = None, asking: Asking | 
     if kind not in {"embedded", "bundle"} and policy is not None:
         raise UsageError(f"target {spec}: a policy can only be chosen for a bundle")
     if kind in ASKED and rest:
-        return _open_model(spec, kind, rest, asking or Asking())
+        return await _open_model(spec, kind, rest, asking or Asking())
     if asking is not None and (named := _set_options(asking)):
         raise UsageError(f"target {spec}: {named} is for models that are asked ({', '.join(ASKED)})")
     match kind, rest:
@@ -52,9 +53,11 @@ def _set_options(asking: Asking) -> str:
     return ", ".join(name for name in names if getattr(asking, name) != getattr(standard, name))
 
 
-def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
-    if kind == "moderation" and asking.mitigation is not Mitigation.NONE:
-        raise UsageError(f"target {spec}: a moderation endpoint is not asked in words; no mitigation applies")
+async def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
+    if kind in {"moderation", "rival"} and asking.mitigation is not Mitigation.NONE:
+        raise UsageError(f"target {spec}: it is not asked in words; no mitigation applies")
+    if kind != "rival" and asking.python is not None:
+        raise UsageError(f"target {spec}: another environment's Python is for rivals (rival:NAME)")
     if kind != "hf" and asking.mitigation is Mitigation.VCD:
         raise UsageError(f"target {spec}: visual contrastive decoding needs the model's own logits (hf:MODEL)")
     # Imported where it is asked for: litellm and transformers take seconds to load, and may not be installed.
@@ -73,6 +76,10 @@ def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Target:
                 # A thread cannot be called back: asked again, the model would answer two questions at once.
                 asking = replace(asking, timeout_s=None, attempts=1)
                 asker = LocalAsker(model, asking)
+            case "rival":
+                from benchmark.rivals.asker import RivalAsker
+
+                asker = await RivalAsker.open(model, asking)
             case _:
                 from benchmark.mllm.moderation import ModerationAsker
 

@@ -31,6 +31,7 @@ class Asking:
     api_base: str | None = None
     revision: str | None = None
     device: str = "cpu"
+    python: Path | None = None  # of the environment that a rival is installed in
     cache: Path | None = None  # None: nothing is kept
 
 

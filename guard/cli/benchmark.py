@@ -33,7 +33,8 @@ def run(
     target: Annotated[
         str,
         typer.Option(
-            help="embedded, bundle:DIR, http:URL of a running Guard, litellm:MODEL, moderation:MODEL, or control:NAME."
+            help="embedded, bundle:DIR, http:URL of a running Guard, litellm:MODEL, hf:MODEL, moderation:MODEL, "
+            "rival:llm-guard, rival:nemo-guardrails:MODEL, or control:NAME."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run there is continued.")],
@@ -60,6 +61,9 @@ def run(
     api_base: Annotated[str | None, typer.Option(help="Base URL of the model's API.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of a Hugging Face model.")] = None,
     device: Annotated[str, typer.Option(help="Where a Hugging Face model runs: cpu, cuda.")] = "cpu",
+    rival_python: Annotated[
+        Path | None, typer.Option(help="Python of the environment that a rival is installed in.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of answers that models gave before. [default: ~/.cache/guard/answers]")
     ] = None,
@@ -92,6 +96,7 @@ def run(
         api_base=api_base,
         revision=revision,
         device=device,
+        python=rival_python,
         cache=(cache or default_folder()) if use_cache else None,
     )
     loaded = load_suite(suite)
