@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guard.cli.benchmark_rivals import rivals
 from guard.cli.crossfit import crossfit
 from guard.cli.measured import compare, models, report, show, threshold
 
@@ -21,7 +22,7 @@ _Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no tables
 def register(app: typer.Typer) -> None:
     """Add the group `benchmark`."""
     group = typer.Typer(help="Measure a guard on suites of labelled pairs, and its speed.", no_args_is_help=True)
-    for command in (run, models, report, compare, threshold, crossfit, speed):
+    for command in (run, models, report, compare, threshold, crossfit, rivals, speed):
         group.command()(command)
     app.add_typer(group, name="benchmark")
 

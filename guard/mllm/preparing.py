@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 from transformers.utils import is_torchvision_available
 
-from guard.errors import ContentUnjudged, ImageRejected
+from guard.errors import ContentUnjudged, ImageRejected, UsageError
 from guard.mllm.questions import Question
 
 _LOCAL: Mapping[str, bool] = {"local_files_only": True, "trust_remote_code": False}
@@ -23,11 +23,22 @@ def load_processor(folder: Path, model_type: str) -> Any:
 
     Models that also see videos have a part for them that needs torchvision, which CPU builds of torch do not get along
     with. Pictures never pass through it.
+
+    Raises:
+        UsageError: its pictures are prepared by torchvision, too (Llama 4), and that is missing.
     """
     name = PROCESSOR_MAPPING_NAMES.get(model_type)
     kind = getattr(transformers, name, None) if isinstance(name, str) else None
     if kind is None or is_torchvision_available() or "video_processor" not in inspect.signature(kind).parameters:
-        return _with_template(transformers.AutoProcessor.from_pretrained(folder, **_LOCAL))
+        try:
+            return _with_template(transformers.AutoProcessor.from_pretrained(folder, **_LOCAL))
+        except ImportError as error:
+            if is_torchvision_available():
+                raise
+            raise UsageError(
+                f"{folder.name}: a model of type {model_type} prepares pictures by torchvision, which is not "
+                "installed; take the build that fits this torch"
+            ) from error
     settings, _ = kind.get_processor_dict(folder, local_files_only=True)
     known = inspect.signature(kind).parameters.keys() - {"image_processor", "tokenizer", "video_processor"}
     return _with_template(

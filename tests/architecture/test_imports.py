@@ -188,6 +188,9 @@ def _also(path: Path) -> set[str]:
         "guard/upstreams/through_litellm.py": {"litellm"},
         "guard/second_opinion/through_litellm.py": {"litellm"},
         "benchmark/mllm/through_litellm.py": {"litellm"},
+        "benchmark/rivals/tiny_models.py": {"torch", "transformers"},
+        # Runs under another Python, and imports what is there.
+        "benchmark/rivals/speaker.py": {"torch", "transformers"},
     }.get(str(path.relative_to(ROOT)), set())
 
 

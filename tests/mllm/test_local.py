@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 
+from benchmark.rivals.tiny_models import make_llama_guard, make_shieldgemma2
 from guard.errors import ContentUnjudged, ImageRejected, TextTooLong
 from guard.mllm import yes_no
 from guard.mllm.contrast import Contrast
@@ -16,7 +17,7 @@ from guard.mllm.loading import open_local
 from guard.mllm.local import LocalMllm
 from guard.mllm.preparing import prepare, read_pictures
 from guard.mllm.questions import SAFETY_PROMPT, Mitigation, Question, Style, ask
-from tests.mllm.tiny_folders import MAKERS, make_folder, make_llama_guard, make_shieldgemma2
+from tests.mllm.tiny_folders import MAKERS, make_folder
 from tests.pictures import solid
 
 # transformers' own: it is not Guard's to mend.

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.mllm.asking import Asking
 from benchmark.opening import open_target
+from benchmark.rivals.tiny_models import make_llama_guard, make_shieldgemma2
 from benchmark.rows import read_header, read_rows
 from benchmark.runner import run_suite
 from guard import Pair
@@ -21,7 +22,7 @@ from guard.mllm.questions import Mitigation
 from guard.suites import load_suite
 from guard.types import ImageInput
 from tests.benchmark.drawn_suites import draw_mmsafeaware
-from tests.mllm.tiny_folders import make_folder, make_llama_guard, make_shieldgemma2
+from tests.mllm.tiny_folders import make_folder
 from tests.pictures import solid
 
 # transformers' own: it is not Guard's to mend.

@@ -1,5 +1,6 @@
 """Environments with packages of the rivals' interface that judge by a word, and print what they should not."""
 
+import sysconfig
 import venv
 from pathlib import Path
 
@@ -7,7 +8,12 @@ _SCANNERS = """
 import os
 class _Scanner:
     def __init__(self, *, model=None):
-        if os.environ.get("HF_HUB_OFFLINE"):
+        if model is not None:
+            import transformers
+            found = transformers.AutoModelForSequenceClassification.from_pretrained(model.path)
+            transformers.AutoTokenizer.from_pretrained(model.path)
+            assert set(found.config.id2label.values()) == self.labels
+        elif os.environ.get("HF_HUB_OFFLINE"):
             raise OSError("We couldn't connect to huggingface.co: secret-of-the-message")
     def scan(self, prompt):
         print("scanned:", prompt)
@@ -16,9 +22,12 @@ class _Scanner:
         if "die" in prompt:
             os._exit(3)
         return prompt, "bomb" not in prompt, -1.0
-class PromptInjection(_Scanner): pass
-class Toxicity(_Scanner): pass
+class PromptInjection(_Scanner):
+    labels = {"SAFE", "INJECTION"}
+class Toxicity(_Scanner):
+    labels = {"toxicity", "insult"}
 """
+_MODEL = "from types import SimpleNamespace as Model\n"
 _SCAN = """
 print("hello from the package")
 from llm_guard import input_scanners
@@ -58,12 +67,14 @@ class RailType(StrEnum):
 """
 
 
-def make_environment(folder: Path, *, llm_guard: bool = False, nemo: bool = False) -> Path:
-    """Make an environment with the packages that are asked for, and return its Python."""
+def make_environment(folder: Path, *, llm_guard: bool = False, nemo: bool = False, torch: bool = False) -> Path:
+    """Make an environment with the packages that are asked for, and return its Python. Torch is this environment's."""
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
+    if torch:
+        (site / "torch.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     if llm_guard:
-        _write(site, "llm_guard", "llm_guard-9.9", {"__init__": _SCAN, "input_scanners": _SCANNERS})
+        _write(site, "llm_guard", "llm_guard-9.9", {"__init__": _SCAN, "input_scanners": _SCANNERS, "model": _MODEL})
     if nemo:
         parts = {"__init__": _RAILS, "rails/__init__": "", "rails/llm/__init__": "", "rails/llm/options": _OPTIONS}
         _write(site, "nemoguardrails", "nemoguardrails-9.9", parts)
