@@ -13,7 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-_LABELS = {"PromptInjection": ("SAFE", "INJECTION"), "Toxicity": ("toxicity", "insult")}
+# Scanners, the class of each one's own model, and its labels that a scanner looks for.
+_SCANNERS = {
+    "PromptInjection": ("DebertaV2", ("SAFE", "INJECTION")),
+    "Toxicity": ("Roberta", ("toxicity", "insult")),
+}
 _WORDS = ("please", "taste", "the", "picture", "is", "this", "safe", "or", "not")
 _RAIL = "content safety check input"
 _QUESTION = (
@@ -44,12 +48,12 @@ class LlmGuard:
         self._scan = scan_prompt
         folder = options.get("stand_in")
         self._scanners: list[Any] = []
-        for name in _LABELS:
-            more = {} if folder is None else {"model": _tiny_classifier(Path(folder) / name, _LABELS[name])}
+        for name, (kind, labels) in _SCANNERS.items():
+            more = {} if folder is None else {"model": _tiny_classifier(Path(folder) / name, kind, labels)}
             self._scanners.append(getattr(input_scanners, name)(**more))
         self.facts: Facts = {
             "package": f"llm-guard {version('llm-guard')}",
-            "model": ", ".join(_LABELS),
+            "model": ", ".join(_SCANNERS),
             "sees": "text",
             "weights": "its own" if folder is None else "random",
         }
@@ -108,7 +112,7 @@ class NemoGuardrails:
         return {"unsafe": found.status == self._status.BLOCKED}
 
 
-def _tiny_classifier(folder: Path, labels: tuple[str, ...]) -> Any:
+def _tiny_classifier(folder: Path, kind: str, labels: tuple[str, ...]) -> Any:
     """Return a tiny random model of the class that a scanner loads: what it says means nothing."""
     import torch
     import transformers
@@ -119,8 +123,10 @@ def _tiny_classifier(folder: Path, labels: tuple[str, ...]) -> Any:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
-    config = transformers.BertConfig(
+    config = getattr(transformers, f"{kind}Config")(
         vocab_size=len(words),
+        pad_token_id=0,
+        max_position_embeddings=520,  # Roberta counts from behind the padding
         hidden_size=16,
         intermediate_size=16,
         num_hidden_layers=1,
@@ -128,7 +134,7 @@ def _tiny_classifier(folder: Path, labels: tuple[str, ...]) -> Any:
         id2label=dict(enumerate(labels)),
         label2id={label: index for index, label in enumerate(labels)},
     )
-    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    getattr(transformers, f"{kind}ForSequenceClassification")(config).save_pretrained(folder)
     more = {"top_k": None, "function_to_apply": "sigmoid"} if "toxicity" in labels else {}
     return Model(path=str(folder), pipeline_kwargs={"max_length": 512, "truncation": True, **more})
 

@@ -12,6 +12,7 @@ class _Scanner:
             import transformers
             found = transformers.AutoModelForSequenceClassification.from_pretrained(model.path)
             transformers.AutoTokenizer.from_pretrained(model.path)
+            assert type(found).__name__.startswith(self.kind)
             assert set(found.config.id2label.values()) == self.labels
         elif os.environ.get("HF_HUB_OFFLINE"):
             raise OSError("We couldn't connect to huggingface.co: secret-of-the-message")
@@ -23,8 +24,10 @@ class _Scanner:
             os._exit(3)
         return prompt, "bomb" not in prompt, -1.0
 class PromptInjection(_Scanner):
+    kind = "DebertaV2"
     labels = {"SAFE", "INJECTION"}
 class Toxicity(_Scanner):
+    kind = "Roberta"
     labels = {"toxicity", "insult"}
 """
 _MODEL = "from types import SimpleNamespace as Model\n"
