@@ -31,6 +31,13 @@ def replay(
         list[str] | None,
         typer.Option(metavar="BUNDLE", help="Bundles that made the decisions; embedded is known. May be repeated."),
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="What OLD decided is decided by NEW, a policy or a point of the new bundle. May be repeated.",
+        ),
+    ] = None,
     days: Annotated[float, typer.Option(min=0.001, help="How far back.")] = 7.0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write replay.json into this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every flip as JSON.")] = False,
@@ -56,6 +63,7 @@ def replay(
     from guard.store.values import Window
 
     settings = Settings() if config is None else load_settings(config, os.environ)
+    instead = _pairs(policy or [])
     named = settings.store.url if store == "default" and settings.store.url is not None else store
     place = address_of(named, os.environ)
     if place.startswith("sqlite:///") and not Path(place.removeprefix("sqlite:///")).exists():
@@ -70,7 +78,7 @@ def replay(
     others = [Bundle.load(name) for name in dict.fromkeys(["embedded", *(baseline or [])])]
     window = Window(time.time() - 86_400 * days)
     try:
-        found = asyncio.run(_run(bundle, others, settings, kept, window, show_progress=not quiet))
+        found = asyncio.run(_run(bundle, others, settings, instead, kept, window, show_progress=not quiet))
     finally:
         kept.close()
     changes = found.tally.changes()
@@ -85,10 +93,20 @@ def replay(
         raise typer.Exit(1)
 
 
+def _pairs(written: list[str]) -> dict[str, str]:
+    from guard.errors import UsageError
+
+    split = [one.partition("=") for one in written]
+    if not all(old and new for old, _, new in split):
+        raise UsageError("--policy: takes OLD=NEW, such as balanced=proposed")
+    return {old: new for old, _, new in split}
+
+
 async def _run(
     candidate: "Bundle",
     others: "list[Bundle]",
     settings: "Settings",
+    instead: dict[str, str],
     store: "Store",
     window: "Window",
     *,
@@ -106,7 +124,7 @@ async def _run(
                 candidate,
                 store,
                 window,
-                policy_of=policies_of(candidate, settings),
+                policy_of=policies_of(candidate, settings, instead=instead),
                 same=same_model(candidate, others),
                 guard=guard,
                 on_progress=lambda done: progress.update(task, completed=done),

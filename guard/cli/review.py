@@ -39,7 +39,7 @@ def list_(
     """List decisions that were drawn for review and that nobody has labelled. What was judged is not printed."""
     import orjson
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     opened = _open(store, config)
     try:
@@ -50,10 +50,12 @@ def list_(
         for each in found:
             typer.echo(orjson.dumps(_line(each)).decode())
         return
-    table = Table("id", "decided", "policy", "intended", "probability", "drawn with", box=None, pad_edge=False)
+    # An id is for pasting into `guard review label`: whole, even in a terminal of 80 columns.
+    columns = (Column("id", no_wrap=True, min_width=32), "decided", "policy", "intended", "prob.", "drawn")
+    table = Table(*columns, box=None, pad_edge=False)
     for each in found:
         shown = "-" if each.probability is None else f"{each.probability:.3f}"
-        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.at))
+        when = time.strftime("%m-%d %H:%M", time.gmtime(each.at))
         table.add_row(each.id, when, each.policy, each.intended.value, shown, f"{each.sampling_probability:.3g}")
     Console(highlight=False, width=None if os.isatty(1) else 120).print(table)
     typer.echo(f"{waiting.n} open" if waiting.n else "nothing waits for review")
@@ -68,7 +70,7 @@ def label(
     config: _ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was kept.")] = False,
 ) -> None:
-    """Label a decision as a reviewer. Everybody's labels are kept; the latest one counts."""
+    """Label a decision as a reviewer. Everybody's labels are kept; what most reviewers say counts."""
     import orjson
 
     from guard.errors import DecisionUnknown, UsageError

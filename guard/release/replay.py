@@ -98,19 +98,26 @@ class Replay:
         return sum(flip.changes_blocking and flip.before is Action.BLOCK for flip in self.flips)
 
 
-def policies_of(candidate: Bundle, settings: Settings) -> Callable[[str], Policy]:
+def policies_of(
+    candidate: Bundle, settings: Settings, *, instead: Mapping[str, str] | None = None
+) -> Callable[[str], Policy]:
     """Return what finds a policy on the candidate by its name: of the configuration, or one of its operating points.
 
     It raises ConfigInvalid: neither has one of that name.
+
+    Args:
+        instead: by the name of a policy that decided, that of the one which decides now.
     """
+    renamed = instead or {}
     known: dict[str, Policy] = dict(make_policies(settings, candidate.manifest, digest=candidate.digest).policies)
 
-    def find(name: str) -> Policy:
+    def find(decided: str) -> Policy:
+        name = renamed.get(decided, decided)
         if name not in known:
             points = candidate.manifest.operating_points
             if name not in points:
                 raise ConfigInvalid(
-                    f"decisions were made by policy {name!r}; {candidate.label} has {', '.join(points)}: "
+                    f"decisions are to be made by policy {name!r}; {candidate.label} has {', '.join(points)}: "
                     "give its configuration with --config"
                 )
             said = settings.model_copy(update={"policy": PolicySettings(name=name)})

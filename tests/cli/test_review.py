@@ -59,6 +59,17 @@ def test_list_shows_what_waits_oldest_first_and_no_content(place: str) -> None:
     assert "take?" not in run("list", "--store", place).output
 
 
+def test_ids_are_whole_in_a_terminal_of_80_columns(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = keep(place)[:3]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("os.isatty", lambda _: True)
+
+    lines = run("list", "--store", place, "--limit", "3").output.splitlines()
+
+    assert [line.split()[0] for line in lines[1:4]] == [each.decision.id for each in drawn]
+    assert max(map(len, lines)) <= 80
+
+
 def test_label_is_kept_and_taken_back(place: str) -> None:
     id_ = keep(place)[0].decision.id
 

@@ -112,6 +112,11 @@ async def test_proposal_is_a_bundle_whose_threshold_is_an_estimate(busy: Site) -
     assert "an estimate" in point.chosen_on
     assert candidate.manifest.operating_points["balanced"] == busy.bundle.manifest.operating_points["balanced"]
     assert orjson.loads((folder.parent / "proposal.json").read_bytes())["why"] == "fewer refusals of cooks"
+    # What is proposed is what the commands ask about, and not the point that judges.
+    replay, gate = (next(line for line in answer["commands"] if word in line) for word in ("replay", "gate"))
+    assert "--policy balanced=proposed" in replay
+    assert "--policy proposed" in gate
+    assert "--baseline-policy balanced" in gate
 
 
 async def test_proposal_never_moves_what_judges(busy: Site) -> None:

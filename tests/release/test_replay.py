@@ -317,6 +317,16 @@ def test_command_counts_flips_and_writes_them(filled: House) -> None:
     assert document["per_1000"]["change"]["value"] == -250
 
 
+def test_command_has_another_point_of_the_candidate_decide(filled: House) -> None:
+    candidate = filled.candidate("with-a-proposal", proposed=0.9999)
+    command = ["release", "replay", "--candidate", str(candidate.path), "--store", filled.store.place, "--json"]
+    command += ["--quiet", "--baseline", str(filled.live.path)]
+    same, other = (CliRunner().invoke(app, [*command, *more]) for more in ([], ["--policy", "balanced=proposed"]))
+    assert [json.loads(done.stdout)["newly_allowed"] for done in (same, other)] == [0, 1]
+    assert CliRunner().invoke(app, [*command, "--policy", "proposed"]).exit_code != 0
+    assert CliRunner().invoke(app, [*command, "--policy", "balanced=nothing"]).exit_code != 0
+
+
 def test_command_exits_with_1_where_nothing_could_be_replayed(filled: House) -> None:
     other = make_tiny_bundle(filled.folder / "other", seed=1)
     done = CliRunner().invoke(app, ["release", "replay", "--candidate", str(other.path), "--store", filled.store.place])

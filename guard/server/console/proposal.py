@@ -70,7 +70,7 @@ class Propose:
             folder = Path(declared) if declared else state_folder(os.environ) / "candidates"
             written = await away(write_candidate, generation.guard.bundle, proposal, folder)
         _log.warning("console: a candidate bundle was written to %s", written)
-        await give_json(exchange, _said(written, generation.guard.bundle))
+        await give_json(exchange, _said(written, generation.guard.bundle, policy))
 
 
 def write_candidate(bundle: Bundle, proposal: Proposal, folder: Path) -> Path:
@@ -133,14 +133,20 @@ def _name(proposal: Proposal) -> str:
     return f"{proposal.at:%Y-%m-%d}-{policy}-{proposal.threshold:.4f}-{secrets.token_hex(3)}"
 
 
-def _said(written: Path, live: Bundle) -> Document:
+def _said(written: Path, live: Bundle, policy: str) -> Document:
+    is_point = policy in live.manifest.operating_points
+    # A policy of one's own has rules beside its threshold: it is the configuration that names its operating point.
+    setting = f"policies.{policy}.operating_point: {POINT}"
+    chosen = f"--policy {policy}={POINT}" if is_point else f"--config FILE  # {setting}"
+    against = policy if is_point else "POINT"
     return {
         "folder": str(written),
         "commands": [
             f"guard bundle show {written}",
-            f"guard release replay --candidate {written} --days 7",
+            f"guard release replay --candidate {written} --days 7 {chosen}",
             "guard review export --out PAIRS",
             f"guard calibrate --bundle {written} --data PAIRS --unit request --max-false-refusal 0.05 --out CERTIFIED",
-            f"guard release gate --candidate {written} --baseline {live.path} --suites SUITES",
+            f"guard release gate --candidate {written} --policy {POINT} --baseline {live.path}"
+            f" --baseline-policy {against} --suites SUITES",
         ],
     }
