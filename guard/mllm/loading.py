@@ -1,7 +1,10 @@
 """Opening a local model by name: a folder, or a Hugging Face id at a commit."""
 
 import json
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import transformers
@@ -9,12 +12,15 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from guard.errors import UsageError
+from guard.mllm.adapters import find_adapter
 from guard.mllm.contrast import Contrast
 from guard.mllm.image_guard import ImageGuard
-from guard.mllm.local import LocalAnswer, LocalMllm
+from guard.mllm.local import LocalAnswer, LocalMllm, load_model
 from guard.mllm.pinning import Pinned, pin
+from guard.mllm.preparing import load_processor
 from guard.mllm.questions import Question, Style
 
+_IMAGE_GUARD = "shieldgemma2"
 # What transformers, safetensors and tokenizers raise of files that are not what they should be.
 _DAMAGE = (
     OSError,
@@ -42,30 +48,77 @@ class LocalModel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """A model as it is trained further: its weights, its processor, and which files they are."""
+
+    model: Any
+    processor: Any
+    pinned: Pinned
+
+
 def open_local(name: str, *, revision: str | None = None, device: str = "cpu") -> tuple[LocalModel, Pinned]:
     """Return a model that is ready to be asked, and which files it consists of.
+
+    `name` may be that of a LoRA adapter, which names the model that it belongs to.
 
     Raises:
         UsageError: no such model, device, or architecture, or its files cannot be used.
     """
     _check_device(device)
+    pinned = pin(name, revision)
+    with _damage_of(name):
+        adapter = find_adapter(pinned)
+        base = pinned if adapter is None else adapter.base
+        kind = _kind(base)
+        model: LocalModel
+        if kind != _IMAGE_GUARD:
+            _require_text(name, kind)
+            model = LocalMllm(base.folder, device, adapter)
+        elif adapter is None:
+            model = ImageGuard(base.folder, device)
+        else:
+            raise UsageError(f"{name}: an adapter of {kind}, which makes no text")
+    if adapter is None:
+        return model, pinned
+    return model, Pinned(pinned.name, pinned.folder, f"{pinned.revision}+{base.revision}")
+
+
+def open_parts(name: str, *, revision: str | None = None, device: str = "cpu") -> Parts:
+    """Return a model that makes text from pictures, to be trained further. Raises UsageError as `open_local` does."""
+    _check_device(device)
+    pinned = pin(name, revision)
+    with _damage_of(name):
+        if find_adapter(pinned) is not None:
+            raise UsageError(f"{name}: an adapter; name the model that it belongs to")
+        kind = _kind(pinned)
+        _require_text(name, kind)
+        return Parts(load_model(pinned.folder, device), load_processor(pinned.folder, kind), pinned)
+
+
+def _kind(pinned: Pinned) -> str:
+    return str(json.loads((pinned.folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+
+
+def _require_text(name: str, kind: str) -> None:
+    if (
+        kind == _IMAGE_GUARD
+        or kind not in transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    ):
+        raise UsageError(f"{name}: transformers has no model of type {kind} that makes text from pictures")
+
+
+@contextmanager
+def _damage_of(name: str) -> Iterator[None]:
+    """Quiet the libraries, and turn what they raise of damaged files into one clear error."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    pinned = pin(name, revision)
     try:
-        kind = str(json.loads((pinned.folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-        model: LocalModel
-        if kind == "shieldgemma2":
-            model = ImageGuard(pinned.folder, device)
-        elif kind in transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-            model = LocalMllm(pinned.folder, device)
-        else:
-            raise UsageError(f"{name}: transformers has no model of type {kind} that makes text from pictures")
+        yield
     except ImportError as error:
         raise UsageError(f"{name}: {str(error).strip().splitlines()[0]}") from error
     except _DAMAGE as error:
         raise UsageError(f"{name}: its files cannot be used ({type(error).__name__})") from error
-    return model, pinned
 
 
 def _check_device(device: str) -> None:

@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from guard.errors import ImageRejected, TextTooLong
+from guard.mllm.adapters import Adapter, with_adapter
 from guard.mllm.contrast import Contrast, ContrastiveDecoding
 from guard.mllm.preparing import load_processor, prepare, read_pictures
 from guard.mllm.questions import Question, Style
@@ -29,24 +30,35 @@ class LocalAnswer:
     tokens_out: int
 
 
+def load_model(folder: Path, device: str) -> Any:
+    """Return the bare model of a folder on a device: float32 on a CPU, bfloat16 elsewhere."""
+    model = transformers.AutoModelForImageTextToText.from_pretrained(
+        folder,
+        dtype=torch.float32 if device == "cpu" else torch.bfloat16,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    return model.to(device)
+
+
 class LocalMllm:
     """A model of any architecture that transformers makes text from pictures with. One call at a time.
 
     Args:
         folder: config, weights, tokenizer, processor.
         device: "cpu", "cuda", "cuda:1", …
+        adapter: what is merged into the weights.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
-        dtype = torch.float32 if device == "cpu" else torch.bfloat16
-        self._model = transformers.AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
-        self._model.to(device).eval()
+    def __init__(self, folder: Path, device: str, adapter: Adapter | None = None) -> None:
+        model = load_model(folder, device)
+        self._model = model if adapter is None else with_adapter(model, adapter)
+        self._model.eval()
         self._processor = load_processor(folder, self._model.config.model_type)
         template = str(getattr(self._processor, "chat_template", None) or "")
         self.architecture = str(self._model.config.model_type)
-        self.dtype = str(dtype).removeprefix("torch.")
+        self.dtype = str(self._model.dtype).removeprefix("torch.")
         self.style = Style.GUARD if _GUARDS_OWN_WORDS in template else Style.YES_NO
         self._sides = self._spellings()
 

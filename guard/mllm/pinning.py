@@ -35,7 +35,7 @@ def pin(name: str, revision: str | None = None) -> Pinned:
     if folder.is_dir():
         if revision is not None:
             raise UsageError(f"{name} is a folder: it has no revisions")
-        if not (folder / "config.json").is_file():
+        if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
             raise UsageError(f"{name}: no config.json, so no Hugging Face model")
         return Pinned(folder.resolve().name, folder, _digest(folder))
     try:

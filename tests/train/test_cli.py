@@ -41,13 +41,12 @@ def test_export_of_an_unfinished_run_exits_2(
     assert "run.json" in capsys.readouterr().err
 
 
-def test_a_part_of_an_earlier_version_is_refused_with_the_parts_that_there_are(
+def test_a_part_of_an_earlier_version_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _guard(monkeypatch, "train", "fusion", "--data", tmp_path, "--out", tmp_path / "run", "--quiet") == 2
 
-    error = capsys.readouterr().err
-    assert all(part in error for part in ("'fusion' is not one of", "'text'", "'vision'", "'all'"))
+    assert "No such command 'fusion'" in capsys.readouterr().err
 
 
 def test_a_backbone_without_its_files_is_refused(tmp_path: Path) -> None:
