@@ -62,6 +62,8 @@ class RivalAsker:
             raise UsageError(f"{spec}: not one of rival:{LLM_GUARD}, rival:{NEMO}:MODEL")
         if asking.python is None:
             raise UsageError(f"{spec}: name the Python of an environment that has it: --rival-python PATH")
+        if asking.max_cost_usd is not None:
+            raise UsageError(f"{spec}: what it spends is not known here, so --max-cost cannot end it")
         options: dict[str, str | None] = {"stand_in": str(stand_in) if stand_in else None}
         if kind == NEMO:
             key = environment.get(_KEY)

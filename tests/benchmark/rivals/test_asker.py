@@ -13,6 +13,7 @@ from benchmark.rivals.asker import RivalAsker
 from benchmark.runner import run_suite
 from guard import Pair
 from guard.errors import UsageError
+from guard.mllm.questions import Mitigation
 from guard.suites import load_suite
 from guard.types import ImageInput
 from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack
@@ -133,6 +134,13 @@ async def test_what_a_rival_needs_is_said_before_anything_starts(python: Path) -
         await RivalAsker.open("nemo-guardrails:judge-1", Asking(python=python), environment={})
     with pytest.raises(UsageError, match="is for rivals"):
         await open_target("litellm:openai/gpt-4o", asking=Asking(python=python))
+
+
+async def test_options_that_a_rival_cannot_keep_are_refused(python: Path) -> None:
+    with pytest.raises(UsageError, match="--max-cost cannot end it"):
+        await open_target("rival:nemo-guardrails:judge-1", asking=Asking(python=python, max_cost_usd=1.0))
+    with pytest.raises(UsageError, match="no mitigation applies"):
+        await open_target("rival:llm-guard", asking=Asking(python=python, mitigation=Mitigation.PROMPT))
 
 
 def test_command_says_in_one_line_that_weights_are_missing(python: Path, tmp_path: Path) -> None:
