@@ -59,7 +59,7 @@ def replay(
     from guard.config import Settings
     from guard.errors import UsageError
     from guard.settings_sources import load_settings
-    from guard.store.opening import address_of, open_kept
+    from guard.store.opening import NOTHING, address_of, open_existing
     from guard.store.values import Window
 
     settings = Settings() if config is None else load_settings(config, os.environ)
@@ -68,10 +68,9 @@ def replay(
     place = address_of(named, os.environ)
     if place.startswith("sqlite:///") and not Path(place.removeprefix("sqlite:///")).exists():
         raise UsageError(f"--store: there is no {place.removeprefix('sqlite:///')} to replay from")
-    # Whatever the audit of the server, a store that cannot be opened is an error here.
-    kept = open_kept(settings.store.model_copy(update={"url": named, "audit": "required"}), os.environ)
-    if kept is None:
+    if named == NOTHING:
         raise UsageError(f"--store: {named} keeps nothing to replay")
+    kept = open_existing(settings.store.model_copy(update={"url": named}), os.environ)
     if out is not None:
         claim_folder(out)
     bundle = Bundle.load(candidate)

@@ -40,10 +40,16 @@ def reason_of(error: BaseException | None) -> tuple[type[StoreFailed], str]:
     state = getattr(error, "sqlstate", None)
     if state is None:
         is_gone = type(error).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
-        return (StoreUnavailable, "PostgreSQL does not answer") if is_gone else (StoreFailed, type(error).__name__)
+        return (StoreUnavailable, _refusal(error)) if is_gone else (StoreFailed, type(error).__name__)
     kind = _POSTGRES_CODES.get(state) or _POSTGRES_CODES.get(state[:2], StoreFailed)
     said: Any = getattr(error, "diag", None)
     return kind, f"{getattr(said, 'message_primary', None) or type(error).__name__} ({state})"
+
+
+def _refusal(error: BaseException | None) -> str:
+    """Why there is no connection: a server that answers and refuses says so (no such database, a wrong password)."""
+    _, is_said, words = str(error).partition("FATAL:")
+    return f"PostgreSQL refuses: {words.splitlines()[0].strip()}" if is_said else "PostgreSQL does not answer"
 
 
 def _first_line(error: BaseException) -> str:

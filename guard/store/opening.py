@@ -7,8 +7,8 @@ from pathlib import Path
 from guard.errors import StoreUnavailable
 from guard.secrets import read_secret
 from guard.store.box import Box
-from guard.store.engine import Durability, open_link
-from guard.store.migrate import migrate
+from guard.store.engine import Durability, Link, open_link
+from guard.store.migrate import migrate, revision_of
 from guard.store.store import Store
 from guard.store.subjects import Subjects
 from guard.store_settings import StoreSettings
@@ -32,6 +32,7 @@ def open_store(
 
     Args:
         box: seals and opens content; without one, none is kept and none can be read.
+        must_exist: nothing is made where there is no store, nor in a database that somebody else uses.
 
     Raises:
         StoreInvalid: the address says nothing usable, or what is there is no store of Guard's.
@@ -40,11 +41,19 @@ def open_store(
     """
     link = open_link(address, durability=durability, wait_s=wait_s, is_served=is_served, must_exist=must_exist)
     try:
+        if must_exist:
+            _require_tables(link)
         migrate(link)
     except BaseException:
         link.engine.dispose()
         raise
     return Store(link, box=box)
+
+
+def _require_tables(link: Link) -> None:
+    with link.reading() as connection:
+        if revision_of(connection) is None:
+            raise StoreUnavailable(f"store {link.place}: there is none, only a database without tables of Guard's")
 
 
 def address_of(written: str, environment: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """`guard store`: shows what is kept and forgets it, over a real store in a file."""
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def _fill(file: Path) -> list[str]:
     store.label(Label(made[1].id, LabelKind.SAFE, "ann", Source.REVIEWER, now))
     store.close()
     return [one.id for one in made]
+
+
+def test_nothing_is_made_in_a_database_that_somebody_else_uses(file: Path) -> None:
+    theirs = sqlite3.connect(file)
+    theirs.execute("CREATE TABLE customers (name TEXT)")
+    theirs.close()
+
+    for group, *command in (
+        ("store", "show"),
+        ("store", "purge", "--older-than-days", "1"),
+        ("review", "list"),
+        ("release", "replay", "--candidate", "embedded"),
+    ):
+        done = CliRunner().invoke(app, [group, *command, "--store", f"sqlite:///{file}"])
+        assert isinstance(done.exception, StoreUnavailable)
+        assert "there is none" in str(done.exception)
+
+    theirs = sqlite3.connect(file)
+    assert [name for (name,) in theirs.execute("SELECT name FROM sqlite_master")] == ["customers"]
+    theirs.close()
 
 
 def _left(file: Path) -> set[str]:

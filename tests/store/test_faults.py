@@ -196,5 +196,6 @@ def test_postgresql_says_what_is_wrong_without_passwords_or_values() -> None:
 
     assert "geheim" not in str(nobody.value)
     assert "***" in str(nobody.value)
+    assert 'PostgreSQL refuses: database "nowhere" does not exist' in str(nobody.value)
     assert "Rumpelstiltskin" not in str(too_long.value)
     assert "(22001)" in str(too_long.value)
