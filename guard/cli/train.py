@@ -150,12 +150,16 @@ def traces(
     quiet: _Quiet = False,
 ) -> None:
     """Write reasoning traces for the project's own pairs, of which neither half gives the answer away."""
+    from rich.console import Console
+
     from guard.train.images import read_pictures
     from guard.train.own_data import own_acts
     from guard.train.trace_writing import write_traces
 
     side: Literal["train", "held_out"] = "held_out" if held_out else "train"
-    written = write_traces(own_acts(), read_pictures(data), out, count=count, side=side, seed=seed)
+    pictures = read_pictures(data)
+    with Console(stderr=True, quiet=quiet).status("looking for acts that disagree"):
+        written = write_traces(own_acts(), pictures, out, count=count, side=side, seed=seed)
     if not quiet:
         typer.echo(f"{written} traces in {out}")
 

@@ -1,5 +1,6 @@
 """How traces are worded: one of very many sentences for each step of a thought, so that no form says what comes."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +40,8 @@ HARMFUL = (
     "I would not mind}; {with|about} <thing> {it is|they mean|it becomes|that is} <harm>.",
     "{Taken together|Read together|Put together|Combined}, {<thing> and {these|those|such} words|the picture "
     "of <thing> and {this|that} text} {mean|amount to|come down to|make for|end in} <harm>.",
-    "{Doing|Saying} that {with|of|about} <thing> {is|means|would be|amounts to} <harm>"
+    "{Doing that with|Doing it with|Saying that of|Saying so about|Writing that of} <thing> {is|means|would be|"
+    "amounts to} <harm>"
     "{|, {unlike|other than} with <other>|, {whatever|however harmless} the words alone}.",
 )
 HARMLESS = (
@@ -51,7 +53,8 @@ HARMLESS = (
     "{with|about} <thing> {it is harmless|they are fine|it is ordinary|nothing is wrong}.",
     "{Taken together|Read together|Put together|Combined}, {<thing> and {these|those|such} words|the picture "
     "of <thing> and {this|that} text} {do no harm|are harmless|endanger nobody|make an ordinary remark|are fine}.",
-    "{Doing|Saying} that {with|of|about} <thing> {is harmless|hurts nobody|is quite normal|endangers no one}"
+    "{Doing that with|Doing it with|Saying that of|Saying so about|Writing that of} <thing> {is harmless|"
+    "hurts nobody|is quite normal|endangers no one}"
     "{|, {unlike|other than} with <other>|, {whatever|however harsh} the words alone}.",
 )
 _VERDICT = (
@@ -83,6 +86,7 @@ HARMS: Mapping[str, Sequence[str]] = {
 }
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
+_COUNT = re.compile(r"\0(\d+)\0")
 
 
 def worded(patterns: Sequence[str], random: np.random.Generator) -> str:
@@ -99,9 +103,13 @@ def worded(patterns: Sequence[str], random: np.random.Generator) -> str:
 
 
 def ways(pattern: str) -> int:
-    """Return how many choices a pattern leaves, counting those inside of others."""
-    total = 1
+    """Return how many sentences a pattern stands for."""
     while found := _CHOICE.search(pattern):
-        total *= found[1].count("|") + 1
-        pattern = pattern[: found.start()] + pattern[found.end() :]
-    return total
+        count = sum(_counted(option) for option in found[1].split("|"))
+        pattern = f"{pattern[: found.start()]}\0{count}\0{pattern[found.end() :]}"
+    return _counted(pattern)
+
+
+def _counted(option: str) -> int:
+    """Return the product of the counts that stand where choices stood."""
+    return math.prod(int(count) for count in _COUNT.findall(option))

@@ -85,7 +85,7 @@ def tune(
 
     Raises:
         UsageError: the model or a trace cannot be used, nothing of the model takes LoRA, there is no such device, or
-            the folder is of another run.
+            the folder is of another run; or the loss grew beyond all numbers.
     """
     if device != "cpu" and not torch.cuda.is_available():
         raise UsageError(f"device {device}: this torch sees no GPU")
@@ -97,6 +97,9 @@ def tune(
     job = _job(parts, tunable, read, tuning, device, _fingerprint(described))
     if not run(job, out, budget, seed=tuning.seed):
         return False
+    wrong = np.flatnonzero(~np.isfinite(job.losses))
+    if len(wrong):
+        raise UsageError(f"{out}: the loss is no number from step {wrong[0] + 1} on: a lower --rate, in another --out")
     _write(out, tunable.model, described, job.losses)
     return True
 
@@ -148,7 +151,7 @@ def _with_lora(parts: Parts, tuning: Tuning, device: str) -> Any:
         lora_dropout=tuning.dropout,
         target_modules=targets,
     )
-    if device != "cpu":
+    if device != "cpu" and parts.model.supports_gradient_checkpointing:
         # Activations of a batch of long rows do not fit beside the weights of a large model.
         parts.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     torch.manual_seed(tuning.seed)

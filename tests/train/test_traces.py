@@ -16,7 +16,7 @@ from guard.train.compositional import is_open
 from guard.train.images import Picture
 from guard.train.own_data import Act, own_acts
 from guard.train.rows import share
-from guard.train.trace_wordings import HARMS
+from guard.train.trace_wordings import HARMS, ways, worded
 from guard.train.trace_writing import reasoned, with_article, write_traces
 from guard.train.traces import read_traces
 from tests.pictures import solid
@@ -165,6 +165,15 @@ def test_no_form_of_a_sentence_makes_up_more_than_one_in_two_hundred() -> None:
     for thought in thoughts:
         for _, sentence in thought:
             assert not re.search(r"[{}|<>]|  | \.|\.\.", sentence), sentence
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("plain", 1), ("{a|b} {c|d|e}", 6), ("{a|{b|c} {d|e}}", 5), ("{|a{b|c|{d|e}}}!", 5)]
+)
+def test_a_pattern_stands_for_so_many_sentences(pattern: str, count: int) -> None:
+    random = np.random.default_rng(0)
+    assert ways(pattern) == count
+    assert len({worded([pattern], random) for _ in range(300)}) == count
 
 
 def test_what_looks_like_a_slot_in_a_text_stays_as_it_is() -> None:

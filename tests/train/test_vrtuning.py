@@ -21,7 +21,7 @@ from guard.mllm.preparing import prepare, read_pictures
 from guard.mllm.questions import Question
 from guard.train.loop import Budget
 from guard.train.traces import Trace
-from guard.train.vrtuning import Tuning, lora_targets, tune
+from guard.train.vrtuning import Tuning, _with_lora, lora_targets, tune
 from guard.train.vrtuning_examples import IGNORED, Example, Lesson, loss_of, make_example, together
 from tests.mllm.tiny_folders import MAKERS, make_folder
 from tests.pictures import solid
@@ -122,6 +122,20 @@ def test_lora_leaves_the_eye_and_the_last_layer_alone(architecture: str, tmp_pat
     targets = lora_targets(model)
     assert any(name.endswith("q_proj") and "vision" not in name for name in targets)
     assert not any("visual." in name or "vision_tower" in name or name.endswith("lm_head") for name in targets)
+
+
+@pytest.mark.parametrize("architecture", sorted(MAKERS))
+def test_what_saves_memory_on_a_gpu_changes_no_gradient(architecture: str, tmp_path: Path) -> None:
+    folder = str(make_folder(architecture, tmp_path / "model"))
+    trace = _traces(tmp_path)[0]
+    found = []
+    for device in ("cpu", "cuda"):  # only what is said of the device: both compute here
+        parts = open_parts(folder)
+        model = _with_lora(parts, replace(SHORT, dropout=0.0), device).train()
+        loss_of(model, make_example(parts.processor, trace, Lesson(), longest=None))[0].backward()
+        found.append({name: part.grad for name, part in model.named_parameters() if part.requires_grad})
+    assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in found[0].values())
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
@@ -284,6 +298,19 @@ def test_an_adapter_that_cannot_be_used_is_one_clear_error(
     with pytest.raises(UsageError, match=messages[damage]) as caught:
         open_local(str(out))
     assert "\n" not in str(caught.value)
+
+
+def test_a_loss_beyond_all_numbers_leaves_no_adapter(
+    llava: Path, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(model: Any, batch: Example) -> tuple[torch.Tensor, int]:
+        loss, count = loss_of(model, batch)
+        return loss * torch.nan, count
+
+    monkeypatch.setattr("guard.train.vrtuning.loss_of", burst)
+    with pytest.raises(UsageError, match="the loss is no number from step 1 on: a lower --rate"):
+        tune(str(llava), traces, tmp_path / "run", SHORT, Budget(quiet=True))
+    assert not (tmp_path / "run" / "adapter_config.json").exists()
 
 
 def test_a_folder_of_a_model_may_move(llava: Path, traces: Path, tuned: Path, tmp_path: Path) -> None:
