@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from guard import cli
 from guard.errors import UsageError
 from guard.mllm.answers import read_answer
 from guard.mllm.questions import Style
@@ -145,6 +147,36 @@ def test_the_same_seed_writes_the_same_file_and_another_one_another(tmp_path: Pa
     for path, seed in zip(files, (0, 0, 1), strict=True):
         write_traces(acts, pictures, path, count=40, seed=seed)
     assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+
+
+def test_the_command_writes_what_training_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, out = tmp_path / "data" / "images", tmp_path / "traces.jsonl"
+    images.mkdir(parents=True)
+    acts, pictures = _world(images, held_out=False)
+    records = [
+        {name: getattr(picture, name) for name in ("text", "label", "source", "hazard", "group", "kind")}
+        | {"image": picture.path.name}
+        for picture in pictures
+    ]
+    (images / "labels.jsonl").write_text("\n".join(map(json.dumps, records)))
+    monkeypatch.setattr("guard.train.own_data.own_acts", lambda: acts)
+
+    assert _guard(monkeypatch, "--data", tmp_path / "data", "--out", out, "--count", "42") == 0
+    assert f"40 traces in {out}" in capsys.readouterr().out
+    assert len(read_traces(out).rows) == 40
+    assert _guard(monkeypatch, "--data", tmp_path / "data", "--out", out, "--held-out") == 2
+    assert "no two acts disagree" in capsys.readouterr().err
+    assert _guard(monkeypatch, "--data", tmp_path / "gone", "--out", out) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def _guard(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    monkeypatch.setattr(sys, "argv", ["guard", "train", "traces", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
 
 
 def test_nothing_to_write_about_is_said(tmp_path: Path) -> None:
