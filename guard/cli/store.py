@@ -47,7 +47,13 @@ def show(store: _StoreOption = None, config: _ConfigOption = None, as_json: _Jso
         "allowances": len(opened.allowances(time.time())),
     }
     opened.close()
-    typer.echo(json.dumps(said) if as_json else "\n".join(f"{key.replace('_', ' ')}: {said[key]}" for key in said))
+    if as_json:
+        typer.echo(json.dumps(said))
+        return
+    at = waiting.oldest_at
+    oldest = "none" if at is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
+    shown = said | {"oldest_open_review_at": oldest}
+    typer.echo("\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in shown.items()))
 
 
 def purge(

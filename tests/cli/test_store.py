@@ -1,6 +1,7 @@
 """`guard store`: shows what is kept and forgets it, over a real store in a file."""
 
 import json
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -71,7 +72,9 @@ def test_show_says_how_much_there_is(file: Path) -> None:
 
     assert said["decisions"] == 3
     assert (said["blocked"], said["open_reviews"], said["allowances"]) == (2, 1, 0)
-    assert "open reviews: 1" in _run("show", "--store", file).output
+    shown = _run("show", "--store", file).output
+    assert "open reviews: 1" in shown
+    assert re.search(r"^oldest open review at: \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
 
 
 def test_purge_by_age_forgets_what_is_older(file: Path) -> None:
