@@ -153,9 +153,17 @@ def _find_base32(text: str) -> Iterator[Piece]:
 def _find_numbers(text: str) -> Iterator[Piece]:
     for pattern, to_bytes in _NUMBERS:
         for match in pattern.finditer(text):
-            says = printable(to_bytes(match[0]))
+            says = printable(_by_line(match[0], to_bytes))
             if says:
                 yield Piece(match.start(), match.end(), says)
+
+
+def _by_line(run: str, to_bytes: Callable[[str], bytes]) -> bytes:
+    """Return the bytes of a run, with a line break where lines of several codes each meet: they may be texts apart."""
+    if "\n" not in run:
+        return to_bytes(run)
+    lines = [to_bytes(line) for line in run.splitlines()]
+    return (b"\n" if any(len(line) >= _LEAST_BYTES for line in lines) else b"").join(lines)
 
 
 def _from_hex(run: str) -> bytes:

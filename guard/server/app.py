@@ -18,7 +18,7 @@ from guard.server.admin import BundleDoor
 from guard.server.admission import Admission
 from guard.server.allowance import Allowance, Usage
 from guard.server.application import Application
-from guard.server.boundary import Boundary
+from guard.server.boundary import Boundary, Choose
 from guard.server.changes import Changes, Open
 from guard.server.console import open_doors
 from guard.server.control import Alone, Control
@@ -99,8 +99,8 @@ def create_app(
             await ends.enter_async_context(watched(live, memory, telemetry, place=controlling.place))
             yield
 
-    def judged(path: str) -> Boundary:
-        return Boundary(live, path, choose=_entrance, telemetry=telemetry, recorder=memory, tracing=tracing)
+    def judged(path: str, choose: Choose = _entrance) -> Boundary:
+        return Boundary(live, path, choose=choose, telemetry=telemetry, recorder=memory, tracing=tracing)
 
     bundle_door = _for_admins(BundleDoor(live, controlling, admission))
     app = Application(
@@ -108,7 +108,7 @@ def create_app(
         doors={path: judged(path) for path in OWN}
         | {admin.ROUTE: Boundary(live, admin.ROUTE, choose=bundle_door, telemetry=telemetry)}
         | open_doors(live, admission, telemetry, memory),
-        elsewhere=judged(ELSEWHERE),
+        elsewhere=judged(ELSEWHERE, _way_out),
         pages=[
             Route(openapi.ROUTE, openapi_page()),
             Route("/healthz", health_page()),
@@ -174,6 +174,12 @@ def _entrance(generation: Generation, exchange: Exchange) -> Entrance:
     if tenant.upstream_keys:
         exchange.scope = {**exchange.scope, UPSTREAM_KEYS: tenant.upstream_keys}
     return generation.of_tenant[tenant.name]
+
+
+def _way_out(generation: Generation, exchange: Exchange) -> Entrance:
+    """Return the entrance to the LLM APIs. Raises Unauthorized as `Tenants.keep_back` and `Tenants.find` do."""
+    generation.tenants.keep_back(exchange.scope["headers"])
+    return _entrance(generation, exchange)
 
 
 def _for_admins(door: BundleDoor) -> Callable[[Generation, Exchange], Entrance]:

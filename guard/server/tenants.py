@@ -49,6 +49,16 @@ class Tenants:
         self._admin_token = admin_token
         self._serves_unknown = serves_unknown
 
+    def keep_back(self, headers: Headers) -> None:
+        """Return if a request may be sent on to an LLM API. Raises Unauthorized: it shows the admin token."""
+        if self._admin_token is None:
+            return
+        for name, value in headers:
+            if name == _OWN_HEADER or name in _SHOWN_IN:
+                key = _bare(name, value).strip().decode("latin-1")
+                if hmac.compare_digest(digest(key), self._admin_token):
+                    raise Unauthorized("the admin token opens Guard's own pages, and no LLM API")
+
     def find(self, headers: Headers) -> Tenant | None:
         """Return whose request it is, None where that is nobody in particular.
 
@@ -57,10 +67,8 @@ class Tenants:
 
         Raises:
             Unauthorized: unknown where that is refused, an unknown `x-guard-token`, keys of several, or one that is
-                written in a way that Guard does not read; the admin token, which would travel on to the LLM API.
+                written in a way that Guard does not read.
         """
-        if self._admin_token is not None:
-            self._keep_back(headers, self._admin_token)
         if not self._by_key:
             return None
         own = [value for name, value in headers if name == _OWN_HEADER]
@@ -74,13 +82,6 @@ class Tenants:
                 "no key that this Guard knows (Authorization: Bearer, x-api-key, api-key, x-guard-token)"
             )
         return tenant
-
-    def _keep_back(self, headers: Headers, admin_token: bytes) -> None:
-        for name, value in headers:
-            if name == _OWN_HEADER or name in _SHOWN_IN:
-                key = _bare(name, value).strip().decode("latin-1")
-                if hmac.compare_digest(digest(key), admin_token):
-                    raise Unauthorized("the admin token opens Guard's own pages, and no LLM API")
 
     def _of(self, key: bytes) -> Tenant | None:
         tenant = self._by_key.get(digest(key.decode("latin-1")))

@@ -26,7 +26,7 @@ from guard.train.disguises import DISGUISES
 from guard.types import Frame, PreparedPair
 from tests.core.sentences import HARMFUL, ORDINARY
 
-READ = {"guard-3": "422061ac968226f30658fed17d477b82b8e31f1036dc8c14b742af50e04be607"}
+READ = {"guard-3": "c78dc814d87a2b5608459ea33685fe68527f2c3da100060b0aa3d854473b1ec8"}
 SEEN = {"guard-2": "3ce7a852e65959f31a4677ac61d1c289f78b9654f558d1dec5fb4c43513a7ea4"}
 
 SPEC = ImageSpec(size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))

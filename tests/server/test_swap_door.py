@@ -21,6 +21,7 @@ from tests.tiny_bundle import make_tiny_bundle
 
 TOKEN = "an-admin-token-of-length"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
+USER = {"authorization": "Bearer sk-of-a-user"}
 CHAT, DOOR = "/v1/chat/completions", "/guard/bundle"
 
 
@@ -180,7 +181,7 @@ async def test_request_under_way_keeps_the_bundle_that_it_began_with(site: Site)
     closed = _note_closing(first.guard)
 
     async with live(site.app, site.settings) as url, httpx.AsyncClient(base_url=url, headers=BEARER) as client:
-        asking = asyncio.create_task(client.post(CHAT, json=chat(SAFE)))
+        asking = asyncio.create_task(client.post(CHAT, json=chat(SAFE), headers=USER))
         await until(lambda: bool(site.upstream.sent))
         await client.post(DOOR, json={"bundle": str(site.second.path)})
         was_open = not closed
@@ -227,7 +228,7 @@ async def test_swaps_wait_while_streams_hold_three_earlier_bundles(site: Site) -
     async with live(site.app, site.settings) as url, httpx.AsyncClient(base_url=url, headers=BEARER) as client:
         asking, statuses = [], []
         for number, bundle in enumerate(wanted):
-            asking.append(asyncio.create_task(client.post(CHAT, json=chat(SAFE))))
+            asking.append(asyncio.create_task(client.post(CHAT, json=chat(SAFE), headers=USER)))
             await until(lambda number=number: len(site.upstream.sent) > number)  # type: ignore[misc]
             statuses.append((await client.post(DOOR, json={"bundle": str(bundle.path)})).status_code)
         answers = await asyncio.gather(*asking)
@@ -248,7 +249,7 @@ async def test_not_one_request_fails_while_bundles_are_swapped_under_load(site: 
             number += 1
             text = f"hello the cat {worker} {number % 7}"
             classified = await client.post("/guard/classify", json={"text": text})
-            chatted = await client.post(CHAT, json=chat(text))
+            chatted = await client.post(CHAT, json=chat(text), headers=USER)
             statuses.update((classified.status_code, chatted.status_code))
             digests.add(classified.json()["bundle"])
 
