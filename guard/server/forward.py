@@ -23,6 +23,7 @@ _NEVER_SENT = frozenset(
         "x-guard-verdict",
         "x-guard-action",
         "x-guard-id",
+        "x-guard-csrf",
         "x-guard-token",
         *_LEADS_ELSEWHERE,
     }
