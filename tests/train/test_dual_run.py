@@ -36,7 +36,7 @@ from tests.train.tiny_data import SHAPES, write_tiny_data
 pytestmark = pytest.mark.slow
 
 SCALE = Scale(
-    text_epochs=4, judges=1, text_rows=300, drawn=45, probe_squares=6, plenty=Plenty(squares=20, meetings=0, alone=10)
+    text_epochs=8, judges=1, text_rows=300, drawn=45, probe_squares=6, plenty=Plenty(squares=20, meetings=0, alone=10)
 )
 _APART: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.2}
 EXPORTS: tuple[tuple[Kind, Precision, bool], ...] = (
