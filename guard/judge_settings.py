@@ -70,7 +70,7 @@ class JudgeSettings(Section):
     """for one opinion; the request waits for it"""
     on_unavailable: Unavailable = "guard"
     """what happens in the band where there is no opinion, for whatever reason: the request is blocked, decided by the
-    guard's own threshold, or allowed"""
+    guard's own threshold, or allowed; what a rule of the policy asks for either way holds all the same"""
     calls_per_minute: PositiveInt = 60
     """of all workers together; more get no opinion"""
     dollars_per_day: _Dollars = 10.0

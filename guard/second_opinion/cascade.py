@@ -130,7 +130,7 @@ class Cascade:
                 raise JudgeOverBudget(f"judge.max_per_request: {self._settings.max_per_request}")
             is_unsafe = await self._opinion(doubt)
         except JudgeFailed as error:
-            result, final = error.code, without_opinion(decision, error.code, self._settings.on_unavailable, policy)
+            result, final = error.code, _without_opinion(doubt, error.code, self._settings.on_unavailable, policy)
             self._telemetry.failed(_STAGE, error.code, final.action.value)
         else:
             result = Verdict.UNSAFE.value if is_unsafe else Verdict.SAFE.value
@@ -188,15 +188,17 @@ class Cascade:
         return opinion.is_unsafe
 
 
-def without_opinion(decision: Decision, code: str, on_unavailable: str, policy: Policy) -> Decision:
+def _without_opinion(doubt: _Doubt, code: str, on_unavailable: str, policy: Policy) -> Decision:
     """Return what is decided about a pair in the band where the judge has no opinion.
 
     `guard`: the guard's own decision, with the code beside it. `block` and `allow` rest on the error policy, unless
-    `block` is what the guard decided as well.
+    `block` is what the guard decided as well. What a rule of the policy asks for on either verdict holds all the same.
     """
+    decision = doubt.decision
     if on_unavailable == "guard" or (on_unavailable == "block" and decision.intended is Action.BLOCK):
         return replace(decision, code=code)
-    intended = Action(on_unavailable)
+    on_either = min(doubt.if_safe.intended, doubt.if_unsafe.intended, key=lambda action: action.strictness)
+    intended = max(Action(on_unavailable), on_either, key=lambda action: action.strictness)
     return replace(
         decision,
         verdict=decision.verdict if decision.verdict is Verdict.UNSAFE else Verdict.UNJUDGED,

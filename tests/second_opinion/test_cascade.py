@@ -93,6 +93,18 @@ async def test_judge_that_is_down_leaves_the_decision_to_the_settings(
     assert bench.metric("guard_errors_total", stage="judge", code="judge_failed", action=intended.value) == 1
 
 
+@pytest.mark.parametrize("action", [Action.FLAG, Action.REVIEW])
+async def test_judge_that_is_down_lets_nothing_pass_that_its_verdict_safe_would_have_held(action: Action) -> None:
+    held = replace(POLICY, rules=Rules(categories=(Rule("crime", action, 0.001),)))
+    (said_safe,) = await make_bench().decide(("fine", 0.4), policy=held)
+    down = make_bench(FixedJudge(failure=JudgeFailed("down")), on_unavailable="allow")
+
+    (decision,) = await down.decide(("fine", 0.4), policy=held)
+
+    assert said_safe.intended is action
+    assert (decision.intended, decision.basis) == (action, Basis.ERROR_POLICY)
+
+
 async def test_shadow_mode_passes_what_the_judge_or_its_absence_would_block() -> None:
     shadow = replace(POLICY, mode=Mode.SHADOW)
     (judged,) = await make_bench().decide(("bad", 0.4), policy=shadow)

@@ -11,8 +11,6 @@ from guard.errors import ConfigInvalid
 from guard.judge_settings import JudgeSettings
 from guard.ports import Opinion
 
-pytest.importorskip("torch")
-
 
 def _settings(folder: Path) -> JudgeSettings:
     return JudgeSettings.model_validate({"vlm": str(folder), "band": {"allow": 0.3, "block": 0.7}})
