@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
 from guard.errors import StoreUnavailable
 from guard.secrets import read_secret
+from guard.state_folder import state_folder
 from guard.store.box import Box
 from guard.store.engine import Durability, Link, open_link
 from guard.store.migrate import migrate, revision_of
@@ -57,13 +57,20 @@ def _require_tables(link: Link) -> None:
 
 
 def address_of(written: str, environment: Mapping[str, str]) -> str:
-    """Return the address that a configuration or a command line means. Raises ConfigInvalid: it names no secret."""
+    """Return the address that a configuration or a command line means.
+
+    Raises:
+        ConfigInvalid: it names no secret.
+        StoreUnavailable: nobody said where, and this user has no home folder.
+    """
     if written.startswith(("env:", "file:")):
         return read_secret(written, environment, place="store.url")
     if written != DEFAULT:
         return written
-    state = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".local/state")
-    return f"sqlite:///{Path(state).absolute() / 'guard' / 'guard.db'}"
+    try:
+        return f"sqlite:///{state_folder(environment) / 'guard.db'}"
+    except RuntimeError as error:
+        raise StoreUnavailable("there is no home folder to keep them in (XDG_STATE_HOME)") from error
 
 
 def open_kept(settings: StoreSettings, environment: Mapping[str, str], *, is_served: bool = False) -> Store | None:
@@ -78,8 +85,8 @@ def open_kept(settings: StoreSettings, environment: Mapping[str, str], *, is_ser
     if settings.url is None or settings.url == NOTHING or settings.audit == "off":
         return None
     box = _box(settings, environment)
-    address = address_of(settings.url, environment)
     try:
+        address = address_of(settings.url, environment)
         return open_store(address, durability=settings.durability, wait_s=settings.wait_s, box=box, is_served=is_served)
     except StoreUnavailable as error:
         if settings.url != DEFAULT or settings.audit == "required":

@@ -59,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
+    "state_folder": set(),  # what is kept on a machine: the store and the console ask for it
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
     "binding": {"manifest", "core"},
@@ -76,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
     "upstreams": DOMAIN | {"ports"},
-    "store": DOMAIN | {"ports", "secrets"},
+    "store": DOMAIN | {"ports", "secrets", "state_folder"},
     "telemetry": BASE | {"ports"},
     "tracing": BASE,
     "suites": DOMAIN,
@@ -88,7 +89,7 @@ ALLOWED: dict[str, set[str]] = {
     "swap": DOMAIN | {"wiring"},
     "server": DOMAIN
     | {"answers", "ports", "telemetry", "tracing", "pipeline", "wiring", "swap", "store", "monitor", "secrets"}
-    | {"plain_files"},
+    | {"plain_files", "state_folder"},
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.

@@ -10,6 +10,7 @@ from guard.cli.serve import _settings
 from guard.config import Settings
 from guard.errors import ConfigInvalid, StoreUnavailable
 from guard.store.memory import Memory
+from guard.store.opening import address_of
 from guard.telemetry import Telemetry
 from guard.wiring import open_memory
 
@@ -42,6 +43,24 @@ def test_guard_that_serves_keeps_decisions_in_the_state_folder(tmp_path: Path, m
         assert memory is not None
     assert (tmp_path / "guard" / "guard.db").is_file()
     assert (tmp_path / ".local" / "state" / "guard" / "guard.db").is_file()
+
+
+def test_user_without_a_home_is_served_and_warned(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+
+    assert _open({}, url="default") is None
+    assert "no home folder" in caplog.text
+
+
+def test_relative_state_folder_is_none_for_the_store_and_for_the_key(tmp_path: Path) -> None:
+    environment = {"XDG_STATE_HOME": "elsewhere", "HOME": str(tmp_path)}
+
+    assert address_of("default", environment) == f"sqlite:///{tmp_path}/.local/state/guard/guard.db"
 
 
 def test_state_folder_that_cannot_be_written_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

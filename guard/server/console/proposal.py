@@ -20,9 +20,9 @@ from guard.manifest import Manifest, OperatingPoint
 from guard.server.console.desk import Desk, away, give_json, require_method
 from guard.server.console.figures import WindowName
 from guard.server.console.overview import policy_of
-from guard.server.console.secret import state_folder
 from guard.server.console.shown import Document
 from guard.server.exchange import Exchange
+from guard.state_folder import state_folder
 
 ROUTE = "/guard/console/data/propose"
 POINT = "proposed"

@@ -10,17 +10,11 @@ from pathlib import Path
 from guard.errors import ConfigInvalid
 from guard.plain_files import read_plain
 from guard.server.keys import read_secret
+from guard.state_folder import state_folder
 
 FEWEST_CHARS = 32
 _NAME = "console.key"
 _log = logging.getLogger("guard.server")
-
-
-def state_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder for what Guard keeps on this machine: `$XDG_STATE_HOME/guard`, or below the home directory."""
-    declared = environment.get("XDG_STATE_HOME", "")
-    base = Path(declared) if declared.startswith("/") else Path.home() / ".local" / "state"
-    return base / "guard"
 
 
 def session_secret(reference: str | None, environment: Mapping[str, str]) -> bytes:
