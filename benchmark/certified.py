@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from benchmark.figures import read_report
 from benchmark.rows import SUITE, Row, read_header, read_rows
 from benchmark.sheets import Sheet
 from guard.errors import CalibrationInvalid, UsageError
@@ -69,9 +70,14 @@ def certify_run(folder: Path, limits: Sequence[float], *, confidence: float = 0.
         unit: what the rate is a share of.
 
     Raises:
-        UsageError: no run, one with failed rows, or one without scores.
-        CalibrationInvalid: too few groups, or a half with one label.
+        UsageError: no run, one that is not finished, one with failed rows, or one without scores.
+        CalibrationInvalid: too few groups, a half with one label, or rows drawn with different probabilities, each of
+            which would count as one (`guard calibrate` thins such rows).
     """
+    if read_report(folder).unequal_sampling:
+        raise CalibrationInvalid(
+            f"{folder}: rows were drawn with different probabilities; certify with guard calibrate"
+        )
     header, rows = read_header(folder), [row for row in read_rows(folder) if row.variant == SUITE]
     if failed := sum(row.failed for row in rows):
         raise UsageError(f"{folder}: {failed} rows failed; call `guard benchmark run` again before certifying")

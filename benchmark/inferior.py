@@ -33,13 +33,13 @@ class MarginCheck(BaseModel, frozen=True):
 
 
 def check_margins(first: Path, second: Path, margins: Mapping[Kind, float]) -> tuple[MarginCheck, ...]:
-    """Return for each margin whether the second run keeps it, over the rows that both were asked about.
+    """Return for each margin whether the second run keeps it, over the rows of the first.
 
     A row without a verdict counts against the second run, whoever has none: a model that declines to answer must not
     look better for it.
 
     Raises:
-        UsageError: a margin outside (0, 1), or the runs share no row.
+        UsageError: a margin outside (0, 1), the runs share no row, or the second was not asked about some of the first.
     """
     for kind, margin in margins.items():
         if not 0 < margin < 1:
@@ -48,6 +48,8 @@ def check_margins(first: Path, second: Path, margins: Mapping[Kind, float]) -> t
     pairs = [(row, two[id_]) for id_, row in one.items() if id_ in two and two[id_].label == row.label]
     if not pairs:
         raise UsageError(f"{first} and {second} have no row in common")
+    if len(pairs) < len(one):
+        raise UsageError(f"{len(one) - len(pairs)} rows of {first} are not in {second}: nothing is proven of them")
     return tuple(_check(kind, margin, pairs) for kind, margin in margins.items())
 
 

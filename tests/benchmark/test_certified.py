@@ -36,10 +36,10 @@ def _scored(pair: Pair) -> Judgement:
     return Judgement(probability >= 0.5, probability, answer="unsafe" if probability >= 0.5 else "safe")
 
 
-async def _run(folder: Path, judge: Judge = _scored, *, n: int = 400) -> Path:
+async def _run(folder: Path, judge: Judge = _scored, *, n: int = 400, drawn_with: float = 1.0) -> Path:
     rows: list[dict[str, object]] = [
         {"id": str(number), "text": f"{'bomb' if number % 2 else 'cake'} {number}", "group": str(number),
-         "label": "unsafe" if number % 2 else "safe"}
+         "label": "unsafe" if number % 2 else "safe", "sampling_probability": drawn_with if number % 3 else 1.0}
         for number in range(n)
     ]  # fmt: skip
     suite = load_suite(str(write_pack(folder / "pack", rows)))
@@ -113,6 +113,21 @@ async def test_run_without_scores_or_with_failures_is_refused(tmp_path: Path) ->
         certify_run(failing, [0.1])
     with pytest.raises(CalibrationInvalid, match="at least 20"):
         certify_run(await _run(tmp_path / "c", n=12), [0.1])
+
+
+async def test_rows_that_stand_for_different_shares_of_traffic_are_no_certificate(tmp_path: Path) -> None:
+    run = await _run(tmp_path, drawn_with=0.01)
+
+    with pytest.raises(CalibrationInvalid, match="drawn with different probabilities"):
+        certify_run(run, [0.1])
+
+
+async def test_run_that_was_cut_off_is_not_certified(tmp_path: Path) -> None:
+    run = await _run(tmp_path)
+    (run / "report.json").unlink()
+
+    with pytest.raises(UsageError, match="not finished"):
+        certify_run(run, [0.1])
 
 
 async def test_certified_threshold_decides_in_the_next_run(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ async def test_equal_runs_hold_a_margin_that_their_groups_can_prove(tmp_path: Pa
     assert tight.verdict == "cannot_tell"
 
 
+async def test_rows_that_the_second_run_was_never_asked_about_are_no_proof(tmp_path: Path) -> None:
+    first = await _run(tmp_path, "one", _right)
+    second = await _run(tmp_path / "less", "two", _right, n=300)
+
+    with pytest.raises(UsageError, match="100 rows of"):
+        check_margins(first, second, {"recall": 0.05})
+    assert check_margins(second, first, {"recall": 0.05})[0].n == 150
+
+
 async def test_run_that_refuses_a_tenth_more_fails(tmp_path: Path) -> None:
     first = await _run(tmp_path, "one", _right)
     second = await _run(tmp_path, "two", _unless(10, Judgement(True)))
