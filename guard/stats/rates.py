@@ -17,7 +17,7 @@ have their variance (Kish, 1965, section 11.7; Korn and Graubard, Survey Methodo
 a factor of twenty. Where probabilities differ a hundredfold and go with what is found, the few heavy reviews may be
 none at all, and nothing in the sample tells: 80 to 90 % of such intervals hold the truth.
 
-`tests/promises/test_live_rates.py` simulates it; the table in guard/monitor/README.md compares it with others.
+`tests/promises/test_live_rates.py` simulates it.
 """
 
 from collections.abc import Sequence
