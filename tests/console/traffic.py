@@ -37,7 +37,10 @@ class Made:
 def make_traffic(
     n: int, *, now: float, bundle: str, seed: int = 1, days: float = 7.0, policy: str = "balanced"
 ) -> list[Made]:
-    """Return decisions over the last days, 3 % of them about something unsafe; evenings are busier."""
+    """Return decisions over the last days, 3 % of them about something unsafe; half of each day is busier.
+
+    `now` moves them all alike and changes nothing else: what is drawn from a seed hangs on no clock.
+    """
     dice = random.Random(seed)
     pictures = [writing("take two spoons"), solid("seagreen", (320, 240)), solid("firebrick", (240, 320))]
     made = [_one(dice, number, now, bundle, days, policy, pictures) for number in range(n)]
@@ -68,9 +71,11 @@ def fill(store: Store, traffic: list[Made], *, reviewed: float = 0.9, seed: int 
 def _one(
     dice: random.Random, number: int, now: float, bundle: str, days: float, policy: str, pictures: list[bytes]
 ) -> Made:
-    at = now - days * DAY_S * dice.random() ** 0.8
-    if math.sin(2 * math.pi * at / DAY_S) < 0 and dice.random() < 0.5:
-        at = min(now - 1, at + DAY_S / 2)
+    age_s = days * DAY_S * dice.random() ** 0.8
+    is_moved = dice.random() < 0.5
+    if is_moved and math.sin(2 * math.pi * age_s / DAY_S) > 0:
+        age_s = abs(age_s - DAY_S / 2)
+    at = now - age_s
     truth = LabelKind.UNSAFE if dice.random() < 0.03 else LabelKind.SAFE
     logit = dice.gauss(2.4, 1.6) if truth is LabelKind.UNSAFE else dice.gauss(-3.4, 1.45)
     probability = 1 / (1 + math.exp(-logit))
