@@ -45,19 +45,21 @@ class Opened:
     @classmethod
     def of(cls, guard: Guard) -> "Opened":
         """Return a guard that somebody else opened, with what its metrics show. Raises ConfigInvalid: nothing."""
-        shown = guard.telemetry.shown
+        shown = guard.telemetry.served.shown
         if shown is None:
             raise ConfigInvalid("a guard whose metrics show no bundle cannot be served")
         return cls(guard, shown.info, shown.gate, shown.points)
 
     def announce(self) -> None:
         """Show the guard's bundle and its thresholds in its metrics, in place of those before."""
-        self.guard.telemetry.bundle(self.info, gate=self.gate)
-        self.guard.telemetry.operating_points(self.points)
+        served = self.guard.telemetry.served
+        served.bundle(self.info, gate=self.gate)
+        served.operating_points(self.points)
+        served.declared_limits(self.guard.settings.monitor.false_refusal_limits)
         if self.guard.settings.judge_output.enabled:
             policies = self.guard.policies.items()
             thresholds = {name: policy.threshold_of(Direction.OUTPUT) for name, policy in policies}
-            self.guard.telemetry.output_thresholds(thresholds)
+            served.output_thresholds(thresholds)
 
     def under(self, policy: str) -> Guard:
         """Return the guard with another of its policies as the one that judges; all the rest is shared."""
@@ -214,6 +216,10 @@ def choose_policies(settings: Settings, bundle: Bundle) -> Policies:
         except ConfigInvalid as error:
             raise ConfigInvalid(f"tenants.{tenant}.policy: {error}") from error
         by_name[made.policy.name] = made
+    for name in settings.monitor.false_refusal_limits:
+        if name not in by_name:
+            there_are = ", ".join(sorted(by_name))
+            raise ConfigInvalid(f"monitor.false_refusal_limits.{name}: no policy of this name judges ({there_are} do)")
     return Policies(chosen.default, MappingProxyType(by_name))
 
 

@@ -81,8 +81,8 @@ def test_values_outside_a_closed_label_set_become_other() -> None:
 def test_a_new_bundle_takes_the_place_of_the_old_one() -> None:
     telemetry = Telemetry()
 
-    telemetry.bundle(ScorerInfo("old-1", "a" * 64, "onnxruntime", "CPUExecutionProvider", "int8"))
-    telemetry.bundle(ScorerInfo("new-2", "b" * 64, "onnxruntime", "CPUExecutionProvider", "int8"))
+    telemetry.served.bundle(ScorerInfo("old-1", "a" * 64, "onnxruntime", "CPUExecutionProvider", "int8"))
+    telemetry.served.bundle(ScorerInfo("new-2", "b" * 64, "onnxruntime", "CPUExecutionProvider", "int8"))
 
     shown = re.findall(r'^guard_bundle_info\{.*bundle="([^"]+)"', _page(telemetry), re.MULTILINE)
     assert shown == ["new-2"]
@@ -104,7 +104,7 @@ def test_certified_limit_is_shown_only_for_a_certified_threshold() -> None:
     telemetry = Telemetry()
 
     of_misses = certificate.model_copy(update={"rate": "miss"})
-    telemetry.operating_points(
+    telemetry.served.operating_points(
         {
             "strict": OperatingPoint(threshold=0.3, chosen_on="everyday prompts"),
             "own": OperatingPoint(threshold=0.6, chosen_on="own data", certificate=certificate),
@@ -122,9 +122,9 @@ def test_certified_limit_is_shown_only_for_a_certified_threshold() -> None:
 
 def test_thresholds_of_policies_that_went_away_are_shown_no_longer() -> None:
     telemetry = Telemetry()
-    telemetry.operating_points({"old": OperatingPoint(threshold=0.3, chosen_on="everyday prompts")})
+    telemetry.served.operating_points({"old": OperatingPoint(threshold=0.3, chosen_on="everyday prompts")})
 
-    telemetry.operating_points({"new": OperatingPoint(threshold=0.4, chosen_on="everyday prompts")})
+    telemetry.served.operating_points({"new": OperatingPoint(threshold=0.4, chosen_on="everyday prompts")})
 
     assert re.findall(r'^guard_threshold_ratio\{.*policy="(\w+)"', _page(telemetry), re.MULTILINE) == ["new"]
 

@@ -78,7 +78,7 @@ class Guard:
         )
         self._runner: asyncio.Runner | None = None
         if is_shown:
-            telemetry.bundle(scorer.info, gate=release_gate)
+            telemetry.served.bundle(scorer.info, gate=release_gate)
 
     async def check(self, pair: Pair, *, policy: str | None = None) -> Decision:
         """Return the decision about a pair, counted; by the default policy unless one is named, as in `check_all`."""

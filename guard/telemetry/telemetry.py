@@ -3,33 +3,22 @@
 Names are a promise to users; the verbs are for the rest of Guard.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from guard.manifest import OperatingPoint
-from guard.ports import ScorerInfo
 from guard.telemetry.children import Children
 from guard.telemetry.judging import JudgingFigures
 from guard.telemetry.labels import NONE, OTHER, STAGES, STATUSES, code_label
 from guard.telemetry.live import LiveFigures
+from guard.telemetry.served import ServedFigures
 from guard.types import SCENARIOS, Decision, ImageResult
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _PROBABILITIES = tuple(step / 20 for step in range(1, 21))
 _READINGS = (1, 2, 3, 4, 6, 8, 12, 16)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the metrics say about the bundle that judges."""
-
-    info: ScorerInfo
-    gate: str
-    points: Mapping[str, OperatingPoint]
 
 
 class Telemetry:
@@ -40,13 +29,13 @@ class Telemetry:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.shown: Shown | None = None
         self.registry = CollectorRegistry() if registry is None else registry
         if registry is None:
             ProcessCollector(registry=self.registry)
         self._make_counters()
         self._make_histograms()
         self._make_gauges()
+        self.served = ServedFigures(self.registry)
         self.live = LiveFigures(self.registry)
         self.judging = JudgingFigures(self.registry)
 
@@ -130,21 +119,6 @@ class Telemetry:
 
         self._inflight = gauge("guard_inflight_requests", "Requests being answered now.")
         self._queued = gauge("guard_queue_pairs", "Pairs that wait for the scorer now.")
-        self._bundle = gauge(
-            "guard_bundle_info",
-            "The bundle that judges; always 1.",
-            *("bundle", "digest", "backend", "provider", "precision", "gate"),
-        )
-        self._threshold = gauge(
-            "guard_threshold_ratio",
-            "Probability from which a pair is unsafe: of kind block, or of kind output where answers are judged.",
-            *("policy", "kind"),
-        )
-        self._certified = gauge(
-            "guard_certified_false_refusal_ratio",
-            "Certified limit of false refusals at the threshold, and the estimate beside it.",
-            *("policy", "kind"),
-        )
 
     def request(self, *, route: str, policy: str, mode: str, action: str) -> None:
         """Count an answered request; `route` is a pattern of Guard's own table, never the caller's path."""
@@ -229,33 +203,6 @@ class Telemetry:
     def scored_at_once(self, readings: int) -> None:
         """Observe how many readings of a pair the scorer takes in one call."""
         self._batch.observe(readings)
-
-    def bundle(self, info: ScorerInfo, *, gate: str = NONE) -> None:
-        """Show the bundle that judges now, in place of an earlier one."""
-        self.shown = Shown(info, gate, {} if self.shown is None else self.shown.points)
-        self._bundle.clear()
-        self._bundle.labels(info.bundle, info.digest, info.backend, info.provider, info.precision, gate).set(1)
-
-    def operating_points(self, points: Mapping[str, OperatingPoint]) -> None:
-        """Show the threshold of each policy, and its certificate if it has one, in place of earlier ones."""
-        if self.shown is not None:
-            self.shown = replace(self.shown, points=points)
-        self._threshold.clear()
-        self._certified.clear()
-        for policy, point in points.items():
-            self._operating_point(policy, point)
-
-    def output_thresholds(self, thresholds: Mapping[str, float]) -> None:
-        """Show from which probability on answers are unsafe, by policy, beside what `operating_points` showed."""
-        for policy, threshold in thresholds.items():
-            self._threshold.labels(policy, "output").set(threshold)
-
-    def _operating_point(self, policy: str, point: OperatingPoint) -> None:
-        self._threshold.labels(policy, "block").set(point.threshold)
-        proven = point.certificate
-        if proven is not None and proven.rate == "false_refusal" and proven.category is None:
-            self._certified.labels(policy, "limit").set(proven.limit)
-            self._certified.labels(policy, "estimate").set(proven.estimate)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics without the `_created` series that would double their number."""

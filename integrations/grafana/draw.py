@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from integrations.grafana.panels import ROWS, Panel, Series
+from integrations.grafana.panel import Panel, Series
+from integrations.grafana.panels import ROWS
 
 PATH = Path(__file__).parent / "dashboard.json"
 _SOURCE = {"type": "prometheus", "uid": "${source}"}

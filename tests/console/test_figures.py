@@ -73,6 +73,20 @@ async def test_overview_shows_the_certificate_of_the_policy_and_of_no_other(busy
     assert other.status_code == 400
 
 
+async def test_declared_limit_stands_apart_from_what_is_certified(build: Builder) -> None:
+    wanted = {"false_refusal_limits": {"shop": 0.02}}
+    site = build(monitor=wanted, policies={"shop": {"threshold": 0.6}, "lab": {"threshold": 0.6}})
+    async with site.session() as client:
+        shop, lab = [
+            (await client.get("/guard/console/data/overview", params={"policy": name})).json()["bundle"]
+            for name in ("shop", "lab")
+        ]
+
+    assert (shop["limits"]["false_refusal"], shop["declared_limit"]) == (None, 0.02)
+    assert (lab["limits"]["false_refusal"], lab["declared_limit"]) == (None, None)
+
+
+
 async def test_explorer_tells_declared_points_from_estimates(busy: Site) -> None:
     assert busy.store is not None
 

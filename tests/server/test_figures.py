@@ -9,7 +9,7 @@ INFO = ScorerInfo("b-1", "a" * 64, "onnxruntime", "CPUExecutionProvider", "int8"
 
 def _telemetry(requests: int, *, inflight: int = 0) -> Telemetry:
     telemetry = Telemetry()
-    telemetry.bundle(INFO)
+    telemetry.served.bundle(INFO)
     for _ in range(requests):
         telemetry.request(route="/x", policy="balanced", mode="enforce", action="allow")
         telemetry.stage("score", 0.003)

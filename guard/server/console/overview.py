@@ -75,4 +75,5 @@ def _bundle(generation: Generation, policy: str) -> Document:
         "chosen_on": chosen_on,
         "certificates": [each.model_dump(mode="json") for each in certificates],
         "limits": {rate: certified(certificates, rate) for rate in ("false_refusal", "miss")},
+        "declared_limit": generation.settings.monitor.false_refusal_limits.get(policy),
     }

@@ -16,12 +16,12 @@ export function niceEnd(value) {
   return [1, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * 0.999) * power;
 }
 
-/** An estimate with its interval on an axis from zero; `limit` is what was certified. */
-export function intervalFigure(rate, limit) {
+/** An estimate with its interval on an axis from zero; `limit` is what was certified, `declared` what somebody wants. */
+export function intervalFigure(rate, limit, declared) {
   const figure = h("figure");
   const hasInterval = rate.low !== null && rate.low !== undefined;
-  const hasLimit = limit !== null && limit !== undefined;
-  const end = Math.min(1, niceEnd(1.15 * Math.max(rate.high ?? 0, limit ?? 0, 0.005)));
+  const end = Math.min(1, niceEnd(1.15 * Math.max(rate.high ?? 0, limit ?? 0, declared ?? 0, 0.005)));
+  const limits = [[limit, "certified limit"], [declared, "declared limit"]].filter(([share]) => share !== null).map(([share, name]) => `, ${name} ${tidy(share)}`).join("");
   const words = hasInterval ? `${percent(rate.value)}, between ${percent(rate.low)} and ${percent(rate.high)}` : "no estimate yet";
   return drawn(figure, (width) => {
     const x = scale(0, end, 6, width - 10);
@@ -31,13 +31,14 @@ export function intervalFigure(rate, limit) {
       text(x(tick), 53, tidy(tick), ["", "middle", "end"][place]),
     ]);
     parts.push(line("axis", x(0), 38, x(end), 38));
-    if (hasLimit) parts.push(line("limit", x(limit), 6, x(limit), 38), s("path", { class: "certified", d: `M${x(limit)} 0 l5 5 l-5 5 l-5 -5z` }));
+    if (declared !== null) parts.push(line("limit", x(declared), 6, x(declared), 38), s("circle", { class: "open", cx: x(declared), cy: 5, r: 4 }));
+    if (limit !== null) parts.push(line("limit", x(limit), 6, x(limit), 38), s("path", { class: "certified", d: `M${x(limit)} 0 l5 5 l-5 5 l-5 -5z` }));
     if (hasInterval) {
       parts.push(rect("band", x(rate.low), y - 8, x(rate.high) - x(rate.low), 16));
       parts.push(...[rate.low, rate.high].map((bound) => line("whisker", x(bound), y - 8, x(bound), y + 8)));
       if (rate.value !== null) parts.push(line("whisker", x(rate.low), y, x(rate.high), y), s("circle", { class: "dot", cx: x(rate.value), cy: y, r: 5.5 }));
     }
-    replace(figure, canvas(width, 58, words, parts));
+    replace(figure, canvas(width, 58, words + limits, parts));
   });
 }
 

@@ -104,6 +104,12 @@ function certificateOf(one) {
     h("p", { class: "muted small" }, `${one.errors} of ${one.n_groups} groups; estimate ${percent(one.estimate)}, proven ${percent(one.upper)}; on ${one.data}`));
 }
 
+function wantedOf(bundle) {
+  if (bundle.declared_limit !== null) return h("p", { class: "muted small" }, `○ Declared: at most ${tidy(bundle.declared_limit)} of harmless requests refused. It is what is wanted, and proves nothing.`);
+  if (bundle.limits.false_refusal !== null) return null;
+  return h("p", { class: "callout small" }, "No limit of false refusals is certified or declared, so no alert on them can fire: set ", h("code", null, "monitor.false_refusal_limits"), ".");
+}
+
 function bundleCard(bundle) {
   const proofs = bundle.certificates.length
     ? bundle.certificates.map(certificateOf)
@@ -113,5 +119,5 @@ function bundleCard(bundle) {
     ["Digest", h("code", { title: bundle.digest }, short(bundle.digest))],
     ["Release gate", chip({ passed: "yes", passed_signed: "yes", none: "maybe", cannot_tell: "maybe" }[bundle.gate] ?? "no", spaced(bundle.gate))],
     ["Policy", `${bundle.policy}, threshold ${probability(bundle.threshold)}`],
-  ]), proofs, h("div", { class: "end" }, h("a", { href: "#/explore" }, "Try other thresholds")));
+  ]), proofs, wantedOf(bundle), h("div", { class: "end" }, h("a", { href: "#/explore" }, "Try other thresholds")));
 }

@@ -17,19 +17,22 @@ function head(rate) {
   return h("div", { class: "value" }, h("strong", null, percent(rate.value)), h("span", { class: "range" }, range(rate.low, rate.high)));
 }
 
-function said(rate, limit) {
+function said(rate, limit, declared) {
   const words = [`${plural(rate.n, "review")} in the window`];
   if (rate.worst_case) words.push("bounds assume the worst of what nobody reviewed");
   else if (rate.high !== null) words.push("95 % interval");
-  if (limit !== null && limit !== undefined) words.push(`◆ certified limit ${tidy(limit)}`);
+  if (limit !== null) words.push(`◆ certified limit ${tidy(limit)}`);
+  if (declared !== null) words.push(`○ declared limit ${tidy(declared)}, not proven`);
   return words.join(" · ");
 }
 
 export function rateCards(found) {
-  const limits = { false_refusal: found.bundle?.limits?.false_refusal, miss: found.bundle?.limits?.miss };
+  const { limits = {}, declared_limit: wanted = null } = found.bundle ?? {};
   return RATES.map(([key, title, about]) => {
     const rate = found.rates[key];
     const limit = limits[key] ?? null;
-    return card(title, { about, kind: "rate third" }, head(rate), rate.high === null && limit === null ? null : intervalFigure(rate, limit), h("p", { class: "said" }, said(rate, limit)));
+    const declared = key === "false_refusal" ? wanted : null;
+    const figure = rate.high === null && limit === null && declared === null ? null : intervalFigure(rate, limit, declared);
+    return card(title, { about, kind: "rate third" }, head(rate), figure, h("p", { class: "said" }, said(rate, limit, declared)));
   });
 }
