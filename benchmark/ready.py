@@ -60,7 +60,7 @@ READY = (
     ReadyModel("SmolVLM 2.2B", _TODAY, "hf:HuggingFaceTB/SmolVLM-Instruct"),
     ReadyModel("OpenAI moderation", _GUARD, "moderation:omni-moderation-latest", _OPENAI),
     ReadyModel("Llama Guard 3 Vision", _GUARD, "hf:meta-llama/Llama-Guard-3-11B-Vision", None, "a licence to accept"),
-    ReadyModel("Llama Guard 4", _GUARD, "hf:meta-llama/Llama-Guard-4-12B", None, "a licence; needs torchvision"),
+    ReadyModel("Llama Guard 4", _GUARD, "hf:meta-llama/Llama-Guard-4-12B", None, "a licence to accept"),
     ReadyModel("ShieldGemma 2", _GUARD, "hf:google/shieldgemma-2-4b-it", None, "a licence; judges pictures alone"),
     ReadyModel("LLM Guard", _GUARD, "rival:llm-guard", None, "--rival-python; judges texts alone"),
     ReadyModel("NeMo Guardrails", _GUARD, "rival:nemo-guardrails:gpt-4.1", _OPENAI, "--rival-python"),

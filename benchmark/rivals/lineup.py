@@ -6,7 +6,15 @@ from pathlib import Path
 
 from benchmark.mllm.asking import Asking
 from benchmark.ready import READY
-from benchmark.rivals.stand_ins import ENDPOINT, LLAMA_GUARD, NEMO, RANDOM_LLM_GUARD, SHIELDGEMMA, StandIn
+from benchmark.rivals.stand_ins import (
+    ENDPOINT,
+    LLAMA_GUARD,
+    LLAMA_GUARD_4,
+    NEMO,
+    RANDOM_LLM_GUARD,
+    SHIELDGEMMA,
+    StandIn,
+)
 from guard.errors import UsageError
 
 
@@ -19,7 +27,6 @@ class Contender:
     sees: str
     asking: Asking | None = None  # None: Guard, which is not asked in words
     stand_in: StandIn | None = None
-    why_none: str = ""  # there is no stand-in
     options: Mapping[str, str] = field(default_factory=dict)  # of `benchmark run`, as they are called side by side
 
     @property
@@ -54,13 +61,7 @@ def line_up(places: Places, asking: Asking, only: Sequence[str] = ()) -> list[Co
             options={"--api-base": "--moderation-base"},
         ),
         Contender("Llama Guard 3 Vision", target["Llama Guard 3 Vision"], both, asking, LLAMA_GUARD),
-        Contender(
-            "Llama Guard 4",
-            target["Llama Guard 4"],
-            both,
-            asking,
-            why_none="there is none: its pictures are prepared by torchvision",
-        ),
+        Contender("Llama Guard 4", target["Llama Guard 4"], both, asking, LLAMA_GUARD_4),
         Contender("ShieldGemma 2", target["ShieldGemma 2"], picture, asking, SHIELDGEMMA),
         Contender(
             "LLM Guard",

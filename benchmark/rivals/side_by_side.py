@@ -94,7 +94,7 @@ async def run_side_by_side(
     async def by_stand_in(contender: Contender, why: str) -> Outcome:
         stand_in, place = contender.stand_in, folder / _STAND_INS / contender.folder
         if not stand_ins or stand_in is None or contender.asking is None:
-            return Outcome(contender, Ran.NOTHING, None, why, contender.why_none if stand_ins else "")
+            return Outcome(contender, Ran.NOTHING, None, why)
         shutil.rmtree(place, ignore_errors=True)
         # Nothing that a random model says may come from, or get into, the cache of answers.
         asking = replace(contender.asking, cache=None, revision=None, device="cpu", threshold=None)

@@ -61,6 +61,12 @@ async def _llama_guard(folder: Path, asking: Asking) -> AsyncIterator[Target]:
 
 
 @contextlib.asynccontextmanager
+async def _llama_guard_4(folder: Path, asking: Asking) -> AsyncIterator[Target]:
+    async with _closing(_local("make_llama_guard_4", folder, asking)) as target:
+        yield target
+
+
+@contextlib.asynccontextmanager
 async def _shieldgemma(folder: Path, asking: Asking) -> AsyncIterator[Target]:
     async with _closing(_local("make_shieldgemma2", folder, asking)) as target:
         yield target
@@ -70,6 +76,7 @@ ENDPOINT = StandIn("an endpoint on loopback that flags at random", _endpoint)
 NEMO = StandIn("the package itself, with an LLM on loopback that answers at random", _nemo)
 RANDOM_LLM_GUARD = StandIn("the package itself, with tiny random classifiers", _llm_guard)
 LLAMA_GUARD = StandIn("a tiny random Mllama", _llama_guard)
+LLAMA_GUARD_4 = StandIn("a tiny random Llama 4", _llama_guard_4)
 SHIELDGEMMA = StandIn("a tiny random ShieldGemma 2", _shieldgemma)
 
 

@@ -1,5 +1,6 @@
 """Tiny random models of the classes that rivals' weights belong to: they run as the real ones do, and know nothing."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ def make_llama_guard(folder: Path) -> Path:
     return folder
 
 
+def make_llama_guard_4(folder: Path) -> Path:
+    """Write a tiny Llama Guard 4: a Llama 4 model whose template holds the categories."""
+    _begin()
+    make_llama4(folder, _GUARD_TEMPLATE)
+    return folder
+
+
 def make_shieldgemma2(folder: Path) -> Path:
     """Write a tiny ShieldGemma 2."""
     _begin()
@@ -58,6 +66,29 @@ def make_shieldgemma2(folder: Path) -> Path:
     )
     save(folder, hf.ShieldGemma2ForImageClassification(config), processor)
     return folder
+
+
+def make_llama4(folder: Path, template: str) -> None:
+    """Write a tiny Llama 4, its files as the published ones: their picture processor is torchvision's."""
+    names = ("image", "patch", "image_start", "image_end", "tile_x_separator", "tile_y_separator")
+    tokenizer = make_tokenizer([f"<|{name}|>" for name in names])
+    _, patch, start, end = (tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in names[:4])
+    sight = {**SIZES, "image_size": 28, "patch_size": 7, "vision_output_dim": 32, "projector_output_dim": 32}
+    config = hf.Llama4Config(
+        # A tile of 16 patches, which pixel shuffling makes 4 tokens of.
+        vision_config={**sight, "projector_input_dim": 32, "intermediate_size": 128, "pixel_shuffle_ratio": 0.5},
+        text_config=text_settings(tokenizer, intermediate_size_mlp=64, num_local_experts=2, head_dim=16),
+        image_token_index=patch,
+        boi_token_index=start,
+        eoi_token_index=end,
+    )
+    for part in (hf.Llama4ForConditionalGeneration(config), tokenizer):
+        part.save_pretrained(folder)
+    pictures = {"image_processor_type": "Llama4ImageProcessorFast", "size": {"height": 28, "width": 28}}
+    processor = {"processor_class": "Llama4Processor", "patch_size": 7, "pixel_shuffle_ratio": 0.5}
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures | {"max_patches": 4}))
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+    (folder / "chat_template.jinja").write_text(template.replace("PLACE", "<|image|>"))
 
 
 def make_mllama(folder: Path, template: str) -> None:

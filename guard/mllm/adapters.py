@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.errors import UsageError
-from guard.mllm.pinning import Pinned, pin
+from guard.mllm.pinning import Pinned, fetch_weights, pin
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "card.json"
 
@@ -28,6 +28,7 @@ def find_adapter(pinned: Pinned) -> Adapter | None:
     path = pinned.folder / CONFIG
     if (pinned.folder / "config.json").is_file() or not path.is_file():
         return None
+    fetch_weights(pinned)
     settings = json.loads(path.read_text(encoding="utf-8"))
     name, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     if settings.get("peft_type") != "LORA" or not name or not (pinned.folder / WEIGHTS).is_file():

@@ -1,15 +1,14 @@
 """ShieldGemma 2: a guard that judges the picture alone, by three policies; the text beside it is not looked at."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import torch
-import transformers
 
 from guard.errors import ContentUnjudged
 from guard.mllm.contrast import Contrast
 from guard.mllm.local import LocalAnswer
-from guard.mllm.preparing import load_processor, read_pictures
+from guard.mllm.preparing import read_pictures
 from guard.mllm.questions import Question, Style
 
 
@@ -18,15 +17,10 @@ class ImageGuard:
 
     style = Style.GUARD
 
-    def __init__(self, folder: Path, device: str) -> None:
-        dtype = torch.float32 if device == "cpu" else torch.bfloat16
-        self._model = transformers.ShieldGemma2ForImageClassification.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
-        self._model.to(device).eval()
-        self._processor = load_processor(folder, self._model.config.model_type)
-        self.architecture = str(self._model.config.model_type)
-        self.dtype = str(dtype).removeprefix("torch.")
+    def __init__(self, model: Any, processor: Any) -> None:
+        self._model, self._processor = model.eval(), processor
+        self.architecture = str(model.config.model_type)
+        self.dtype = str(model.dtype).removeprefix("torch.")
 
     def answer(
         self, question: Question, pictures: Sequence[bytes], *, max_tokens: int = 1, contrast: Contrast | None = None

@@ -12,11 +12,11 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from guard.errors import UsageError
-from guard.mllm.adapters import find_adapter
+from guard.mllm.adapters import find_adapter, with_adapter
 from guard.mllm.contrast import Contrast
 from guard.mllm.image_guard import ImageGuard
 from guard.mllm.local import LocalAnswer, LocalMllm, load_model
-from guard.mllm.pinning import Pinned, pin
+from guard.mllm.pinning import Pinned, fetch_weights, pin
 from guard.mllm.preparing import load_processor
 from guard.mllm.questions import Question, Style
 
@@ -71,14 +71,20 @@ def open_local(name: str, *, revision: str | None = None, device: str = "cpu") -
         adapter = find_adapter(pinned)
         base = pinned if adapter is None else adapter.base
         kind = _kind(base)
-        model: LocalModel
+        if kind == _IMAGE_GUARD and adapter is not None:
+            raise UsageError(f"{name}: an adapter of {kind}, which makes no text")
         if kind != _IMAGE_GUARD:
             _require_text(name, kind)
-            model = LocalMllm(base.folder, device, adapter)
-        elif adapter is None:
-            model = ImageGuard(base.folder, device)
+        processor = _processor(base, kind)
+        fetch_weights(base)
+        model: LocalModel
+        if kind == _IMAGE_GUARD:
+            model = ImageGuard(
+                load_model(base.folder, device, transformers.ShieldGemma2ForImageClassification), processor
+            )
         else:
-            raise UsageError(f"{name}: an adapter of {kind}, which makes no text")
+            bare = load_model(base.folder, device)
+            model = LocalMllm(bare if adapter is None else with_adapter(bare, adapter), processor)
     if adapter is None:
         return model, pinned
     return model, Pinned(pinned.name, pinned.folder, f"{pinned.revision}+{base.revision}")
@@ -93,7 +99,15 @@ def open_parts(name: str, *, revision: str | None = None, device: str = "cpu") -
             raise UsageError(f"{name}: an adapter; name the model that it belongs to")
         kind = _kind(pinned)
         _require_text(name, kind)
-        return Parts(load_model(pinned.folder, device), load_processor(pinned.folder, kind), pinned)
+        processor = _processor(pinned, kind)
+        fetch_weights(pinned)
+        return Parts(load_model(pinned.folder, device), processor, pinned)
+
+
+def _processor(pinned: Pinned, kind: str) -> Any:
+    """Return a model's processor, its config read too: what is wrong with either is told before weights are read."""
+    transformers.AutoConfig.from_pretrained(pinned.folder, local_files_only=True, trust_remote_code=False)
+    return load_processor(pinned.folder, kind)
 
 
 def _kind(pinned: Pinned) -> str:

@@ -10,9 +10,8 @@ import torch
 import transformers
 
 from guard.errors import ImageRejected, TextTooLong
-from guard.mllm.adapters import Adapter, with_adapter
 from guard.mllm.contrast import Contrast, ContrastiveDecoding
-from guard.mllm.preparing import load_processor, prepare, read_pictures
+from guard.mllm.preparing import prepare, read_pictures
 from guard.mllm.questions import Question, Style
 from guard.mllm.yes_no import answer_place, is_whole, side_of, unsafe_probability
 
@@ -30,9 +29,9 @@ class LocalAnswer:
     tokens_out: int
 
 
-def load_model(folder: Path, device: str) -> Any:
+def load_model(folder: Path, device: str, kind: Any = transformers.AutoModelForImageTextToText) -> Any:
     """Return the bare model of a folder on a device: float32 on a CPU, bfloat16 elsewhere."""
-    model = transformers.AutoModelForImageTextToText.from_pretrained(
+    model = kind.from_pretrained(
         folder,
         dtype=torch.float32 if device == "cpu" else torch.bfloat16,
         use_safetensors=True,
@@ -46,16 +45,12 @@ class LocalMllm:
     """A model of any architecture that transformers makes text from pictures with. One call at a time.
 
     Args:
-        folder: config, weights, tokenizer, processor.
-        device: "cpu", "cuda", "cuda:1", …
-        adapter: what is merged into the weights.
+        model: of transformers, where it is to run.
+        processor: that goes with it, from `load_processor`.
     """
 
-    def __init__(self, folder: Path, device: str, adapter: Adapter | None = None) -> None:
-        model = load_model(folder, device)
-        self._model = model if adapter is None else with_adapter(model, adapter)
-        self._model.eval()
-        self._processor = load_processor(folder, self._model.config.model_type)
+    def __init__(self, model: Any, processor: Any) -> None:
+        self._model, self._processor = model.eval(), processor
         template = str(getattr(self._processor, "chat_template", None) or "")
         self.architecture = str(self._model.config.model_type)
         self.dtype = str(self._model.dtype).removeprefix("torch.")

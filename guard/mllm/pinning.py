@@ -5,6 +5,7 @@ only what was fetched before is used.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from guard.errors import UsageError
 
-_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+_WEIGHTS = ("*.safetensors",)
+_OTHERS = ("*.json", "*.model", "*.txt", "*.jinja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,13 @@ class Pinned:
     name: str
     folder: Path
     revision: str
+    is_repository: bool = False
 
 
 def pin(name: str, revision: str | None = None) -> Pinned:
     """Return the files of a folder, or of a repository at a commit, branch or tag as it is now.
+
+    Weights are left where they are until `fetch_weights`: what cannot be asked is found out before gigabytes come.
 
     Raises:
         UsageError: no such model or revision, or it is not here and may not be fetched.
@@ -38,9 +43,20 @@ def pin(name: str, revision: str | None = None) -> Pinned:
         if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
             raise UsageError(f"{name}: no config.json, so no Hugging Face model")
         return Pinned(folder.resolve().name, folder, _digest(folder))
+    place = _fetched(name, revision, _OTHERS)
+    return Pinned(name, place, place.name, is_repository=True)
+
+
+def fetch_weights(pinned: Pinned) -> None:
+    """Bring the weights of a repository's commit into its folder; a folder of one's own has them. Raises UsageError."""
+    if pinned.is_repository:
+        _fetched(pinned.name, pinned.revision, _WEIGHTS)
+
+
+def _fetched(name: str, revision: str | None, files: Sequence[str]) -> Path:
     try:
         place = snapshot_download(
-            name, revision=revision, allow_patterns=list(_FILES), local_files_only=constants.HF_HUB_OFFLINE
+            name, revision=revision, allow_patterns=list(files), local_files_only=constants.HF_HUB_OFFLINE
         )
     except HFValidationError as error:
         raise UsageError(f"{name}: neither a folder nor a Hugging Face id") from error
@@ -48,12 +64,12 @@ def pin(name: str, revision: str | None = None) -> Pinned:
         raise UsageError(f"{name}: not in the local cache, and it could not be fetched") from error
     except HfHubHTTPError as error:
         raise UsageError(f"{name}: Hugging Face does not give it ({type(error).__name__})") from error
-    return Pinned(name, Path(place), Path(place).name)
+    return Path(place)
 
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted({file for pattern in _FILES for file in folder.glob(pattern)}):
+    for file in sorted({file for pattern in (*_WEIGHTS, *_OTHERS) for file in folder.glob(pattern)}):
         with file.open("rb") as opened:
             digest.update(file.name.encode() + b"\0" + hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()

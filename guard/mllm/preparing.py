@@ -14,41 +14,34 @@ from transformers.utils import is_torchvision_available
 
 from guard.errors import ContentUnjudged, ImageRejected, UsageError
 from guard.mllm.questions import Question
+from guard.mllm.tiles import TiledPictures
 
+_TILED = "llama4"
 _LOCAL: Mapping[str, bool] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_processor(folder: Path, model_type: str) -> Any:
-    """Return the processor of a model's folder; where torchvision is missing, one for pictures alone.
+    """Return the processor of a model's folder; where torchvision is missing, one for pictures alone that needs none.
 
     Models that also see videos have a part for them that needs torchvision, which CPU builds of torch do not get along
-    with. Pictures never pass through it.
+    with. Pictures never pass through it. Llama 4's pictures do, and are cut without it here.
 
     Raises:
-        UsageError: its pictures are prepared by torchvision, too (Llama 4), and that is missing.
+        UsageError: its pictures are prepared by torchvision, too, in a way that is known to transformers alone.
     """
     name = PROCESSOR_MAPPING_NAMES.get(model_type)
     kind = getattr(transformers, name, None) if isinstance(name, str) else None
-    if kind is None or is_torchvision_available() or "video_processor" not in inspect.signature(kind).parameters:
-        try:
+    try:
+        if kind is None or is_torchvision_available() or not _wants_torchvision(kind, model_type):
             return _with_template(transformers.AutoProcessor.from_pretrained(folder, **_LOCAL))
-        except ImportError as error:
-            if is_torchvision_available():
-                raise
-            raise UsageError(
-                f"{folder.name}: a model of type {model_type} prepares pictures by torchvision, which is not "
-                "installed; take the build that fits this torch"
-            ) from error
-    settings, _ = kind.get_processor_dict(folder, local_files_only=True)
-    known = inspect.signature(kind).parameters.keys() - {"image_processor", "tokenizer", "video_processor"}
-    return _with_template(
-        _for_pictures(kind)(
-            image_processor=transformers.AutoImageProcessor.from_pretrained(folder, **_LOCAL),
-            tokenizer=transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL),
-            video_processor=None,
-            **{key: value for key, value in settings.items() if key in known},
-        )
-    )
+        return _with_template(_without_torchvision(kind, folder, model_type))
+    except ImportError as error:
+        if is_torchvision_available():
+            raise
+        raise UsageError(
+            f"{folder.name}: a model of type {model_type} prepares pictures by torchvision, which is not installed; "
+            "take the build that fits this torch"
+        ) from error
 
 
 def prepare(processor: Any, question: Question, pictures: Sequence[Image.Image]) -> Mapping[str, Any]:
@@ -75,6 +68,28 @@ def read_pictures(pictures: Sequence[bytes]) -> list[Image.Image]:
     return [_read(picture) for picture in pictures]
 
 
+def _wants_torchvision(kind: Any, model_type: str) -> bool:
+    return model_type == _TILED or "video_processor" in inspect.signature(kind).parameters
+
+
+def _without_torchvision(kind: Any, folder: Path, model_type: str) -> Any:
+    settings, _ = kind.get_processor_dict(folder, local_files_only=True)
+    pictures = TiledPictures if model_type == _TILED else transformers.AutoImageProcessor
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    parts: dict[str, Any] = {
+        "image_processor": pictures.from_pretrained(folder, **_LOCAL),
+        "tokenizer": tokenizer,
+        "video_processor": None,
+    }
+    # Llama 4's processor would take its own in place of one that lies with the tokenizer.
+    settings = {"chat_template": tokenizer.chat_template, **settings}
+    parameters = inspect.signature(kind).parameters.keys()
+    return _for_pictures(kind)(
+        **{name: part for name, part in parts.items() if name in parameters},
+        **{name: value for name, value in settings.items() if name in parameters - parts.keys()},
+    )
+
+
 def _with_template(processor: Any) -> Any:
     """Return a processor with the chat template that some models keep with their tokenizer alone."""
     # InstructBLIP has none: one that came with its decoder's tokenizer knows no pictures.
@@ -86,7 +101,9 @@ def _with_template(processor: Any) -> Any:
 def _for_pictures(kind: Any) -> Any:
     class ForPictures(kind):  # type: ignore[misc]
         def check_argument_for_proper_class(self, name: str, argument: object) -> object:
-            return None if argument is None else super().check_argument_for_proper_class(name, argument)
+            if argument is None or isinstance(argument, TiledPictures):
+                return None
+            return super().check_argument_for_proper_class(name, argument)
 
         def apply_chat_template(self, *arguments: Any, **options: Any) -> Any:
             # SmolVLM's own looks up how many frames of a video there would be.

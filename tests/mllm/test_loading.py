@@ -95,3 +95,24 @@ def test_model_in_the_cache_is_used_at_its_commit_without_a_network(
         assert (pinned.name, pinned.revision) == ("own/tiny", commit)
     with pytest.raises(UsageError, match="not in the local cache"):
         open_local("own/tiny", revision="f" * 40)
+
+
+def test_weights_of_a_repository_are_fetched_last(llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = tmp_path / "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(llava, hub)
+    config = json.loads((hub / "config.json").read_text())
+    (hub / "config.json").write_text(json.dumps(config | {"model_type": "nothing_that_is_known"}))
+    asked: list[tuple[str | None, list[str]]] = []
+
+    def fetch(_name: str, *, revision: str | None, allow_patterns: list[str], **_more: object) -> str:
+        asked.append((revision, allow_patterns))
+        return str(hub)
+
+    monkeypatch.setattr("guard.mllm.pinning.snapshot_download", fetch)
+    with pytest.raises(UsageError, match="no model of type"):
+        open_local("own/tiny", revision="main")
+    assert [("*.safetensors" in files) for _, files in asked] == [False]
+    (hub / "config.json").write_text(json.dumps(config))
+    asked.clear()
+    open_local("own/tiny", revision="main")
+    assert asked[-1] == (hub.name, ["*.safetensors"])

@@ -1,4 +1,4 @@
-"""Local models of seven architectures, with random weights: loading, asking, and P(unsafe) from their logits."""
+"""Local models of eight architectures, with random weights: loading, asking, and P(unsafe) from their logits."""
 
 import json
 import shutil
@@ -59,7 +59,8 @@ def _leaning(folder: Path, out: Path, word: str) -> Path:
 def test_score_is_that_of_one_plain_pass_over_all_spellings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yes_no, "MIN_MASS", 0.0)
     model = _open(folder)
-    inputs = prepare(model._processor, QUESTION, read_pictures(RED))
+    prepared = prepare(model._processor, QUESTION, read_pictures(RED))
+    inputs = {name: model._placed(value) for name, value in prepared.items()}
     plain: Any = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
     with torch.no_grad():
         shares = plain(**inputs).logits[0, -1].softmax(dim=-1)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from benchmark.rivals.tiny_models import SIZES, TEMPLATE, make_mllama, make_tokenizer, save, text_settings
+from benchmark.rivals.tiny_models import SIZES, TEMPLATE, make_llama4, make_mllama, make_tokenizer, save, text_settings
 
 
 def _llava(folder: Path, template: str) -> None:
@@ -95,6 +95,7 @@ MAKERS: dict[str, Callable[[Path, str], None]] = {
     "qwen3_vl": lambda folder, template: _qwen(folder, template, "3"),
     "smolvlm": _smolvlm,
     "mllama": make_mllama,
+    "llama4": make_llama4,
     "instructblip": _instructblip,
 }
 

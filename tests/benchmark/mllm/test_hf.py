@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmark.mllm.asking import Asking
 from benchmark.opening import open_target
-from benchmark.rivals.tiny_models import make_llama_guard, make_shieldgemma2
+from benchmark.rivals.tiny_models import make_llama_guard, make_llama_guard_4, make_shieldgemma2
 from benchmark.rows import read_header, read_rows
 from benchmark.runner import run_suite
 from guard import Pair
+from guard.cli import app
 from guard.errors import UsageError
 from guard.mllm import yes_no
 from guard.mllm.local import LocalMllm
@@ -22,7 +24,7 @@ from guard.mllm.questions import Mitigation
 from guard.suites import load_suite
 from guard.types import ImageInput
 from tests.benchmark.drawn_suites import draw_mmsafeaware
-from tests.mllm.tiny_folders import make_folder
+from tests.mllm.tiny_folders import MAKERS, make_folder
 from tests.pictures import solid
 
 # transformers' own: it is not Guard's to mend.
@@ -98,6 +100,21 @@ async def test_options_that_do_not_fit_are_refused(llava: Path) -> None:
         await open_target(f"hf:{llava}", asking=Asking(samples=3))
     with pytest.raises(UsageError, match="needs the model's own logits"):
         await open_target("litellm:openai/gpt-4o", asking=Asking(mitigation=Mitigation.VCD))
+
+
+@pytest.mark.parametrize("architecture", ["llama_guard_4", "shieldgemma2", "llama_guard", *sorted(MAKERS)])
+def test_command_measures_a_folder_of_every_architecture(architecture: str, tmp_path: Path) -> None:
+    make = {"llama_guard": make_llama_guard, "llama_guard_4": make_llama_guard_4, "shieldgemma2": make_shieldgemma2}
+    place = tmp_path / "model"
+    folder = make[architecture](place) if architecture in make else make_folder(architecture, place)
+    words = ["benchmark", "run", "--suite", str(draw_mmsafeaware(tmp_path / "suite")), "--target", f"hf:{folder}"]
+    words += ["--out", str(tmp_path / "run"), "--limit", "3", "--no-controls", "--no-cache", "--max-tokens", "1"]
+    done = CliRunner().invoke(app, [*words, "--threshold", "0.5", "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["errors"] == 0
+    assert report["n"] + report["unjudged"] == 3
+    assert set(report["codes"]) <= {"not_scored"}
 
 
 def test_command_measures_a_local_model_offline(llava: Path, tmp_path: Path) -> None:

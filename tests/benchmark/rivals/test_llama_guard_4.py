@@ -1,39 +1,49 @@
-"""Llama Guard 4 without torchvision, which its processor needs: one clear error, for a folder of its very classes."""
+"""Llama Guard 4 without torchvision, from a folder as it is published: known by its template, and it judges pairs."""
 
 import json
 from pathlib import Path
 
 import pytest
-import transformers
 
-from benchmark.mllm.asking import Asking
-from benchmark.opening import open_target
-from benchmark.rivals.tiny_models import SIZES, make_tokenizer, text_settings
+from benchmark.rivals.tiny_models import make_llama_guard_4
 from guard.errors import UsageError
+from guard.mllm.loading import open_local
+from guard.mllm.local import LocalMllm
+from guard.mllm.questions import Question, Style
+from tests.pictures import solid
 
 # transformers' own: it is not Guard's to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _make_llama4(folder: Path) -> Path:
-    tokenizer = make_tokenizer(["<|image|>"])
-    sight = {**SIZES, "image_size": 28, "patch_size": 14, "vision_output_dim": 32}
-    config = transformers.Llama4Config(
-        vision_config={**sight, "projector_input_dim": 32, "projector_output_dim": 32},
-        text_config=text_settings(tokenizer, intermediate_size_mlp=64, num_local_experts=1, head_dim=16),
+def test_tiny_llama_guard_4_reads_pictures_of_several_tiles(tmp_path: Path) -> None:
+    model, _ = open_local(str(make_llama_guard_4(tmp_path)))
+    assert isinstance(model, LocalMllm)
+    assert (model.architecture, model.style) == ("llama4", Style.GUARD)
+    small, large = (
+        model.answer(Question("taste it"), (solid("red", size=size),), max_tokens=1) for size in ((20, 20), (90, 60))
     )
-    transformers.Llama4ForConditionalGeneration(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    names = {"image_processor_type": "Llama4ImageProcessorFast", "processor_class": "Llama4Processor"}
+    assert large.tokens_in > small.tokens_in
+
+
+def test_template_that_lies_with_the_tokenizer_is_taken_before_llama_4s_own(tmp_path: Path) -> None:
+    folder = make_llama_guard_4(tmp_path)
+    template, settings = folder / "chat_template.jinja", json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": template.read_text()}))
+    template.unlink()
+    assert open_local(str(folder))[0].style is Style.GUARD
+
+
+def test_what_a_processor_lacks_is_told_before_weights_are_read(tmp_path: Path) -> None:
+    folder = make_llama_guard_4(tmp_path)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"model_type": "cohere2_vision"}))
+    names = {"image_processor_type": "Cohere2VisionImageProcessorFast", "processor_class": "Cohere2VisionProcessor"}
     (folder / "preprocessor_config.json").write_text(json.dumps(names))
-    return folder
-
-
-async def test_model_whose_pictures_need_torchvision_is_refused_in_one_line(tmp_path: Path) -> None:
-    folder = _make_llama4(tmp_path / "guard-4")
+    (folder / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(UsageError) as refused:
-        await open_target(f"hf:{folder}", asking=Asking())
+        open_local(str(folder))
     assert str(refused.value) == (
-        "guard-4: a model of type llama4 prepares pictures by torchvision, which is not installed; "
+        f"{folder.name}: a model of type cohere2_vision prepares pictures by torchvision, which is not installed; "
         "take the build that fits this torch"
     )

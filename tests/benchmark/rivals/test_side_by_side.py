@@ -75,7 +75,7 @@ async def test_stand_in_runs_on_every_pair_and_gives_no_rate(python: Path, bundl
         "Guard": "real",
         "OpenAI moderation": "stand-in",
         "Llama Guard 3 Vision": "stand-in",
-        "Llama Guard 4": "not run",
+        "Llama Guard 4": "stand-in",
         "ShieldGemma 2": "stand-in",
         "LLM Guard": "stand-in",
         "NeMo Guardrails": "stand-in",
@@ -95,7 +95,7 @@ async def test_stand_in_runs_on_every_pair_and_gives_no_rate(python: Path, bundl
     notes = "\n".join(sheets[0].notes)
     assert "set OPENAI_API_KEY in the environment, or --moderation-base" in notes
     assert "LLM Guard: target rival:llm-guard: its models are not here and not to be had (OSError)" in notes
-    assert "prepared by torchvision" in notes
+    assert "In its place: a tiny random Llama 4." in notes
 
 
 async def test_stand_ins_start_anew_and_the_others_go_on(bundle: Bundle, tmp_path: Path) -> None:
