@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from uuid import uuid4
 
 from guard.bundle import Bundle
 from guard.config import Settings
-from guard.core.policy import Policy, decide, strictest
+from guard.core.policy import Policy, strictest
 from guard.errors import ConfigInvalid, ScorerFailed, TextTooLong, TextUnreadable
 from guard.pipeline.arrival import Arrival
 from guard.pipeline.assessing import Assessor
+from guard.pipeline.deciding import Decider
 from guard.pipeline.decoding import Decoder
+from guard.pipeline.ids import fresh_ids
 from guard.ports import Fetcher, Scorer, Spend, TextReader, spend_freely
 from guard.second_opinion.cascade import Cascade
 from guard.telemetry import NONE, OTHER, Telemetry
@@ -76,6 +77,8 @@ class Guard:
             telemetry=telemetry,
             threads=threads,
         )
+        self._decider = Decider(settings.cache.verdicts)
+        self._ids = fresh_ids()
         self._runner: asyncio.Runner | None = None
         if is_shown:
             telemetry.served.bundle(scorer.info, gate=release_gate)
@@ -145,11 +148,11 @@ class Guard:
         Raises ConfigInvalid: there is no policy of that name.
         """
         start = time.perf_counter()
-        decision = decide(assessment, self.policy_of(policy), id_=uuid4().hex, direction=direction)
-        decision = self._let_pass(decision)
+        decision = self._let_pass(self._decider.decide(assessment, self.policy_of(policy), direction))
         spent = time.perf_counter() - start
         self.telemetry.stage("decide", spent)
-        return replace(decision, latency_ms={**assessment.latency_ms, "decide": spent * 1000})
+        latency_ms = {**assessment.latency_ms, "decide": spent * 1000}
+        return replace(decision, id=next(self._ids), latency_ms=latency_ms)
 
     async def resolve(self, images: Sequence[ImageInput], *, hold: Spend = spend_freely) -> tuple[ImageInput, ...]:
         """Return the pictures of one request as they are judged and sent on; see `guard.pipeline.arrival`.

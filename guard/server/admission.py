@@ -1,8 +1,8 @@
 """Who may work now: a bounded number of permits, a bounded queue for them, and a bounded sum of bodies in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeAlias
 
 from guard.config import LimitSettings
@@ -48,23 +48,24 @@ class Admission:
         finally:
             self._held_bytes -= held_bytes
 
-    @asynccontextmanager
-    async def permit(self) -> AsyncIterator[None]:
-        """Hold a permit inside the block. Raises Overloaded when none is free before the deadline."""
+    def permit(self) -> "_Permit":
+        """Return a context manager that holds a permit; Overloaded is raised when none is free before the deadline."""
+        return _Permit(self)
+
+    async def acquire(self) -> None:
+        """Take a permit. Raises Overloaded when none is free before the deadline."""
         if self._permits.locked():
             await self._wait()
         else:
             await self._permits.acquire()
-        try:
-            yield
-        finally:
-            self._permits.release()
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Hold a permit inside the block, in whatever time it comes free: for what was begun and cannot be refused."""
-        async with self._permits:
-            yield
+    def release(self) -> None:
+        """Give a permit back."""
+        self._permits.release()
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Return what holds a permit, in whatever time it comes free: for what was begun and cannot be refused."""
+        return self._permits
 
     async def _wait(self) -> None:
         self.check()
@@ -76,3 +77,18 @@ class Admission:
             raise Overloaded(f"no permit was free in {self._limits.admission_timeout_s:g} s") from error
         finally:
             self._waiting -= 1
+
+
+class _Permit:
+    """A permit for the length of a block. A class: a generator takes several times as long, for each request."""
+
+    __slots__ = ("_admission",)
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def __aenter__(self) -> None:
+        await self._admission.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.release()

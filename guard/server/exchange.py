@@ -1,11 +1,11 @@
 """One request and its answer: what was done is kept here, for the log line and the metrics at its end."""
 
 import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
@@ -54,7 +54,7 @@ class Exchange:
         if self.decision is not None:
             return self.decision.id
         if self._own_id is None:
-            self._own_id = uuid4().hex
+            self._own_id = os.urandom(16).hex()
         return self._own_id
 
     @property

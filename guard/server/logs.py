@@ -17,6 +17,8 @@ from guard.server import access_log, reload
 
 _MOST_WAITING = 20_000
 _FLUSH_S = 2.0
+# Lines are written together: waking the thread for each takes the server longer than writing it.
+_PAUSE_S = 0.05
 
 
 class _JsonLines(logging.Formatter):
@@ -60,6 +62,7 @@ class LineWriter(logging.Handler):
         self._has_lines = threading.Event()
         self._is_idle = threading.Event()
         self._is_idle.set()
+        self._is_wanted = threading.Event()
         self._is_ending = False
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
@@ -70,8 +73,8 @@ class LineWriter(logging.Handler):
             self._dropped += 1
             return
         self._lines.append(self._line_of(record))
-        self._is_idle.clear()
         if not self._has_lines.is_set():
+            self._is_idle.clear()
             self._has_lines.set()
 
     def _line_of(self, record: logging.LogRecord) -> str:
@@ -84,18 +87,22 @@ class LineWriter(logging.Handler):
 
     def flush(self) -> None:
         """Wait until every line is written, for at most two seconds."""
+        self._is_wanted.set()
         self._is_idle.wait(_FLUSH_S)
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
         self.flush()
         self._is_ending = True
+        self._is_wanted.set()
         self._has_lines.set()
         super().close()
 
     def _write(self) -> None:
         while not self._is_ending:
             self._has_lines.wait()
+            self._is_wanted.wait(_PAUSE_S)
+            self._is_wanted.clear()
             self._has_lines.clear()
             while self._lines:
                 taken = [self._lines.popleft() for _ in range(len(self._lines))]

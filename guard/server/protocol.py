@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from guard.config import LimitSettings
 from guard.errors import Overloaded
+from guard.server.client import LEAVING, Leaving
 from guard.server.wire import error_answer
 
 # What arrives in one read may hold the start of the body.
@@ -46,6 +47,7 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
                 return
             self._is_spare = beyond >= 0
             self._is_known = True
+            self._leaving = Leaving()
             super().connection_made(transport)
             self._begin_head()
 
@@ -53,6 +55,7 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
             if self._is_known:
                 self._end_head()
                 super().connection_lost(exc)
+                self._leaving.has_left()
 
         def data_received(self, data: bytes) -> None:
             if self._is_refused:
@@ -72,6 +75,7 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
+            self.scope[LEAVING] = self._leaving  # type: ignore[literal-required]
             self._begin_head()
 
         def on_url(self, url: bytes) -> None:
@@ -95,8 +99,12 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
                 self.cycle.keep_alive = False
 
         def on_message_complete(self) -> None:
-            if not self._wishes_upgrade:
-                super().on_message_complete()
+            if self._wishes_upgrade:
+                return
+            super().on_message_complete()
+            # A large body stopped it, and nobody who leaves is noticed while nothing is read.
+            if not self.pipeline:
+                self.flow.resume_reading()
 
         def send_400_response(self, msg: str) -> None:
             if not self._is_refused:  # else it has its answer

@@ -185,6 +185,20 @@ async def test_scoring_ends_when_the_client_leaves(build: Builder, path: str, do
     assert house.upstream.sent == []
 
 
+async def test_client_that_leaves_behind_a_large_body_is_noticed(build: Builder) -> None:
+    house = build(scorer=FixedScorer(hang=True))
+    body = orjson.dumps(chat(SAFE)) + b" " * 300_000
+
+    async with live(house.app) as url:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: bool(house.scorer.asked))
+        writer.close()
+        await until(lambda: not house.metric("guard_inflight_requests"))
+
+    assert house.upstream.sent == []
+
+
 async def _open(port: int, path: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n" % path)
