@@ -117,11 +117,10 @@ def _metrics() -> str:
 
 def _errors() -> str:
     lines = ["## Error codes", "", "| code | HTTP status | when |", "|---|---|---|"]
-    for cls in vars(errors).values():
-        if isinstance(cls, type) and issubclass(cls, errors.GuardError):
-            status = STATUS.get(cls.code)
-            when = " ".join((cls.__doc__ or "").split())
-            lines.append(f"| `{cls.code}` | {status or ''} | {_cell(when)} |")
+    drawn = [word for word in (errors.__doc__ or "").split() if word in errors.__all__]
+    for cls in (vars(errors)[name] for name in drawn):
+        when = " ".join((cls.__doc__ or "").split())
+        lines.append(f"| `{cls.code}` | {STATUS.get(cls.code) or ''} | {_cell(when)} |")
     return "\n".join([*lines, ""])
 
 
