@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.errors import CalibrationInvalid
-from guard.stats.bounds import lower_bound
-from guard.stats.evidence import evidence_of
+from guard.stats.evidence import Evidence, evidence_of
 from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit, unit_scores
 
 __all__ = [
@@ -47,6 +46,7 @@ class Certified:
     pass_low: float = 0.0  # the same for harmless requests that are let through
     rate: Rate = "false_refusal"
     category: str | None = None  # None: of all rows
+    n_traffic: int = 0  # decisions that the rows were drawn from; then groups are reviews, and units requests
 
     @property
     def estimate(self) -> float:
@@ -76,6 +76,7 @@ class NotCertifiable:
     n_limits: int = 1  # how many limits share the error; alone, a limit needs fewer groups
     rate: Rate = "false_refusal"
     category: str | None = None
+    n_traffic: int = 0
 
 
 Answer = Certified | NotCertifiable
@@ -132,8 +133,9 @@ def certify(
     if not requirements:
         raise CalibrationInvalid("no limits were declared")
     error = require_confidence(confidence) / len(requirements)
-    recall_lows, pass_lows = proven_lows(trials, grid, error)
+    caught, passed = both_sides(trials, grid)
     descending = np.arange(len(grid))
+    n_traffic = 0 if trials.traffic is None else trials.traffic.n
 
     def answer(required: Requirement) -> Answer:
         evidence = evidence_of(trials, grid, required.rate, unit, category=required.category)
@@ -152,10 +154,12 @@ def certify(
                 n_limits=len(requirements),
                 rate=required.rate,
                 category=required.category,
+                n_traffic=n_traffic,
             )
         last = int(sequence[held - 1])  # the sequence stops at the first that fails
-        other = recall_lows if required.rate == "false_refusal" else pass_lows
-        kind = Certified if other[last] > required.limit else CertifiedButUseless
+        recall_low, pass_low = (1 - other.upper(last, confidence=1 - error) for other in (caught, passed))
+        other = recall_low if required.rate == "false_refusal" else pass_low
+        kind = Certified if other > required.limit else CertifiedButUseless
         return kind(
             limit=required.limit,
             confidence=confidence,
@@ -165,19 +169,20 @@ def certify(
             errors=int(evidence.errors[last]),
             observed=float(evidence.observed[last]),
             upper=evidence.upper(last, confidence=1 - error),
-            recall_low=float(recall_lows[last]),
-            pass_low=float(pass_lows[last]),
+            recall_low=recall_low,
+            pass_low=pass_low,
             rate=required.rate,
             category=required.category,
+            n_traffic=n_traffic,
         )
 
     return tuple(answer(required) for required in requirements)
 
 
-def proven_lows(trials: Trials, grid: Floats, error: float) -> tuple[Floats, Floats]:
-    """Return exact lower bounds at each threshold, shape (k,) each: of the recall, and of what passes of the harmless.
+def both_sides(trials: Trials, grid: Floats) -> tuple[Evidence, Evidence]:
+    """Return what is known of misses and of false refusals, as shares of requests, one row of each group counted.
 
-    Both are shares of requests, one row of each group counted; each is above the truth with probability `error`.
+    One less their upper bounds are lower bounds of the recall, and of what passes of the harmless.
 
     Raises:
         CalibrationInvalid: the rows have one label only.
@@ -185,8 +190,7 @@ def proven_lows(trials: Trials, grid: Floats, error: float) -> tuple[Floats, Flo
     missed, refused = (evidence_of(trials, grid, rate, "request") for rate in ("miss", "false_refusal"))
     if missed.n == 0 or refused.n == 0:
         raise CalibrationInvalid("the rows to certify on have one label only")
-    recall_lows = lower_bound(missed.n - missed.errors, missed.n, confidence=1 - error)
-    return recall_lows, lower_bound(refused.n - refused.errors, refused.n, confidence=1 - error)
+    return missed, refused
 
 
 def require_grid(grid: Floats) -> None:

@@ -7,9 +7,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.errors import CalibrationInvalid
 from guard.stats.betting import mean_is_below, mean_upper_bound, shares_needed, smallest_provable_mean
 from guard.stats.bounds import smallest_provable_limit, units_needed, upper_bound
 from guard.stats.draws import shuffled
+from guard.stats.traffic import SAFE, UNSAFE, reviewed
 from guard.stats.trials import Bools, Floats, Rate, Trials, Unit, rows_of, unit_scores
 
 Places = NDArray[np.intp]
@@ -151,6 +153,11 @@ def evidence_of(trials: Trials, grid: Floats, rate: Rate, unit: Unit, *, categor
     Raises:
         CalibrationInvalid: a category is asked for, and the rows carry none.
     """
+    if trials.traffic is not None:
+        if category is not None:
+            raise CalibrationInvalid("reviewed traffic carries no categories to declare limits for")
+        counted = UNSAFE if rate == "miss" else SAFE
+        return reviewed(trials.traffic, grid, counted=counted, refused_errs=rate == "false_refusal")
     among = rows_of(trials, rate, category)
     scores = unit_scores(trials, among, "group" if unit == "mean" else unit, rate=rate)
     errors = _erring(scores, grid, rate, np.ones(len(scores))).round().astype(np.int64)

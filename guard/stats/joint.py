@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.errors import CalibrationInvalid
-from guard.stats.certify import NotCertifiable, proven_lows, require_confidence, require_grid
+from guard.stats.certify import NotCertifiable, both_sides, require_confidence, require_grid
 from guard.stats.evidence import Evidence, evidence_of
 from guard.stats.trials import Floats, Rate, Requirement, Trials, Unit
 
@@ -122,7 +122,7 @@ def certify_jointly(
     require_grid(np.sort(order)[::-1])
     _require_limits(requirements)
     error = require_confidence(confidence) / n_declared
-    recall_lows, pass_lows = proven_lows(trials, order, error)
+    missed, refused = both_sides(trials, order)
     evidence = [
         evidence_of(trials, order, required.rate, unit, category=required.category) for required in requirements
     ]
@@ -161,8 +161,8 @@ def certify_jointly(
         lowest=float(passed.min()),
         highest=float(passed.max()),
         parts=tuple(each for each in parts if isinstance(each, Kept)),
-        recall_low=float(recall_lows[place]),
-        pass_low=float(pass_lows[place]),
+        recall_low=1 - missed.upper(place, confidence=1 - error),
+        pass_low=1 - refused.upper(place, confidence=1 - error),
     )
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from guard.errors import CalibrationInvalid
 from guard.stats.draws import one_per_group
+from guard.stats.traffic import Traffic
 
 Unit = Literal["group", "request", "mean"]
 Rate = Literal["false_refusal", "miss"]
@@ -42,6 +43,7 @@ class Trials:
     unsafe: Bools  # (n,)
     groups: Sequence[str]
     categories: Sequence[str] | None = None  # of the rows, where limits are declared for categories
+    traffic: Traffic | None = None  # that the rows were drawn from; then rates are shares of its requests
 
     def __post_init__(self) -> None:
         columns = (self.ids, self.probabilities, self.unsafe, self.groups, self.categories)
