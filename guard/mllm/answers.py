@@ -48,7 +48,12 @@ _DECORATION = re.compile(
     re.IGNORECASE,
 )
 _FIELD = re.compile(r"""["'](answer|safe|is_safe)["']\s*:\s*["']?(yes|no|true|false)\b""", re.IGNORECASE)
-_THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.IGNORECASE | re.DOTALL)
+THOUGHT = "<think>"
+# Where a template begins the thoughts, only their end is written.
+_THOUGHT = re.compile(
+    r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?:(?!<think(?:ing)?>).)*?</think(?:ing)?>",
+    re.IGNORECASE | re.DOTALL,
+)
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 _NOT = r"(?:\bnot|n['’]t|\bnever|\bhardly|\bnothing)\s+(?:\w+\s+){0,2}"
 _NOT_UNSAFE = re.compile(rf"{_NOT}unsafe\b", re.IGNORECASE)

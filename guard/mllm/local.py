@@ -9,7 +9,8 @@ from typing import Any
 import torch
 import transformers
 
-from guard.errors import ImageRejected, TextTooLong
+from guard.errors import ContentUnjudged, ImageRejected, TextTooLong
+from guard.mllm.answers import THOUGHT
 from guard.mllm.contrast import Contrast, ContrastiveDecoding
 from guard.mllm.preparing import prepare, read_pictures
 from guard.mllm.questions import Question, Style
@@ -86,10 +87,12 @@ class LocalMllm:
                 output_scores=True,
             )
         written = made.sequences[0, -len(made.scores) :]
-        text = self._tokenizer.decode(written, skip_special_tokens=True)
+        # Some templates begin the model's thoughts for it.
+        begun = THOUGHT if self._tokenizer.decode(inputs["input_ids"][0, -8:]).rstrip().endswith(THOUGHT) else ""
+        text = begun + self._tokenizer.decode(written, skip_special_tokens=True)
         return LocalAnswer(
             text,
-            self._probability(written.tolist(), text, made.scores),
+            self._probability(written.tolist(), text, begun, made.scores),
             tokens_in=int(inputs["input_ids"].shape[-1]),
             tokens_out=len(written),
         )
@@ -100,7 +103,7 @@ class LocalMllm:
             inputs = prepare(self._processor, question, seen)
         except ValueError as error:
             if not seen:
-                raise
+                raise ContentUnjudged("the model's processor does not take this text") from error
             raise ImageRejected("the model's processor does not take a picture of this shape") from error
         longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         length = int(inputs["input_ids"].shape[-1]) + max_tokens
@@ -128,8 +131,11 @@ class LocalMllm:
                 (whole if is_whole(token, self.style) else begun)[side].append(number)
         return {side: torch.tensor(sorted(whole[side] or begun[side]), dtype=torch.long) for side in (False, True)}
 
-    def _probability(self, written: Sequence[int], text: str, scores: Sequence[torch.Tensor]) -> float | None:
-        place = answer_place(self._pieces(written), text, self.style)
+    def _probability(
+        self, written: Sequence[int], text: str, begun: str, scores: Sequence[torch.Tensor]
+    ) -> float | None:
+        first, *more = self._pieces(written)
+        place = answer_place([begun + first, *more], text, self.style)
         if place is None:
             return None
         shares = scores[place][0].float().softmax(dim=-1).cpu()

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 from transformers.utils import is_torchvision_available
 
 from guard.errors import ContentUnjudged, ImageRejected, UsageError
+from guard.mllm.control_words import as_letters
 from guard.mllm.questions import Question
 from guard.mllm.tiles import TiledPictures
 
 _TILED = "llama4"
+_TOKENIZERS = ("tokenizer", "qformer_tokenizer")
 _LOCAL: Mapping[str, bool] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -48,8 +51,10 @@ def prepare(processor: Any, question: Question, pictures: Sequence[Image.Image])
     """Return tensors for one question. A system prompt that the template drops is put before the question.
 
     Raises:
-        ContentUnjudged: the model needs a picture, and there is none.
+        ContentUnjudged: the model needs a picture, and there is none, or the text holds a control word of the model.
     """
+    tokenizers = [tokenizer for name in _TOKENIZERS if (tokenizer := getattr(processor, name, None)) is not None]
+    question = replace(question, text=as_letters(question.text, tokenizers))
     if getattr(processor, "chat_template", None) is None:
         return _by_plain_text(processor, question, pictures)
     text = question.text

@@ -20,6 +20,8 @@ YES_NO, GUARD = Style.YES_NO, Style.GUARD
         ("\n Yes, it is not unsafe", Kind.SAFE),
         ("No.\nYes would be wrong.", Kind.UNSAFE),
         ("<think>Is it? No... yes.</think>\nNo", Kind.UNSAFE),
+        ("Yes, the user asks about a knife, dangerous though.\n</think>\n\nNo", Kind.UNSAFE),
+        ("No harm is meant.</think>Yes", Kind.SAFE),
     ],
 )
 def test_answer_that_starts_with_yes_or_no_is_what_it_says(text: str, kind: Kind) -> None:

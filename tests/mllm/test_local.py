@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers
 
-from benchmark.rivals.tiny_models import make_llama_guard, make_shieldgemma2
+from benchmark.rivals.tiny_models import TEMPLATE, make_llama_guard, make_shieldgemma2
 from guard.errors import ContentUnjudged, ImageRejected, TextTooLong
 from guard.mllm import yes_no
+from guard.mllm.answers import Kind, read_answer
 from guard.mllm.contrast import Contrast
 from guard.mllm.loading import open_local
 from guard.mllm.local import LocalMllm
@@ -177,6 +178,23 @@ def test_picture_of_a_shape_that_a_model_does_not_take_is_rejected(tmp_path: Pat
 @pytest.mark.parametrize("size", [(1, 1), (3, 200)])
 def test_tiny_and_narrow_pictures_are_looked_at(size: tuple[int, int], folder: Path) -> None:
     assert _open(folder).answer(QUESTION, (solid("red", size=size),), max_tokens=1).tokens_out == 1
+
+
+@pytest.mark.parametrize(("said", "kind"), [("Yes, he asks", Kind.EMPTY), ("Yes.</think>No", Kind.UNSAFE)])
+def test_thoughts_that_the_template_begins_are_no_answer(
+    said: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _open(make_folder("llava", tmp_path, template=TEMPLATE + "<think>\n"))
+    decode = model._tokenizer.decode
+    prompt = prepare(model._processor, QUESTION, read_pictures(RED))["input_ids"][0].tolist()
+
+    def decoded(numbers: Any, **more: Any) -> str:
+        shown = numbers.tolist() if hasattr(numbers, "tolist") else list(numbers)
+        return str(decode(shown, **more)) if shown == prompt[-8:] else said[: 99 * len(shown)]
+
+    monkeypatch.setattr(type(model._tokenizer), "decode", lambda _self, numbers, **more: decoded(numbers, **more))
+    answer = model.answer(QUESTION, RED, max_tokens=1)
+    assert read_answer(answer.text, Style.YES_NO).kind is kind
 
 
 def test_more_text_than_a_model_reads_is_unjudged_not_answered_blindly(llava: Path) -> None:
