@@ -102,6 +102,7 @@ def create_app(
     def judged(path: str, choose: Choose = _entrance) -> Boundary:
         return Boundary(live, path, choose=choose, telemetry=telemetry, recorder=memory, tracing=tracing)
 
+    readiness = Readiness(live) if memory is None else Readiness(live, refuses=lambda: memory.refuses)
     bundle_door = _for_admins(BundleDoor(live, controlling, admission))
     app = Application(
         lifespan=lifespan,
@@ -112,7 +113,7 @@ def create_app(
         pages=[
             Route(openapi.ROUTE, openapi_page()),
             Route("/healthz", health_page()),
-            Route("/readyz", Readiness(live).page),
+            Route("/readyz", readiness.page),
             Route("/metrics", metrics_page(controlling)),
         ],
     )

@@ -61,10 +61,16 @@ class Readiness:
     """`/readyz`: 200 while the scorer gives a real pair a score, 503 otherwise, and while Guard is about to stop.
 
     What the scorer said is kept for two seconds.
+
+    Args:
+        refuses: whether every request is refused at the moment, since no decision can be kept.
     """
 
-    def __init__(self, live: Live, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, live: Live, *, refuses: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._live = live
+        self._refuses = refuses
         self._clock = clock
         self._asking = asyncio.Lock()
         self._answer = error_answer(GUARD_UNAVAILABLE, "not asked yet")
@@ -79,6 +85,8 @@ class Readiness:
         """Return the answer: the last one, or a new one when that is too old or about another bundle."""
         if self._live.is_leaving:
             return error_answer(GUARD_UNAVAILABLE, "this Guard is about to stop")
+        if self._refuses():
+            return error_answer(GUARD_UNAVAILABLE, "decisions cannot be kept, and store.audit is required")
         async with self._asking:
             with self._live.taken() as generation:
                 digest = generation.guard.bundle.digest

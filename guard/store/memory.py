@@ -22,6 +22,8 @@ from guard.types import Action, Decision, Direction, Mode, Pair
 
 # Of a stopping process, to write what is queued.
 _LAST_S = 10.0
+# After a refusal for want of the store. Then requests may try again: nothing else finds out that the store works.
+_REFUSING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Memory:
         self._on_dropped = on_dropped
         self._writer: Writer[_Entry] = Writer(self._write, most=settings.queue, on_lost=on_dropped)
         self._upkeep = Upkeep(store, settings, now=now)
+        self._refused_at: float | None = None
 
     def start(self) -> None:
         """Begin to write and to tidy up, in threads."""
@@ -83,6 +86,11 @@ class Memory:
     def failure(self) -> StoreFailed | None:
         """Why decisions are not written at the moment, None where they are."""
         return self._writer.failure
+
+    @property
+    def refuses(self) -> bool:
+        """Whether requests are refused at the moment because their decisions cannot be kept."""
+        return self._refused_at is not None and self.now() - self._refused_at < _REFUSING_S
 
     def passes(self, decision: Decision) -> bool:
         """Return whether somebody allowed the content of this decision to pass under its policy, for now."""
@@ -146,8 +154,10 @@ class Memory:
                 raise
             except StoreFailed as error:
                 if self._is_required:
+                    self._refused_at = self.now()
                     raise AuditUnavailable("the decision cannot be kept, and store.audit is required") from error
             else:
+                self._refused_at = None
                 return
         self._queue(replace(entry, pair=None))
 
