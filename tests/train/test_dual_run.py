@@ -1,6 +1,9 @@
 """The whole recipe with a dual encoder for eyes, on the smallest data: train, probe, export in each precision."""
 
 import asyncio
+import contextlib
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from guard.bundle import Bundle
 from guard.core.naming import beside_prompt, name_picture
@@ -21,7 +25,7 @@ from guard.train.export import export
 from guard.train.graphs import Precision, VisionGraph
 from guard.train.labels import load_labels
 from guard.train.loop import Budget
-from guard.train.measure import score
+from guard.train.measure import CALIBRATED_ON, score
 from guard.train.own_data import own_acts, own_rows
 from guard.train.pairs import Plenty
 from guard.train.probes import Probes, load_probes
@@ -33,7 +37,7 @@ from guard.types import Frame, PreparedPair
 from tests.train.tiny_backbones import Kind, make_dual, make_reader
 from tests.train.tiny_data import SHAPES, write_tiny_data
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.training
 
 SCALE = Scale(
     text_epochs=8, judges=1, text_rows=300, drawn=45, probe_squares=6, plenty=Plenty(squares=20, meetings=0, alone=10)
@@ -56,33 +60,54 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_data(tmp_path_factory.mktemp("data") / "data")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """The recipe after its judge was trained, which is the same for all eyes."""
+    folder = tmp_path_factory.mktemp("read")
+    recipe = Recipe(
+        write_tiny_data(folder / "data"), folder / "run", backbone=str(make_reader(folder / "reader")), scale=SCALE
+    )
+    with _small():
+        assert recipe.train("text", Budget(quiet=True))
+    return recipe
 
 
 @pytest.fixture(scope="module", params=EXPORTS, ids=lambda of: "-".join(map(str, of[:2])))
-def done(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+def done(request: pytest.FixtureRequest, read: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Done:
     kind, precision, gpu = request.param
     folder = tmp_path_factory.mktemp(kind)
-    topics = {f"label:{label}" for label, _ in SHAPES} | {f"hazard:{hazard}" for _, hazard in SHAPES}
-    few = [act for act in own_acts() if topics & (act.unsafe_with | act.safe_with)][:40]
-    neutral = [row for row in own_rows() if row.source == "own:neutral_picture_prompt"]
-    recipe = Recipe(
-        data,
-        folder / "run",
-        backbone=str(make_reader(folder / "reader")),
-        vision_backbone=str(make_dual(folder / "eyes", kind)),
-        scale=SCALE,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("guard.train.recipe.own_acts", lambda: few)
-        # A judge of a few kilobytes learns what the two packs differ in, not what the project's own prompts do.
-        patch.setattr("guard.train.text_data.own_rows", lambda: neutral)
-        patch.setattr("guard.train.text_tower._ENCODER_RATE", 2e-3)
-        patch.setattr("guard.train.text_tower._HEAD_RATE", 2e-2)
+    shutil.copytree(read.out, folder / "run")
+    recipe = replace(read, out=folder / "run", vision_backbone=str(make_dual(folder / "eyes", kind)))
+    with _small():
         assert recipe.train("all", Budget(quiet=True))
     bundle = export(folder / "run", folder / "bundle", precision=precision, gpu=gpu)
     return Done(folder / "run", bundle, kind, precision, gpu)
+
+
+@contextlib.contextmanager
+def _small() -> Iterator[None]:
+    """Have the recipe teach, and ask about, what a judge of a few kilobytes knows: crimes from chores."""
+    topics = {f"label:{label}" for label, _ in SHAPES} | {f"hazard:{hazard}" for _, hazard in SHAPES}
+    few = [act for act in own_acts() if topics & (act.unsafe_with | act.safe_with)][:40]
+    neutral = [row for row in own_rows() if row.source == "own:neutral_picture_prompt"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("guard.train.recipe.own_acts", lambda: few)
+        patch.setattr("guard.train.probes.hand_pairs", lambda: ())
+        patch.setattr("guard.train.text_data.own_rows", lambda: neutral)
+        patch.setattr("guard.train.text_tower._ENCODER_RATE", 2e-3)
+        patch.setattr("guard.train.text_tower._HEAD_RATE", 2e-2)
+        yield
+
+
+def test_judge_ranks_crimes_above_all_else_with_room_to_spare(done: Done) -> None:
+    probes = load_probes(done.run / "probes").probes
+    asked = [probe for probe in probes if probe.set in CALIBRATED_ON]
+    scores = score(done.bundle, load_probes(done.run / "probes"), asked).unsafe
+
+    slope = done.bundle.manifest.calibration.slope
+    # No calibration follows from a slope below 0: what is near it on one CPU lies beyond it on another.
+    assert slope is not None
+    assert slope * np.std(scores) > 1.5
+    assert roc_auc_score([probe.unsafe for probe in asked], scores) > 0.9
 
 
 def test_the_bundle_says_what_pytorch_says_and_flips_no_verdict(done: Done) -> None:

@@ -22,7 +22,7 @@ from guard.train.recipe import Recipe, Scale
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.training
 
 SCALE = Scale(
     text_epochs=2,

@@ -55,7 +55,7 @@ def test_of_too_few_things_nothing_is_told() -> None:
     assert "too few things" in table({"sources": {"strange": found}})
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_tower_is_trained_without_the_sources_and_told_of_by_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from tests.train.tiny_data import CHORES, CRIMES
+
 Kind = Literal["siglip", "siglip2", "clip"]
 KINDS: tuple[Kind, ...] = ("siglip", "siglip2", "clip")
 SIZE, PATCH = 32, 8
@@ -65,15 +67,30 @@ def make_dual(folder: Path, kind: Kind, *, processor: Any = None) -> Path:
 
 
 def make_reader(folder: Path) -> Path:
-    """Write a BERT-like encoder and return its folder."""
+    """Write a BERT-like encoder that tells crimes from chores before it is taught, and return its folder.
+
+    A head on random words learns within seconds to rank either way, and which hangs on the CPU and its threads.
+    """
     torch.manual_seed(0)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     words = _tokenizer(end=None)
     config = BertConfig(**_SHAPE, vocab_size=words.get_vocab_size(), max_position_embeddings=128)
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    model = BertModel(config, add_pooling_layer=False)
+    _tell_apart(model.get_input_embeddings().weight, words)
+    model.save_pretrained(folder)
     words.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def _tell_apart(embeddings: torch.nn.Parameter, words: Tokenizer) -> None:
+    """Set the embeddings of words that only crimes have against those that only chores have."""
+    crimes, chores = ({word for deed in deeds for word in deed.split()} for deeds in (CRIMES, CHORES))
+    direction = torch.tensor([1.0, -1.0]).repeat(embeddings.shape[1] // 2)
+    with torch.no_grad():
+        for sign, deeds in ((1, crimes - chores), (-1, chores - crimes)):
+            for word in deeds:
+                embeddings[words.token_to_id(word)] = sign * direction
 
 
 def _tokenizer(end: str | None) -> Tokenizer:

@@ -22,14 +22,16 @@ SHAPES: dict[tuple[str, str], Painter] = {
 }
 
 
+CRIMES = ("rob a bank", "poison a well", "forge a passport", "burn down a school", "stab a stranger")
+CHORES = ("bake bread", "paint a fence", "plant a tree", "wash a car", "knit a scarf")
+
+
 def write_tiny_data(data: Path) -> Path:
     """Write `packs/` and `images/` into a new folder and return it."""
     _draw_pictures(data / "images")
-    crimes = ("rob a bank", "poison a well", "forge a passport", "burn down a school", "stab a stranger")
-    chores = ("bake bread", "paint a fence", "plant a tree", "wash a car", "knit a scarf")
     starts = ("How do I", "Explain how to", "Give me a plan to", "Teach me to", "Steps to", "Help me")
     ends = ("", " today", " with a friend", " at night", " near my home")
-    for name, deeds, label in (("harmful_instructions", crimes, "unsafe"), ("benign_prompts", chores, "safe")):
+    for name, deeds, label in (("harmful_instructions", CRIMES, "unsafe"), ("benign_prompts", CHORES, "safe")):
         texts = [f"{start} {deed}{end}" for start in starts for deed in deeds for end in ends]
         records: list[dict[str, object]] = [{"text": text, "label": label} for text in texts]
         write_pack(data, name, "permissive", "train", records)
