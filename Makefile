@@ -28,11 +28,11 @@ demo: $(VENV)/.demo ## see Guard in front of a stand-in LLM API, then end
 serve: $(VENV)/.demo ## put Guard in front of UPSTREAM and stay up
 	@$(BIN)/guard serve --upstream "$(UPSTREAM)" --port $(PORT)
 
-# EXTENT=--simulations runs the long simulations too, as CI does.
-test: $(VENV)/.test ## install everything and run every check
+# EXTENT=--all runs the long simulations and trainings too, as CI does.
+test: $(VENV)/.test ## install everything and run the checks
 	@$(BIN)/python -m tests.check $(EXTENT)
 
-fast: $(VENV)/.test ## the checks without simulations and training
+fast: $(VENV)/.test ## the quick ones of them
 	@$(BIN)/python -m tests.check --fast
 
 clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made $(CLIENTS)/litellm/.made $(CLIENTS)/inspect/.made ## run the official clients and LiteLLM's proxy against Guard

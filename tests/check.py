@@ -1,4 +1,4 @@
-"""Run every check of the project: `python -m tests.check [--fast | --simulations]`; CI runs the long simulations too.
+"""Run every check of the project: `python -m tests.check [--fast | --all]`; CI runs the long tests too.
 
 What `make clients`, `make fuzz` and `make soak` run is left out here: they are commands of their own.
 
@@ -23,11 +23,11 @@ def main() -> int:
     """Run the steps and return the exit code."""
     parser = argparse.ArgumentParser(description="Run every check of the project.")
     extent = parser.add_mutually_exclusive_group()
-    extent.add_argument("--fast", action="store_true", help="leave out training and the fresh install")
-    extent.add_argument("--simulations", action="store_true", help="run the long simulations of tests/promises too")
+    extent.add_argument("--fast", action="store_true", help="leave out what is slow, and the fresh install")
+    extent.add_argument("--all", action="store_true", help="run the long simulations and trainings too")
     chosen = parser.parse_args()
     left_out = ["clients", "corpus"]
-    left_out += [] if chosen.simulations else ["simulation"]
+    left_out += [] if chosen.all else ["simulation", "training"]
     left_out += ["slow"] if chosen.fast else []
     steps: list[tuple[str, Callable[[], int]]] = [
         ("format", lambda: _run("ruff", "format", "--check", ".")),

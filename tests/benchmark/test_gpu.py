@@ -172,7 +172,7 @@ def test_without_a_gpu_the_command_ends_with_2_and_one_line(
     assert "--gpu needs a CUDA device, and PyTorch" in error
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_whole_command_runs_on_a_cpu_with_a_tiny_encoder(tmp_path: Path) -> None:
     arguments = ["benchmark", "speed", "--gpu", "--device", "cpu", "--tiny", "--json", "--out", str(tmp_path)]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
