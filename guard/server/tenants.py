@@ -2,8 +2,9 @@
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 from guard.access_settings import TenantSettings
@@ -23,6 +24,11 @@ _SHOWN_IN = tuple(name.encode() for name in SHOWN_IN)
 _BEARER = re.compile(rb"^bearer(?:\s+|$)", re.IGNORECASE)
 # Another scheme, quotes, or several keys in one: an LLM API may find a key in it where Guard finds none.
 _UNREADABLE = re.compile(rb"""[^!-~]|["',]""")
+_UNREAD = "a key is written in a way that Guard does not read: Bearer and one word, or the word"
+# What in a header may be a key with something around it: keys have 16 characters and more.
+_FRAGMENT = re.compile(rb"[^\s;,\"'<>(){}\[\]|]{16,}")
+_JOINTS = re.compile(rb"bearer|[=:]", re.IGNORECASE)
+_MOST_JOINTS = 4  # a header of nothing else would take minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Tenants:
 
         Raises:
             Unauthorized: unknown where that is refused, an unknown `x-guard-token`, keys of several, or one that is
-                written in a way that Guard does not read.
+                written in a way that Guard does not read, or stands where it looks for none.
         """
         if not self._by_key:
             return None
@@ -81,13 +87,18 @@ class Tenants:
             raise Unauthorized(
                 "no key that this Guard knows (Authorization: Bearer, x-api-key, api-key, x-guard-token)"
             )
+        if tenant is None and any(self._is_known(part) for _, value in headers for part in _fragments(value)):
+            raise Unauthorized(_UNREAD)
         return tenant
+
+    def _is_known(self, part: bytes) -> bool:
+        return digest(part.decode("latin-1")) in self._by_key
 
     def _of(self, key: bytes) -> Tenant | None:
         tenant = self._by_key.get(digest(key.decode("latin-1")))
         # It would pass for nobody's, and travel on to the LLM API with what it holds.
         if tenant is None and _UNREADABLE.search(key):
-            raise Unauthorized("a key is written in a way that Guard does not read: Bearer and one word, or the word")
+            raise Unauthorized(_UNREAD)
         return tenant
 
 
@@ -129,3 +140,11 @@ def _upstream_keys(
 def _bare(name: bytes, value: bytes) -> bytes:
     """Return the key in a header, without the word `Bearer`."""
     return _BEARER.sub(b"", value.strip(), count=1) if name == AUTHORIZATION.encode() else value
+
+
+def _fragments(value: bytes) -> Iterator[bytes]:
+    """Yield what in a header's value a server that reads it freely may take for a key."""
+    for found in _FRAGMENT.finditer(value):
+        yield found[0]
+        for joint in islice(_JOINTS.finditer(found[0]), _MOST_JOINTS):
+            yield found[0][joint.end() :]

@@ -110,6 +110,13 @@ def test_request_with_keys_of_several_or_a_wrong_token_is_refused(headers: dict[
         {"authorization": f"Bearer Bearer {SHOP}"},
         {"api-key": f"Bearer {SHOP}"},
         {"x-api-key": "caf\xe9"},
+        {"authorization": f"Bearer {SHOP};x"},
+        {"authorization": f"Bearer:{SHOP}"},
+        {"authorization": f"Bearer{SHOP}"},
+        {"authorization": f"Bearer={SHOP}"},
+        {"x-auth-token": SHOP},
+        {"cookie": f"a=b; k={SHOP}"},
+        {"x-forwarded-authorization": f"Key a:b={SHOP}"},
     ],
 )
 def test_key_that_is_written_in_a_way_that_guard_does_not_read_is_refused(headers: dict[str, str]) -> None:
