@@ -8,6 +8,7 @@ import yaml
 
 from guard.errors import ConfigInvalid
 
+_MOST_KEY_CHARS = 80
 _BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
 
 
@@ -20,9 +21,13 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node. Raises ConstructorError for a key that occurs twice."""
-        keys = [str(key.value) for key, _ in node.value]
-        if len(set(keys)) != len(keys):
-            raise yaml.constructor.ConstructorError(problem="a key occurs twice", problem_mark=node.start_mark)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                problem = f"a key occurs twice: {name[:_MOST_KEY_CHARS]!r}, in line {key.start_mark.line + 1} again"
+                raise yaml.constructor.ConstructorError(problem=problem)
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -56,4 +61,13 @@ def parse_yaml(text: str, *, source: str) -> object:
         raise ConfigInvalid(f"{source}: not YAML: nested too deeply") from error
     # PyYAML lets errors of its own converters through: a number of 5,000 digits, a tag that does not fit its value.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
-        raise ConfigInvalid(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigInvalid(f"{source}: not YAML: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the place and what is wrong there in one line, without what stands there."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    return f"{place}{' '.join(error.problem.split())}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Pairs judged side by side: enough to keep every scoring thread busy, few enough to hold in memory.
 _AT_ONCE = 32
 _ERRORS_SHOWN = 10
+_PATIENCE_S = 300.0
 
 
 def register(app: typer.Typer) -> None:
@@ -42,11 +43,13 @@ def classify(
 
     Exits with 1 unless all of it is safe, and with 2 if a file or a line could not be read.
     """
-    from guard.config import PolicySettings, Settings
+    from guard.config import LimitSettings, PolicySettings, Settings
     from guard.errors import UsageError
 
-    # Nothing is enforced here, so no release gate is asked for.
-    settings = Settings(bundle=bundle, policy=PolicySettings(name=policy), require_gate="none")
+    # Nothing is enforced here, so no release gate is asked for. Nobody waits for a single pair either: on a busy
+    # machine pictures with writing take long, and are read rather than given up.
+    limits = LimitSettings(score_timeout_s=_PATIENCE_S)
+    settings = Settings(bundle=bundle, policy=PolicySettings(name=policy), limits=limits, require_gate="none")
     if jsonl is None:
         if text is None and not image:
             raise UsageError("give --text, --image or both, or else --jsonl")

@@ -22,8 +22,10 @@ def check(
     """Say whether a configuration is valid; exit with 2 and one line if it is not.
 
     Variables such as GUARD__PORT count as they do when serving. The bundle is opened too: only it knows the operating
-    points that policies may name, and whether it may judge.
+    points that policies may name, and whether it may judge. Secrets and certificates that are not on this machine are
+    warnings: they may be where Guard starts.
     """
+    from guard.cli.named_elsewhere import missing_here
     from guard.cli.policies import lines
     from guard.core.policies import warnings
     from guard.settings_sources import load_settings
@@ -37,6 +39,8 @@ def check(
     require_fit(trusted, policies.points, settings)
     for warning in warnings(policies, settings):
         typer.echo(f"warning: {warning}", err=True)
+    for missing in missing_here(settings, os.environ):
+        typer.echo(f"warning: {missing}; a start without it ends with 2", err=True)
     if as_json:
         typer.echo(settings.model_dump_json())
         return

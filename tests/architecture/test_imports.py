@@ -117,6 +117,7 @@ ALLOWED: dict[str, set[str]] = {
         "train",
         "building",
         "settings_sources",
+        "secrets",
         "store",
         "monitor",
     },

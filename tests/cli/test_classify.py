@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from guard import cli
+from guard import Guard, Settings, cli, open_guard
 from guard.bundle import Bundle
 from tests.pictures import solid
 from tests.tiny_bundle import make_tiny_bundle
@@ -73,6 +73,26 @@ def test_unsafe_pair_exits_with_1_and_says_why_in_80_columns(run: Run, lime: Pat
     assert "UNSAFE" in out
     assert "only both together" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_slow_pair_is_given_minutes_since_nobody_waits_for_its_verdict(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_file: bool
+) -> None:
+    opened: list[Settings] = []
+
+    def note(settings: Settings) -> Guard:
+        opened.append(settings)
+        return open_guard(settings)
+
+    monkeypatch.setattr("guard.wiring.open_guard", note)
+
+    code, *_ = run(
+        "classify", *(("--jsonl", _write(tmp_path / "a", [{"text": "hi"}])) if as_file else ("--text", "hi"))
+    )
+
+    assert code == 0
+    assert [settings.limits.score_timeout_s for settings in opened] == [300]
 
 
 def test_json_is_the_verdict_object(run: Run, lime: Path, bundle: Bundle) -> None:
@@ -218,7 +238,7 @@ def test_interrupted_run_says_what_is_kept(bundle: Bundle, tmp_path: Path) -> No
         while process.poll() is None and not (out.exists() and out.stat().st_size):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=300)
 
     assert (process.returncode, err) == (130, f"interrupted: verdicts so far are in {out}\n")
 
@@ -230,7 +250,7 @@ def test_missing_onnxruntime_says_what_to_install(bundle: Bundle) -> None:
         "from guard.cli import main; main()"
     )
 
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
 
     assert result.returncode == 2
     assert result.stderr == (

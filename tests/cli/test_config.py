@@ -77,7 +77,11 @@ def test_policy_that_blocks_nothing_is_valid_with_a_warning(tmp_path: Path) -> N
     assert result.stderr == "warning: policy balanced blocks nothing that is unsafe: it only flags or sends to review\n"
 
 
-def test_tenants_are_shown_with_their_policies_and_without_their_keys(tmp_path: Path) -> None:
+def test_tenants_are_shown_with_their_policies_and_without_their_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "sk-shop")
+    monkeypatch.setenv("BANK_KEY", "sk-bank")
     file = tmp_path / "guard.yaml"
     file.write_text("tenants:\n  shop: {keys: ['env:SHOP_KEY'], policy: strict}\n  bank: {keys: ['env:BANK_KEY']}\n")
 
@@ -86,6 +90,37 @@ def test_tenants_are_shown_with_their_policies_and_without_their_keys(tmp_path: 
     assert result.exit_code == 0
     assert result.output.splitlines()[-2:] == ["tenant shop: policy strict", "tenant bank: policy balanced"]
     assert "SHOP_KEY" not in result.output
+    assert "sk-" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("admin: {token: 'env:NOT_SET_HERE'}", "admin.token: the environment has no NOT_SET_HERE"),
+        ("tenants: {shop: {keys: ['file:no.key']}}", "tenants.shop.keys.0: no.key: No such file or directory"),
+        ("tls: {certificate: no.crt}", "tls.certificate: no.crt: no such file"),
+        ("upstream: {url: 'http://h', key_env: NOT_SET_HERE}", "upstream.key_env: the environment has no NOT_SET_HERE"),
+        (
+            "upstream: {url: 'https://h', tls: {ca_file: no.pem}}",
+            "upstream.tls.ca_file: no.pem: no such file",
+        ),
+        (
+            "store: {content: {keep: all, key: 'env:NOT_SET_HERE'}}",
+            "store.content.key: the environment has no NOT_SET_HERE",
+        ),
+    ],
+)
+def test_what_is_named_and_is_not_on_this_machine_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "guard.yaml"
+    file.write_text(text + "\n")
+
+    result = _RUNNER.invoke(app, ["config", "check", str(file)])
+
+    assert result.exit_code == 0
+    assert result.stderr == f"warning: {said}; a start without it ends with 2\n"
 
 
 def test_tenants_policy_that_the_bundle_does_not_have_is_refused(tmp_path: Path) -> None:
@@ -114,7 +149,7 @@ def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
 
     result = _RUNNER.invoke(app, ["config", "check", str(file)])
 
-    assert str(result.exception).startswith(f"{file}: not YAML: a key occurs twice")
+    assert str(result.exception) == f"{file}: not YAML: a key occurs twice: 'kids', in line 3 again"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +158,8 @@ def test_two_policies_of_one_name_are_refused(tmp_path: Path) -> None:
         ("nonsense: 1", "nonsense"),
         ("port: x", "port"),
         ("- 1", "top level"),
-        ("a: [", "not YAML"),
+        ("a: [", "not YAML: line 1, column 5: "),
+        ("a:\n\tb: 1", "not YAML: line 2, column 1: "),
         ("port: 1\nport: 2", "twice"),
         ("port: 2020-99-99", "port: "),
         ("port: " + "9" * 5000, "not YAML"),
