@@ -36,7 +36,8 @@ def main() -> int:
     ]
     if not chosen.fast:
         steps.append(("install", _fresh_install))
-    steps.append(("tests", lambda: _run("pytest", "-m", " and ".join(f"not {marker}" for marker in left_out))))
+    markers = " and ".join(f"not {marker}" for marker in left_out)
+    steps.append(("tests", lambda: _run("pytest", "--durations=30", "-m", markers)))
     failed = [name for name, step in steps if not _passes(name, step)]
     if failed:
         print(f"check: failed: {', '.join(failed)}", file=sys.stderr)

@@ -106,6 +106,7 @@ def _seen(path: Path, pixels: Any) -> list[NDArray[np.float32]]:
     return found
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("count", [1, 5])
 def test_the_graph_says_what_pytorch_says_and_half_precision_nearly_so(
     dual: DualEncoder, graph: VisionGraph, written: Path, tmp_path: Path, count: int
