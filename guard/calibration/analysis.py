@@ -17,6 +17,7 @@ from guard.calibration.figures import Figures, Rows, measure_threshold
 from guard.calibration.requirements import require_usable
 from guard.calibration.scoring import Scored
 from guard.calibration.together import JOINT, certify_together, require_together
+from guard.calibration.traffic import grid_of, traffic_of, weights_of
 from guard.manifest import Calibration, Manifest
 from guard.stats.bootstrap import Estimate, Measure, estimate
 from guard.stats.calibrators import carries, reexpressed, to_probability, with_prevalence
@@ -110,7 +111,7 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
             groups drawn pair by pair that a limit is declared of.
     """
     require_usable(scored, declaration.unit)
-    second = in_second_half(scored.groups)
+    second = scored.second
     half_a, half_b = _half(scored, ~second), _half(scored, second)
     fit = fit_calibration(
         scored.scores[~second],
@@ -118,15 +119,27 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
         list(compress(scored.groups, ~second)),
         suits=lambda fitted: _carries_all(manifest, _at(fitted, declaration.prevalence)),
     )
+    weights = None if scored.suite.traffic is None else weights_of(scored.pairs, scored.suite.traffic)
+    if weights is not None and isinstance(fit, Fitted):
+        # Draws depend on scores, so what a score means is learned from them as they are; how common danger is, is not.
+        common = float(np.average(scored.unsafe[~second], weights=weights[~second]))
+        fit = replace(fit, calibration=fit.calibration.model_copy(update={"prevalence": common}))
     calibration = _calibration(fit, manifest.calibration, declaration.prevalence)
     probabilities = to_probability(calibration, scored.scores)
     grid = candidate_grid(probabilities[~second])
 
-    rows = Rows(tuple(compress(scored.pairs, second)), probabilities[second])
+    rows = Rows(
+        tuple(compress(scored.pairs, second)), probabilities[second], None if weights is None else weights[second]
+    )
     trials = _trials(rows, scored)
+    on_a = _trials(Rows(tuple(compress(scored.pairs, ~second)), probabilities[~second]), None)
+    if scored.suite.traffic is not None:
+        traffic = traffic_of(scored.suite, scored.suite.traffic, calibration)
+        grid = grid_of(traffic)
+        trials = replace(trials, traffic=traffic)
+        on_a = replace(on_a, traffic=traffic.before())
     answers = _certify(trials, grid, declaration)
     together = require_together(scored.suite.pairs, declaration)
-    on_a = _trials(Rows(tuple(compress(scored.pairs, ~second)), probabilities[~second]), None)
     joint = certify_together(on_a, trials, grid, together, declaration)
 
     def figures(threshold: float) -> Figures:
@@ -135,7 +148,8 @@ def analyse(scored: Scored, manifest: Manifest, declaration: Declaration) -> Ana
     cheapest = None
     if declaration.costs is not None:
         labelled = (probabilities[~second], scored.unsafe[~second])
-        cheapest = figures(cheapest_threshold(*labelled, grid, declaration.costs))
+        own = None if weights is None else weights[~second]
+        cheapest = figures(cheapest_threshold(*labelled, grid, declaration.costs, weights=own))
     areas = _areas(rows)
     return Analysis(
         scored=scored,
@@ -238,9 +252,11 @@ def _areas(rows: Rows) -> dict[str, Estimate]:
     unsafe_splits = list(dict.fromkeys(pair.split for pair in rows.pairs if pair.is_unsafe))
     for split in unsafe_splits if len(unsafe_splits) > 1 else []:
         measures[split] = auc(rows.probabilities, rows.unsafe, among=~rows.unsafe | (splits == split))
-    return estimate(measures, rows.groups)
+    return estimate(measures, rows.groups, row_weights=rows.weights)
 
 
 def _curve(trials: Trials, grid: Floats, declaration: Declaration) -> Curve:
     refused = evidence_of(trials, grid, "false_refusal", declaration.unit).observed
+    if trials.traffic is not None:
+        return Curve(grid, refused, 1 - evidence_of(trials, grid, "miss", declaration.unit).observed)
     return Curve(grid, refused, share_at_or_above(trials.probabilities[trials.unsafe], grid))

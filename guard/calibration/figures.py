@@ -50,6 +50,7 @@ class Rows(Labelled):
 
     pairs: tuple[LabelledPair, ...]
     probabilities: Floats  # (pairs,)
+    weights: Floats | None = None  # (pairs,): for how many decisions each stands, where they were drawn from traffic
 
 
 def measure_threshold(rows: Rows, threshold: float, *, prevalence: float | None) -> Figures:
@@ -69,7 +70,7 @@ def measure_threshold(rows: Rows, threshold: float, *, prevalence: float | None)
     }
     for kind, found in slices.items():
         measures |= {f"{kind} {label} {name}": Share(refused, among) for (name, label), among in found.items()}
-    estimates = estimate(measures, rows.groups)
+    estimates = estimate(measures, rows.groups, row_weights=rows.weights)
 
     def sliced(kind: str) -> tuple[Slice, ...]:
         return tuple(

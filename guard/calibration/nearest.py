@@ -14,7 +14,6 @@ from guard.calibration.analysis import Analysis
 from guard.config import ImageSettings
 from guard.core.image import decode_image
 from guard.errors import ImageRejected
-from guard.stats.draws import in_second_half
 from guard.suites import LabelledPair, Picture
 
 _MOST = 12
@@ -38,7 +37,7 @@ class Near:
 
 def nearest(analysis: Analysis, threshold: float, *, with_pictures: bool) -> tuple[Near, ...]:
     """Return the pairs of half B nearest to the threshold in log odds, the most probable first; one of each group."""
-    second = in_second_half(analysis.scored.groups)
+    second = analysis.scored.second
     pairs = list(compress(analysis.scored.pairs, second))
     probabilities = analysis.probabilities[second]
     gaps = np.abs(_log_odds(probabilities) - _log_odds(threshold))

@@ -26,7 +26,6 @@ from guard.calibration.words import (
     whose_certificate,
 )
 from guard.stats.certify import Certified, CertifiedButUseless
-from guard.stats.draws import in_second_half
 from guard.stats.fit import Fitted
 
 _HATCH = (
@@ -140,7 +139,7 @@ def _charts(analysis: Analysis, points: Sequence[_Point]) -> str:
     )
     unsafe = analysis.scored.unsafe
     lines = [(point.name, point.figures.threshold) for point in points]
-    second = in_second_half(analysis.scored.groups)
+    second = analysis.scored.second
     histogram = histogram_chart(
         analysis.probabilities[~unsafe & second],
         analysis.probabilities[unsafe & second],

@@ -11,6 +11,7 @@ from guard.bundle import Bundle, copy_bundle, write_manifest
 from guard.calibration.analysis import CHEAPEST, Analysis, point_name
 from guard.calibration.declaration import Declaration
 from guard.calibration.together import JOINT
+from guard.calibration.traffic import weights_of
 from guard.manifest import Binding, Calibration, Certificate, Manifest, OperatingPoint, Reference
 from guard.stats.certify import Certified, CertifiedButUseless
 from guard.stats.fit import RanksBackwards
@@ -48,6 +49,8 @@ def calibrated_manifest(manifest: Manifest, analysis: Analysis, *, today: dt.dat
     }
     bound = bind(manifest, data_sha256=suite.digest)
     half = f"{suite.name}, {analysis.half_b.n_harmless_groups} harmless groups of half B"
+    if suite.traffic is not None:
+        half = f"{suite.name}, {analysis.half_b.n_pairs} reviews of half B for {suite.traffic.n} decisions"
     for answer in analysis.answers:
         if isinstance(answer, Certified) and point_name(answer.limit) in analysis.certified:
             points[point_name(answer.limit)] = OperatingPoint(
@@ -83,17 +86,25 @@ def _declared_points(declaration: Declaration) -> set[str]:
 
 def _bound(analysis: Analysis, bound: Binding) -> Calibration:
     """Return the calibration with what it was fitted to; of a guard that ranks backwards it stays the old one."""
-    update: dict[str, object] = {"reference": reference(analysis.scored.scores, analysis.scored.unsafe)}
+    scored = analysis.scored
+    weights = None if scored.suite.traffic is None else weights_of(scored.pairs, scored.suite.traffic)
+    update: dict[str, object] = {"reference": reference(scored.scores, scored.unsafe, weights)}
     if not isinstance(analysis.fit, RanksBackwards):
         update["binding"] = bound
     return analysis.calibration.model_copy(update=update)
 
 
-def reference(scores: NDArray[np.float64], unsafe: NDArray[np.bool_]) -> Reference:
-    """Return how raw scores lie, by label, in bins that hold as many each."""
-    edges = np.unique(np.quantile(scores, np.arange(1, _BINS) / _BINS))
+def reference(
+    scores: NDArray[np.float64], unsafe: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> Reference:
+    """Return how raw scores lie, by label, in bins that hold as many each; a row of weight 7 is seven rows."""
+    times = np.ones(len(scores), dtype=np.intp) if weights is None else weights.round().astype(np.intp)
+    edges = np.unique(np.quantile(np.repeat(scores, times), np.arange(1, _BINS) / _BINS))
     bins = np.searchsorted(edges, scores, side="right")
-    counts = [np.bincount(bins[rows], minlength=len(edges) + 1).tolist() for rows in (~unsafe, unsafe)]
+    counts = [
+        np.bincount(bins[rows], weights=times[rows], minlength=len(edges) + 1).astype(np.intp).tolist()
+        for rows in (~unsafe, unsafe)
+    ]
     return Reference(edges=tuple(edges.tolist()), safe=tuple(counts[0]), unsafe=tuple(counts[1]))
 
 

@@ -15,14 +15,18 @@ _MIN_GROUPS = 20
 
 def require_usable(scored: Scored, unit: Unit) -> None:
     """Raise CalibrationInvalid where no certificate in this unit could hold, or nothing could be learned."""
-    n_groups = len(set(scored.groups))
-    if n_groups < _MIN_GROUPS:
-        raise CalibrationInvalid(f"{n_groups} groups; a calibration needs at least {_MIN_GROUPS}")
+    if scored.suite.traffic is not None:
+        n, what = len(scored.pairs), "labelled decisions"
+    else:
+        n, what = len(set(scored.groups)), "groups"
+    if n < _MIN_GROUPS:
+        raise CalibrationInvalid(f"{n} {what}; a calibration needs at least {_MIN_GROUPS}")
     if not np.isfinite(scored.scores).all():
         raise CalibrationInvalid(f"{np.count_nonzero(~np.isfinite(scored.scores))} scores are not finite")
     if scored.unsafe.all() or not scored.unsafe.any():
         raise CalibrationInvalid(f"all {len(scored.pairs)} pairs have one label; a calibration needs both")
-    _refuse_shared_pictures(scored.suite)
+    if scored.suite.traffic is None:
+        _refuse_shared_pictures(scored.suite)
     require_whole_groups(scored.suite, unit)
 
 
@@ -50,6 +54,8 @@ def require_whole_groups(suite: Suite, unit: Unit) -> None:
     Of such a group some pairs are seen: that none of them is refused does not tell that none of the group is. A
     probability below 1 on other pairs does the same, because evening out the sampling leaves out single pairs.
     """
+    if suite.traffic is not None and unit != "request":
+        raise CalibrationInvalid(f"{suite.path}: reviews of traffic prove shares of requests: declare --unit request")
     if unit != "group" or all(pair.sampling_probability == 1 for pair in suite.pairs):
         return
     counts = Counter(pair.group for pair in suite.pairs)

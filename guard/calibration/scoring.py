@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +13,15 @@ import orjson
 from numpy.typing import NDArray
 
 from guard.calibration.labelled import Labelled
+from guard.calibration.traffic import is_kept
 from guard.errors import CalibrationInvalid, SuiteInvalid
-from guard.stats.draws import thinned
+from guard.stats.draws import in_second_half, thinned
 from guard.suites import LabelledPair, Suite
 from guard.types import Assessment, Pair
 
 _log = logging.getLogger(__name__)
+# Of raw scores: what another processor makes of the same pair, and how many pairs may be off by more.
+_MOST_OFF, _FEW = 0.25, 0.05
 
 
 class Assessor(Protocol):
@@ -37,6 +41,15 @@ class Scored(Labelled):
     scores: NDArray[np.float64]  # (pairs,), finite
     unjudged: dict[str, str]  # id -> code
     n_thinned: int = 0  # left out so that all remaining pairs were sampled with equal probability
+    n_other_scores: int = 0  # scored otherwise than when they were drawn: then their traffic says nothing here
+
+    @property
+    def second(self) -> NDArray[np.bool_]:
+        """Return which pairs are in half B, shape (pairs,).
+
+        Groups stay whole. Of traffic each decision falls into a half of its own, as if half B had been drawn by itself.
+        """
+        return in_second_half(self.groups if self.suite.traffic is None else [pair.id for pair in self.pairs])
 
 
 class ScoreFile:
@@ -130,8 +143,14 @@ async def score_suite(
 
 
 def evenly_sampled(suite: Suite) -> list[LabelledPair]:
-    """Return pairs that were all sampled with the same probability. Raises CalibrationInvalid for an id twice."""
+    """Return pairs that were sampled with the same probability: all of them, or where there is traffic those of a cell.
+
+    Raises CalibrationInvalid for an id twice.
+    """
     _refuse_duplicates(suite.pairs)
+    if suite.traffic is not None:
+        places = {id_: place for id_, place in suite.traffic.drawn.items() if is_kept(id_, place, suite.traffic)}
+        return [pair for pair in suite.pairs if pair.id in places]
     kept = thinned([p.id for p in suite.pairs], np.array([p.sampling_probability for p in suite.pairs]))
     return [pair for pair, keep in zip(suite.pairs, kept, strict=True) if keep]
 
@@ -163,12 +182,35 @@ def _collect(suite: Suite, pairs: list[LabelledPair], outcomes: dict[str, float 
     if not scored:
         codes = ", ".join(sorted(set(unjudged.values())))
         raise CalibrationInvalid(f"{suite.path}: none of {len(pairs)} pairs could be judged ({codes})")
-    return Scored(
+    found = Scored(
         suite=suite,
         pairs=tuple(pair for pair, _ in scored),
         scores=np.array([score for _, score in scored], dtype=np.float64),
         unjudged=unjudged,
         n_thinned=len(suite.pairs) - len(pairs),
+    )
+    return found if suite.traffic is None else _of_same_scores(found)
+
+
+def _of_same_scores(scored: Scored) -> Scored:
+    """Return the pairs with their traffic, or without where that was judged by another model."""
+    traffic = scored.suite.traffic
+    places = {} if traffic is None else traffic.drawn
+    told = [places[pair.id].score for pair in scored.pairs]
+    off = sum(
+        was is None or abs(was - now) > _MOST_OFF for was, now in zip(told, scored.scores.tolist(), strict=True)
+    ) - told.count(None)
+    if off <= _FEW * len(told):
+        return scored
+    even = {pair.id for pair in evenly_sampled(replace(scored.suite, traffic=None))}
+    rows = np.array([pair.id in even for pair in scored.pairs], dtype=np.bool_)
+    return Scored(
+        suite=replace(scored.suite, traffic=None),
+        pairs=tuple(compress(scored.pairs, rows)),
+        scores=scored.scores[rows],
+        unjudged={id_: code for id_, code in scored.unjudged.items() if id_ in even},
+        n_thinned=len(scored.suite.pairs) - len(even),
+        n_other_scores=off,
     )
 
 

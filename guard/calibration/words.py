@@ -53,18 +53,36 @@ def explain(answer: Answer) -> str:
     limit, units = _short(answer.limit), _UNITS[answer.unit]
     if isinstance(answer, NotCertifiable):
         return _explain_none(answer, limit)
+    if answer.n_traffic:
+        found = (
+            f"estimate {percent(answer.observed, 2)}, bound {percent(answer.upper, 2)}; half B has {answer.n_groups} "
+            f"harmless reviews, {answer.errors} of them refused, for {answer.n_traffic:,} decisions"
+        )
+    else:
+        found = f"{answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)}"
     proven = (
         f"At threshold {answer.threshold:.4g} at most {limit} of {units}, with {_short(answer.confidence)} confidence "
-        f"({answer.errors} of {answer.n_groups} observed, bound {percent(answer.upper)})."
+        f"({found})."
     )
     caught = f"at least {percent(answer.recall_low)} of unsafe requests (a bound of the same confidence)"
     if isinstance(answer, CertifiedButUseless):
-        return f"{proven} But what it surely catches, {caught}, does not exceed the limit: a coin may do as well."
+        more = " More reviews of what was let through would tell." if answer.n_traffic else ""
+        return f"{proven} But what it surely catches, {caught}, does not exceed the limit: a coin may do as well.{more}"
     return f"{proven} It catches {caught}."
 
 
 def _explain_none(answer: NotCertifiable, limit: str) -> str:
     shared = f" ({answer.n_limits} declared limits share the error.)" if answer.n_limits > 1 else ""
+    if answer.n_traffic:
+        more = (
+            f"about {2 * answer.groups_missing:,} more reviews, drawn alike, would do if they found the same"
+            if answer.groups_missing
+            else "more reviews that find the same would not"
+        )
+        return (
+            f"These reviews cannot prove {limit} of {answer.n_traffic:,} decisions at any threshold; the smallest "
+            f"limit that so many could is {percent(answer.smallest_limit)}, and {more}.{shared}"
+        )
     if answer.errors:
         units = {
             "group": f"{answer.errors} of {answer.n_groups} harmless groups have a refused pair",
@@ -130,6 +148,13 @@ def per_thousand(estimate: Estimate) -> str:
 
 def whose_certificate(analysis: Analysis) -> str:
     """Return for whom the certificates speak."""
+    if analysis.scored.suite.traffic is not None:
+        traffic = analysis.scored.suite.traffic
+        return (
+            f"Certificates speak about the {traffic.n:,} decisions of {analysis.scored.suite.name}, as they were made "
+            "and as far as labels are right: what was drawn and has no label counts in the worst way. Of other traffic "
+            "they say as much as it is like this one."
+        )
     return (
         f"Certificates speak about {analysis.scored.suite.name}: about pairs drawn as its groups were drawn. They say "
         "nothing about production traffic, which holds other pictures, other prompts and other people; there, a "
@@ -172,8 +197,20 @@ def warnings(analysis: Analysis, looks: Looks) -> list[str]:
             f"{len(scored.unjudged)} pairs could not be judged. The figures leave them out; the certificates count the "
             "harmless ones as refused at every threshold and the unsafe ones as missed."
         )
+    if scored.n_other_scores:
+        found.append(
+            f"{scored.n_other_scores} pairs score otherwise than when they were drawn, so traffic.json is about "
+            "another model, and is not used."
+        )
     if scored.n_thinned:
-        found.append(f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability.")
+        alike = "" if scored.suite.traffic is None else " within their part of the traffic"
+        found.append(
+            f"{scored.n_thinned} pairs are left out so that all others were sampled with equal probability{alike}."
+        )
+    if scored.suite.traffic is not None:
+        missing = len(scored.suite.traffic.drawn.keys() - {pair.id for pair in scored.suite.pairs})
+        if missing:
+            found.append(f"{missing} of {len(scored.suite.traffic.drawn)} drawn decisions have no label here.")
     return found
 
 

@@ -32,11 +32,12 @@ def calibrate(
     bundle: Annotated[str, typer.Option(help='A bundle directory, or "embedded".')] = "embedded",
     confidence: Annotated[float, typer.Option(help="That all certificates of the run hold.")] = 0.95,
     unit: Annotated[
-        Literal["group", "request", "mean"],
+        Literal["group", "request", "mean"] | None,
         typer.Option(
-            help="What the rate is a share of: groups with a refusal, or requests; mean counts all their rows."
+            help="What the rate is a share of: groups with a refusal, or requests; mean counts all their rows. "
+            "[default: group; request for a review export]"
         ),
-    ] = "group",
+    ] = None,
     prevalence: Annotated[float | None, typer.Option(help="Share of unsafe requests in your traffic.")] = None,
     cost_miss: Annotated[float | None, typer.Option(help="Cost of an unsafe request let through.")] = None,
     cost_refusal: Annotated[float | None, typer.Option(help="Cost of a harmless request refused.")] = None,
@@ -62,6 +63,7 @@ def calibrate(
     """
     import asyncio
     import datetime as dt
+    from dataclasses import replace
 
     from guard.calibration import Declaration, require_empty, write_refusal
     from guard.calibration import calibrate as run
@@ -71,12 +73,12 @@ def calibrate(
     from guard.cli.memory import open_memory
     from guard.cli.output import claim_folder
     from guard.cli.scoring import score
-    from guard.suites import load_suite
+    from guard.suites import load_suite, with_traffic
 
     declaration = Declaration(
         limits=tuple(max_false_refusal),
         confidence=confidence,
-        unit=unit,
+        unit=unit or "group",
         prevalence=prevalence,
         cost_miss=cost_miss,
         cost_refusal=cost_refusal,
@@ -85,7 +87,11 @@ def calibrate(
     )
     require_empty(out)
     suite = load_suite(data, format=format)
-    require_whole_groups(suite, unit)  # before minutes of scoring
+    if not adapt:  # an adapted guard scores otherwise than the one that the traffic was decided by
+        suite = with_traffic(suite)
+    if unit is None and suite.traffic is not None:
+        declaration = replace(declaration, unit="request")
+    require_whole_groups(suite, declaration.unit)  # before minutes of scoring
     claim_folder(out)
     memory = open_memory("scores are not kept, and calibrations on this data not counted")
     today = dt.datetime.now(dt.UTC).date()

@@ -7,22 +7,34 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from guard.core.image import media_type
 from guard.errors import ContentLocked
 from guard.server.console.shown import whole_text
 from guard.stats.draws import thinned
 from guard.store.store import Store
+from guard.store.traffic import Decided
 from guard.store.values import Content, LabelKind, Sample, Window
+from guard.suites.traffic import TRAFFIC
 
-_SUFFIXES = ((0, b"\xff\xd8\xff", ".jpg"), (0, b"\x89PNG", ".png"), (0, b"GIF8", ".gif"), (8, b"WEBP", ".webp"))
+_SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "image/bmp": ".bmp",
+    "image/avif": ".avif",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many drawn decisions were written, and why the others were not.
+    """How many drawn decisions of how many were written, and why the others were not.
 
-    Of those that were written `guard calibrate` uses `calibrated_on`: it thins them until all are as rare as the
-    rarest, which was drawn with `least_probability`.
+    Of those that were written `guard calibrate` uses `calibrated_on`: decisions that were drawn with about the same
+    probability it thins until that is the same, and weighs the rest.
     """
+
+    decided: int
 
     drawn: int
     written: int
@@ -32,7 +44,6 @@ class Exported:
     locked: int
     not_whole: int
     calibrated_on: int
-    least_probability: float | None
 
     def to_dict(self) -> dict[str, int | float | None]:
         """Return the numbers by name."""
@@ -49,10 +60,11 @@ class Exported:
         }
         said = ", ".join(f"{n} {why}" for why, n in left_out.items() if n)
         first = f"{self.written} of {self.drawn} drawn decisions are in {out}" + (f" ({said})" if said else "")
-        if self.least_probability is None:
+        if not self.written:
             return first
-        least = f"{self.least_probability:.2g}"
-        return f"{first}\nguard calibrate will use {self.calibrated_on} of them, as if all had been drawn with {least}"
+        return (
+            f"{first}\nguard calibrate will use {self.calibrated_on} of them, as a sample of {self.decided:,} decisions"
+        )
 
 
 def write_suite(store: Store, window: Window, out: Path, *, policy: str | None = None) -> Exported:
@@ -81,8 +93,12 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
             pictures = list(_write_pictures(content, sample.id, out))
             file.write(orjson.dumps(_record(sample, content, pictures)) + b"\n")
             exported.append(sample)
+    found = store.decided(window, policy)
+    _write_traffic(found, window, out)
     probabilities = np.array([each.sampling_probability for each in exported], dtype=np.float64)
+    least = np.array([found.cells[found.drawn[each.id].cell].least for each in exported], dtype=np.float64)
     return Exported(
+        decided=sum(cell.n for cell in found.cells.values()),
         drawn=len(samples),
         written=len(exported),
         unlabelled=sum(each.label is None for each in samples),
@@ -90,9 +106,27 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
         not_kept=not_kept,
         locked=locked,
         not_whole=not_whole,
-        calibrated_on=int(thinned([each.id for each in exported], probabilities).sum()),
-        least_probability=float(probabilities.min()) if exported else None,
+        calibrated_on=int(thinned([each.id for each in exported], probabilities, least).sum()),
     )
+
+
+def _write_traffic(found: Decided, window: Window, out: Path) -> None:
+    """Write what the records are a sample of. Scores stand in ascending order: nothing tells whose they are."""
+    document = {
+        "since": window.since,
+        "until": window.until,
+        "cells": {
+            name: {
+                "least": cell.least,
+                "scores": sorted(cell.scores),
+                "refused_unscored": cell.refused_unscored,
+                "passed_unscored": cell.passed_unscored,
+            }
+            for name, cell in sorted(found.cells.items())
+        },
+        "drawn": dict(sorted(found.drawn.items())),
+    }
+    (out / TRAFFIC).write_bytes(orjson.dumps(document) + b"\n")
 
 
 def _record(sample: Sample, content: Content, pictures: list[str]) -> dict[str, object]:
@@ -115,7 +149,7 @@ def _record(sample: Sample, content: Content, pictures: list[str]) -> dict[str, 
 
 def _write_pictures(content: Content, id_: str, out: Path) -> Iterator[str]:
     for place, data in enumerate(content.pictures):
-        suffix = next((end for start, mark, end in _SUFFIXES if data[start : start + len(mark)] == mark), ".bin")
+        suffix = _SUFFIXES.get(media_type(data) or "", ".bin")
         # Ids are of Guard's own making; of others only what a file may be called stays.
         name = "".join(sign for sign in id_ if sign.isascii() and (sign.isalnum() or sign == "-"))
         path = out / "images" / f"{name}-{place}{suffix}"

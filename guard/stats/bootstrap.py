@@ -45,13 +45,19 @@ class Estimate:
 
 
 def estimate(
-    measures: Mapping[str, Measure], groups: Sequence[str], *, resamples: int = 2000, confidence: float = 0.95
+    measures: Mapping[str, Measure],
+    groups: Sequence[str],
+    *,
+    row_weights: NDArray[np.float64] | None = None,
+    resamples: int = 2000,
+    confidence: float = 0.95,
 ) -> dict[str, Estimate]:
     """Return each measure with its percentile interval over resampled groups.
 
     Args:
         measures: what to measure, by name, over the same n rows.
         groups: the group of each row; groups are drawn whole, with replacement.
+        row_weights: for how much each row stands, shape (n,), each above 0; 1 where nothing is said.
         resamples: number of draws, at least 100.
         confidence: share of the draws inside the interval, in (0, 1).
 
@@ -63,12 +69,13 @@ def estimate(
     interval; Dunn (1961): the division of the error (Bonferroni).
     """
     codes, n_groups = _encode(groups)
+    once = np.ones((1, len(codes))) if row_weights is None else row_weights[None, :]
     # Sums over groups stay the same in every draw: all of them are weighted in one matrix product.
     summed = {name: measure for name, measure in measures.items() if isinstance(measure, SumMeasure)}
     others = {name: measure for name, measure in measures.items() if name not in summed}
     matrix, places = np.empty((n_groups, 0)), dict[str, slice]()
     for name, measure in summed.items():
-        sums = _group_sums(measure.columns(), codes, n_groups)
+        sums = _group_sums(measure.columns() * once.T, codes, n_groups)
         places[name] = slice(matrix.shape[1], matrix.shape[1] + sums.shape[1])
         matrix = np.concatenate([matrix, sums], axis=1)
     drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in measures}
@@ -76,10 +83,9 @@ def estimate(
         totals = counts @ matrix
         for name, measure in summed.items():
             drawn[name].append(measure.of_sums(totals[:, places[name]]))
-        weights = np.take(counts, codes, axis=1) if others else counts
+        weights = np.take(counts, codes, axis=1) * once if others else counts
         for name, other in others.items():
             drawn[name].append(other(weights))
-    once = np.ones((1, len(codes)))
     return {
         name: _interval(measure, float(measure(once)[0]), np.concatenate(drawn[name]), codes, confidence)
         for name, measure in measures.items()

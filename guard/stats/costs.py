@@ -42,7 +42,12 @@ def expected_refusals(recall: float, false_refusal_rate: float, *, prevalence: f
 
 
 def cheapest_threshold(
-    probabilities: NDArray[np.float64], unsafe: NDArray[np.bool_], grid: NDArray[np.float64], costs: Costs
+    probabilities: NDArray[np.float64],
+    unsafe: NDArray[np.bool_],
+    grid: NDArray[np.float64],
+    costs: Costs,
+    *,
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
     """Return the threshold of the grid with the lowest expected cost; of several the highest.
 
@@ -51,8 +56,9 @@ def cheapest_threshold(
         unsafe: their labels, shape (n,).
         grid: candidate thresholds, shape (k,), strictly descending.
         costs: of errors, and how common danger is in the traffic; the rows may hold it at another rate.
+        weights: for how much each row stands, shape (n,); 1 where nothing is said.
     """
-    caught = share_at_or_above(probabilities[unsafe], grid)
-    refused = share_at_or_above(probabilities[~unsafe], grid)
+    each = np.ones(len(probabilities)) if weights is None else weights
+    caught, refused = (share_at_or_above(probabilities[rows], grid, each[rows]) for rows in (unsafe, ~unsafe))
     expected = [costs.of(float(r), float(f)) for r, f in zip(caught, refused, strict=True)]
     return float(grid[int(np.argmin(expected))])

@@ -38,14 +38,18 @@ def shuffled(names: Sequence[str]) -> NDArray[np.intp]:
     return np.argsort(_uniform(names, "order"), kind="stable")
 
 
-def thinned(ids: Sequence[str], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+def thinned(
+    ids: Sequence[str], probabilities: NDArray[np.float64], to: NDArray[np.float64] | None = None
+) -> NDArray[np.bool_]:
     """Return a mask, shape (n,), that evens out sampling: what remains was drawn with one and the same probability.
 
     Args:
         ids: one name for each row; the draw depends on nothing else.
         probabilities: with what probability each row was sampled, shape (n,), each in (0, 1].
+        to: what that shall be for each row, shape (n,), none higher; by default the lowest of all.
     """
-    return np.asarray(_uniform(ids, "thin") < probabilities.min(initial=1.0) / probabilities, dtype=np.bool_)
+    wanted = probabilities.min(initial=1.0) if to is None else to
+    return np.asarray(_uniform(ids, "thin") < wanted / probabilities, dtype=np.bool_)
 
 
 def _uniform(names: Sequence[str], purpose: str) -> NDArray[np.float64]:

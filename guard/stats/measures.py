@@ -149,9 +149,13 @@ def recall_at_frr(scores: Floats, unsafe: Bools, limit: float) -> RecallAt:
     return RecallAt(auc(scores, unsafe), limit)
 
 
-def share_at_or_above(values: Floats, thresholds: Floats) -> Floats:
-    """Return for each threshold the share of values that reach it, shape of `thresholds`."""
-    return 1.0 - np.searchsorted(np.sort(values), thresholds, side="left") / len(values)
+def share_at_or_above(values: Floats, thresholds: Floats, weights: Floats | None = None) -> Floats:
+    """Return for each threshold the share of values, or of their weight, that reaches it, shape of `thresholds`."""
+    if weights is None:
+        return 1.0 - np.searchsorted(np.sort(values), thresholds, side="left") / len(values)
+    order = np.argsort(values, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    return np.asarray(1.0 - below[np.searchsorted(values[order], thresholds, side="left")] / below[-1])
 
 
 def ratio(above: Floats, below: Floats) -> Floats:

@@ -31,6 +31,10 @@ class Drawn:
     probabilities: Floats  # as in `Trials`
     labels: NDArray[np.int8]  # UNKNOWN for what was drawn and is not labelled: it counts in the worst way
 
+    def among(self, rows: NDArray[np.bool_]) -> "Drawn":
+        """Return some of them; `rows` has shape (n,)."""
+        return Drawn(self.cells[rows], self.probabilities[rows], self.labels[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traffic:
@@ -44,6 +48,10 @@ class Traffic:
     def n(self) -> int:
         """Return how many decisions there are."""
         return sum(map(len, self.decided))
+
+    def before(self) -> "Traffic":
+        """Return what is known of it before half B is looked at."""
+        return Traffic(self.decided, self.first.among(np.zeros(len(self.first.cells), dtype=np.bool_)), self.first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

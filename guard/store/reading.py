@@ -38,6 +38,14 @@ def decision(connection: Connection, id_: str) -> StoredDecision | None:
     return None if row is None else decision_of(row)
 
 
+def beginning(connection: Connection, start: str, limit: int) -> list[StoredDecision]:
+    """Return decisions whose ids begin with these hexadecimal digits, lower case, in their order."""
+    # A range, which an index serves; "g" comes after every digit, in any collation.
+    begins = and_(_COLUMNS.id >= start, _COLUMNS.id < f"{start}g")
+    found = select(decisions).where(begins).order_by(_COLUMNS.id).limit(limit)
+    return [decision_of(row) for row in connection.execute(found).mappings()]
+
+
 def find(connection: Connection, query: Query) -> list[StoredDecision]:
     """Return what fits a query, newest first. Raises DecisionUnknown: `after` names none."""
     conditions = list(_conditions(query))
@@ -51,7 +59,7 @@ def find(connection: Connection, query: Query) -> list[StoredDecision]:
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
-    yield from _within(Window(query.since, query.until))
+    yield from within(Window(query.since, query.until))
     wanted: Mapping[str, Any] = {
         "policy": query.policy,
         "tenant": query.tenant,
@@ -88,7 +96,8 @@ def _digest(written: str) -> bytes:
         return b""
 
 
-def _within(window: Window, policy: str | None = None, direction: Direction | None = None) -> list[ColumnElement[bool]]:
+def within(window: Window, policy: str | None = None, direction: Direction | None = None) -> list[ColumnElement[bool]]:
+    """Return the conditions of decisions in a window."""
     conditions = []
     if window.since > -math.inf:
         conditions.append(_COLUMNS.at >= window.since)
@@ -129,7 +138,7 @@ def reviewed(connection: Connection, window: Window, policy: str | None, directi
     """Return every drawn decision of a window, oldest first, with its label or without one."""
     names = ("id", "at", "policy", "direction", "intended", "bundle", "stratum", "sampling_probability")
     wanted = [_COLUMNS[name] for name in (*names, "probability", "threshold", "review")]
-    drawn = select(*wanted).where(_IS_SAMPLED, *_within(window, policy, direction))
+    drawn = select(*wanted).where(_IS_SAMPLED, *within(window, policy, direction))
     rows = connection.execute(drawn.order_by(_COLUMNS.at, _COLUMNS.id)).all()
     given = _reviewers_labels(connection, [row.id for row in rows if row.review is not None])
     return [
@@ -187,7 +196,7 @@ def counts(connection: Connection, window: Window, step_s: float | None, policy:
     """Return how many decisions of each kind there were, in each step of time or in the whole window."""
     kinds = [_COLUMNS[name] for name in ("policy", "direction", "intended", "verdict", "stratum")]
     grouped = list(kinds) if step_s is None else [_step(connection, step_s), *kinds]
-    asked = select(*grouped, func.count()).where(*_within(window, policy)).group_by(*grouped).order_by(*grouped)
+    asked = select(*grouped, func.count()).where(*within(window, policy)).group_by(*grouped).order_by(*grouped)
     found = []
     for row in connection.execute(asked):
         since = window.since if step_s is None else row[0] * step_s
@@ -206,7 +215,7 @@ def log_odds(
     connection: Connection, window: Window, policy: str | None, direction: Direction | None
 ) -> tuple[int, ...]:
     """Return how many scored decisions fell into each bin of `guard.store.rows`."""
-    conditions = [*_within(window, policy, direction), _COLUMNS.log_odds_bin.is_not(None)]
+    conditions = [*within(window, policy, direction), _COLUMNS.log_odds_bin.is_not(None)]
     asked = select(_COLUMNS.log_odds_bin, func.count()).where(*conditions).group_by(_COLUMNS.log_odds_bin)
     found = {bin_: n for bin_, n in connection.execute(asked)}  # noqa: C416 - rows are no pairs to mypy
     return tuple(found.get(bin_, 0) for bin_ in range(BINS))
@@ -215,7 +224,7 @@ def log_odds(
 def pictures(connection: Connection, window: Window) -> dict[tuple[bool, str | None], int]:
     """Return how many pictures were judged, and how many were not, by the reason."""
     found: dict[tuple[bool, str | None], int] = {}
-    asked = select(_COLUMNS.images).where(_COLUMNS.images.is_not(None), *_within(window))
+    asked = select(_COLUMNS.images).where(_COLUMNS.images.is_not(None), *within(window))
     for (text,) in connection.execute(asked):
         for judged, reason, *_ in orjson.loads(text):
             found[judged, reason] = found.get((judged, reason), 0) + 1
@@ -224,7 +233,7 @@ def pictures(connection: Connection, window: Window) -> dict[tuple[bool, str | N
 
 def after(connection: Connection, window: Window, last: tuple[float, str] | None, limit: int) -> list[StoredDecision]:
     """Return the next decisions of a window, oldest first, behind the one with this time and id."""
-    conditions = _within(window)
+    conditions = within(window)
     if last is not None:
         at, id_ = last
         conditions.append(or_(_COLUMNS.at > at, and_(_COLUMNS.at == at, _COLUMNS.id > id_)))

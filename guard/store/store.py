@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import insert, select
 
 from guard.errors import ContentLocked
-from guard.store import allowing, labelling, purging, reading
+from guard.store import allowing, labelling, purging, reading, traffic
 from guard.store.box import Box, Sealed
 from guard.store.engine import Link
 from guard.store.rows import row_of
@@ -81,6 +81,11 @@ class Store:
         """Return a decision by its id, None where there is none, or none any more."""
         with self._link.reading() as connection:
             return reading.decision(connection, id_)
+
+    def beginning(self, start: str, limit: int) -> list[StoredDecision]:
+        """Return decisions whose ids begin with these hexadecimal digits, lower case, in their order."""
+        with self._link.reading() as connection:
+            return reading.beginning(connection, start, limit)
 
     def find(self, query: Query) -> list[StoredDecision]:
         """Return what fits a query, newest first. Raises DecisionUnknown: its `after` names none."""
@@ -160,6 +165,11 @@ class Store:
         """Return every decision of a window that was drawn, oldest first; those without a label are non-response."""
         with self._link.reading() as connection:
             return reading.reviewed(connection, window, policy, direction)
+
+    def decided(self, window: Window, policy: str | None = None) -> traffic.Decided:
+        """Return all decisions of a window by how they were drawn, and where those stand that were."""
+        with self._link.reading() as connection:
+            return traffic.decided(connection, window, policy)
 
     def counts(self, window: Window, step_s: float | None = None, policy: str | None = None) -> list[Count]:
         """Return how many decisions of each kind there were, drawn or not, in each step of time that had any."""

@@ -1,6 +1,8 @@
 """Find labelled pairs by name or path, and recognise their format by what lies there."""
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +10,7 @@ from guard.errors import SuiteInvalid
 from guard.suites.mmsafeaware import is_mmsafeaware, load_mmsafeaware
 from guard.suites.records import load_jsonl, load_pack
 from guard.suites.suite import Suite
+from guard.suites.traffic import read_traffic
 
 Format = Literal["mmsafeaware", "jsonl", "pack"]
 
@@ -35,6 +38,18 @@ def load_suite(name_or_path: str | Path, *, data_root: Path | None = None, forma
             return load_pack(path)
         case "jsonl":
             return load_jsonl(path)
+
+
+def with_traffic(suite: Suite) -> Suite:
+    """Return a suite with the traffic that its pairs were drawn from, where that lies beside them.
+
+    Its digest then covers the traffic, too. Raises SuiteInvalid: the file is damaged.
+    """
+    found = read_traffic(suite.path) if suite.kind == "pack" else None
+    if found is None:
+        return suite
+    traffic, data = found
+    return replace(suite, traffic=traffic, digest=hashlib.sha256(suite.digest.encode() + data).hexdigest())
 
 
 def default_data_root() -> Path | None:

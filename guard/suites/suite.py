@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from guard.suites.pictures import Picture
+from guard.suites.traffic import RecordedTraffic
 from guard.types import ImageInput, Pair
 
 SuiteKind = Literal["mmsafeaware", "pack", "jsonl"]
@@ -62,6 +63,7 @@ class Suite:
     digest: str  # SHA-256 over ids, texts, labels, groups, splits and picture digests; see `digest_pairs`
     pairs: tuple[LabelledPair, ...]
     missing_pictures: tuple[str, ...] = ()  # ids, in file order
+    traffic: RecordedTraffic | None = None  # what the pairs were drawn from; see `guard.suites.traffic.with_traffic`
 
 
 def digest_pairs(pairs: Iterable[LabelledPair]) -> str:

@@ -4,18 +4,16 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from guard.cli import app
 from guard.errors import DecisionUnknown, StoreUnavailable, UsageError
-from guard.stats.draws import thinned
 from guard.store.box import Box
 from guard.store.opening import open_store
 from guard.store.store import Store
 from guard.store.values import Content, Label, LabelKind, Source
-from guard.suites import load_suite
+from guard.suites import load_suite, with_traffic
 from tests.console.traffic import Made, fill, make_traffic
 
 KEY = "a-content-key-of-thirty-two-signs"
@@ -122,9 +120,17 @@ def test_export_is_a_suite_with_sampling_probabilities(place: str, tmp_path: Pat
     assert counts["drawn"] == len(drawn)
     assert counts["written"] + counts["unsure"] + counts["not_kept"] == len(drawn)
     assert len(suite.pairs) == counts["written"]
-    probabilities = [each.sampling_probability for each in suite.pairs]
-    assert counts["least_probability"] == min(probabilities)
-    assert counts["calibrated_on"] == thinned([each.id for each in suite.pairs], np.array(probabilities)).sum()
+    assert counts["decided"] == 600
+    assert counts["written"] / 2 < counts["calibrated_on"] <= counts["written"]
+    traffic = with_traffic(suite).traffic
+    assert traffic is not None
+    assert traffic.n == 600
+    assert traffic.drawn.keys() == {each.decision.id for each in drawn}
+    scores = {each.decision.id: each.decision.scores for each in drawn}
+    for id_, place in traffic.drawn.items():
+        made_by = scores[id_]
+        assert place.score == (None if made_by is None else pytest.approx(made_by.unsafe, abs=1e-6))
+    assert with_traffic(suite).digest != suite.digest
     assert {row["category"] for row in rows} == {None}
     by_id = {each.decision.id: each for each in drawn}
     for row in rows:
