@@ -73,7 +73,7 @@ def get(url: str) -> str | None:
         return None
 
 
-def wait_for(condition: Callable[[], bool], *, what: Callable[[], str], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], *, what: Callable[[], str], seconds: float = 120.0) -> None:
     """Wait until something holds; fail with `what` if it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -194,9 +194,12 @@ def test_long_text_in_one_piece_is_cut_in_a_moment() -> None:
 def test_cost_of_a_text_in_one_piece_grows_with_its_length() -> None:
     costs = []
     for chars in (250_000, 2_000_000):
-        start = time.process_time()
-        _looks_at("x" * 99 + " " + "word " * (chars // 5))
-        costs.append(time.process_time() - start)
+        spent = []
+        for _ in range(3):
+            start = time.thread_time()
+            _looks_at("x" * 99 + " " + "word " * (chars // 5))
+            spent.append(time.thread_time() - start)
+        costs.append(min(spent))
 
     assert costs[1] < 20 * costs[0]
 

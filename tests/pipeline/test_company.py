@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 from guard.types import Action, ImageInput, Pair, PreparedPair, Scores, Verdict
 from tests.fakes import FixedScorer, score_by_words
@@ -39,7 +38,9 @@ async def test_work_is_dropped_when_nobody_waits_for_it_any_more() -> None:
     leaving = asyncio.create_task(house.guard.check(Pair("hello")))
     await asyncio.sleep(0.005)
     leaving.cancel()
-    await asyncio.sleep(0.005)
+    await asyncio.gather(leaving, return_exceptions=True)
+    for _ in range(100):
+        await asyncio.sleep(0)
 
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
@@ -86,7 +87,7 @@ async def test_request_of_very_many_pairs_does_not_hold_up_another_one() -> None
 
 
 async def test_pairs_whose_turn_does_not_come_in_time_fail_as_a_scorer_without_an_answer() -> None:
-    limits = {"score_timeout_s": 0.1, "admission_timeout_s": 0.01}
+    limits = {"score_timeout_s": 1.0, "admission_timeout_s": 0.01}
     house = make_house({"limits": limits}, scorer=FixedScorer(hang=True))
 
     decision = await house.guard.check_all([Pair(f"hello {index}", (PICTURE,)) for index in range(20)])
@@ -105,10 +106,8 @@ async def test_decoding_does_not_hold_up_the_loop() -> None:
     large = ImageInput(data=solid("red", (3000, 3000)))
     task = asyncio.create_task(house.guard.check(Pair("x", (large,))))
     threads = set()
-    start = time.perf_counter()
     while not task.done():
         threads |= {thread.name for thread in threading.enumerate()}
         await asyncio.sleep(0.001)
 
     assert any(name.startswith("guard-decode") for name in threads)
-    assert time.perf_counter() - start < 5

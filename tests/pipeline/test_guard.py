@@ -1,5 +1,4 @@
 import asyncio
-import time
 from base64 import b64encode
 from typing import Any
 
@@ -132,10 +131,9 @@ async def test_overload_that_scores_as_fast_as_it_can_is_ready() -> None:
     crowd = asyncio.gather(*(house.guard.check(Pair(f"hello {index}")) for index in range(40)))
     await asyncio.sleep(0.2)
 
-    start = time.perf_counter()
     is_ready = await house.guard.ready()
 
-    assert (is_ready, time.perf_counter() - start < 0.05) == (True, True)
+    assert (is_ready, crowd.done()) == (True, False)
     await crowd
 
 

@@ -249,7 +249,7 @@ async def test_upstream_call_ends_when_the_client_leaves(build: Builder) -> None
         await api_was_asked.wait()
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await api_was_dropped.wait()
 
     await until(lambda: house.metric("guard_inflight_requests") == 0)
@@ -270,7 +270,7 @@ async def test_client_that_closes_its_stream_at_done_is_served_as_any_other(buil
     async with raw_api(handler) as url, _front(house, url) as client:
         async with client.stream("POST", CHAT, json=chat(SAFE, stream=True)) as answer:
             assert await anext(answer.aiter_raw()) == b"data: [DONE]\n\n"
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await stream_was_closed.wait()
 
     await until(lambda: house.metric("guard_inflight_requests") == 0)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -226,18 +225,27 @@ async def test_decision_of_a_client_that_leaves_while_it_waits_is_kept_all_the_s
 ) -> None:
     async with _remembering(build, tmp_path) as (house, store), house.client() as client:
         with monkeypatch.context() as slow:
-            adding = store.add
+            is_busy, gate, adding = threading.Event(), threading.Event(), store.add
+            writer = house.app.state.memory._writer
+            committing, waiting = writer.commit, list[None]()
 
             def add(*said: Any) -> None:
-                time.sleep(0.3)
+                is_busy.set()
+                gate.wait()
                 adding(*said)
 
+            async def commit(*said: Any) -> None:
+                waiting.append(None)
+                await committing(*said)
+
             slow.setattr(store, "add", add)
+            slow.setattr(writer, "commit", commit)
             first = asyncio.create_task(client.post("/v1/chat/completions", json=chat(UNSAFE)))
-            await asyncio.sleep(0.15)  # the writer is busy with this one
+            await asyncio.to_thread(is_busy.wait)
             second = asyncio.create_task(client.post("/v1/chat/completions", json=chat(UNSAFE)))
-            await asyncio.sleep(0.1)
+            await until(lambda: len(waiting) == 2)
             second.cancel()
+            gate.set()
             await asyncio.wait({first, second})
         await until(lambda: len(store.find(Query())) == 2)
 

@@ -74,7 +74,7 @@ def showing(*parts: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_call_begins_before_the_verdict_and_its_answer_waits_for_it(build: Builder) -> None:
-    house, upstream = make(build, thinks_s=0.0, judges_s=0.05)
+    house, upstream = make(build, thinks_s=0.0, judges_s=0.3)
 
     got = await post(house, chat(SAFE))
 
@@ -84,7 +84,7 @@ async def test_call_begins_before_the_verdict_and_its_answer_waits_for_it(build:
 
 
 async def test_verdict_that_is_there_first_adds_nothing(build: Builder) -> None:
-    house, upstream = make(build, thinks_s=0.2, judges_s=0.1)
+    house, upstream = make(build, thinks_s=0.6, judges_s=0.1)
 
     began = time.perf_counter()
     await post(house, chat(SAFE))
@@ -92,7 +92,7 @@ async def test_verdict_that_is_there_first_adds_nothing(build: Builder) -> None:
 
     assert upstream.log == ["called", "judged", "answered"]
     # However busy the machine is: neither the API's time nor Guard's within it counts.
-    assert house.metric("guard_added_latency_seconds_sum", route=CHAT) <= elapsed_s - 0.2
+    assert house.metric("guard_added_latency_seconds_sum", route=CHAT) <= elapsed_s - 0.6
 
 
 async def test_what_is_waited_for_guard_is_counted(build: Builder) -> None:
@@ -117,7 +117,7 @@ async def test_block_cancels_the_call(build: Builder) -> None:
 
 
 async def test_block_after_the_answer_came_gives_it_up(build: Builder) -> None:
-    house, upstream = make(build, thinks_s=0.0, judges_s=0.03)
+    house, upstream = make(build, thinks_s=0.0, judges_s=0.3)
 
     got = await post(house, chat(UNSAFE))
 
@@ -129,7 +129,7 @@ async def test_block_after_the_answer_came_gives_it_up(build: Builder) -> None:
 
 @pytest.mark.parametrize("text", [SAFE, UNSAFE])
 async def test_failure_of_the_call_is_told_after_a_verdict_alone(build: Builder, text: str) -> None:
-    house, upstream = make(build, thinks_s=0.0, judges_s=0.03)
+    house, upstream = make(build, thinks_s=0.0, judges_s=0.3)
     upstream.failure = UpstreamUnreachable("no connection to the upstream")
 
     got = await post(house, chat(text))
@@ -161,7 +161,7 @@ async def test_client_that_leaves_while_guard_judges_leaves_no_call_behind(build
         return None
 
     scope = {"type": "http", "method": "POST", "path": CHAT, "query_string": b"", "headers": []}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await house.app(scope, receive, send)
 
     await until(lambda: upstream.log == ["called", "cancelled"])

@@ -18,7 +18,7 @@ async def _status_line(url: str, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.readline()
     except ConnectionResetError:
         return b""
@@ -215,19 +215,21 @@ async def test_connection_beyond_the_limit_is_answered_503_and_counted_by_its_se
         answers = [await reader.readline() for reader, _ in kept]
         reader, writer = await _open(port, b"/v1/models")
         beyond = await reader.read()
+        n_refused = len(refused)
         writer.close()
         for _, writer in kept:
             writer.close()
-        await asyncio.sleep(0.05)
-        again = await _status_line(url, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+        again = b""
+        async with asyncio.timeout(60):
+            while again != b"HTTP/1.1 200 OK\r\n":  # until the server has seen that they are closed
+                again = await _status_line(url, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
 
     head, _, body = beyond.partition(b"\r\n\r\n")
     assert answers == [b"HTTP/1.1 200 OK\r\n"] * 2
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: " in head
     assert orjson.loads(body)["error"]["code"] == "overloaded"
-    assert refused == [True]
-    assert again == b"HTTP/1.1 200 OK\r\n"
+    assert n_refused == 1
 
 
 @pytest.mark.parametrize("path", [b"/healthz", b"/readyz", b"/metrics?x=1"])

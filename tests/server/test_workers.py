@@ -223,7 +223,7 @@ async def test_supervisor_that_cannot_keep_its_workers_ends_with_the_reason(boun
     supervisor = Broken(settings, bound, on_ready=lambda _: None, reload=Reload(Settings, settings))
 
     with pytest.raises(RuntimeError, match="unforeseen"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await supervisor.run()
 
 
@@ -304,8 +304,8 @@ async def test_figures_of_a_worker_that_died_are_those_of_a_moment_before(
 async def test_supervisor_that_is_told_to_end_does_not_wait_for_workers_that_start(
     bound: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    never_ready = tmp_path / "python"
-    never_ready.write_text("#!/bin/sh\nexec sleep 60\n")
+    never_ready, started = tmp_path / "python", tmp_path / "started"
+    never_ready.write_text(f"#!/bin/sh\necho $$ >> {started}\nexec sleep 60\n")
     never_ready.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(never_ready))
     settings = Settings(workers=2)
@@ -313,9 +313,10 @@ async def test_supervisor_that_is_told_to_end_does_not_wait_for_workers_that_sta
         settings, bound, on_ready=lambda _: pytest.fail("it serves"), reload=Reload(Settings, settings)
     )
     running = asyncio.create_task(supervisor.run())
-    await asyncio.sleep(0.2)
+    # Before it listens the signal would end the tests themselves.
+    await until(lambda: started.exists() and started.read_text().count("\n") == 2)
 
     os.kill(os.getpid(), signal.SIGTERM)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):  # they would sleep for 60
         await running

@@ -146,7 +146,7 @@ def test_purge_keeps_no_writer_waiting_for_a_reader(tmp_path: Path) -> None:
         assert not store.checkpoint(whole=True)
         writer.join()
 
-    assert max(spent) < 1.0  # it was the whole of `wait_s`, 5 s
+    assert max(spent) < 4.0  # it was the whole of `wait_s`, 5 s
     assert store.checkpoint(whole=True)
     store.close()
 

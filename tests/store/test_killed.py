@@ -1,5 +1,6 @@
 """Whatever was acknowledged is there after a kill -9, again and again."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from guard.store.values import Query
 from tests.store.postgres import PostgresServer, postgres_server
 
 _ROOT = Path(__file__).parents[2]
-_ROUNDS = 6
+_ROUNDS, _AT_LEAST = 6, 50  # times that the worker is killed, and what it has acknowledged by then
 
 
 @pytest.fixture
@@ -33,15 +34,16 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def _killed_after(address: str, seconds: float) -> list[list[str]]:
-    """Let the worker work for some time from its first acknowledgement on, kill it, and return what it had said."""
+    """Let the worker work for some time after its first acknowledgements, kill it, and return what it had said."""
     command = [sys.executable, "-m", "tests.store.killed", address]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         first = worker.stdout.readline()
         assert first.startswith("blocked "), "the worker did not begin"
+        said = [first, *itertools.islice(worker.stdout, _AT_LEAST)]
         time.sleep(seconds)
         worker.send_signal(signal.SIGKILL)
-        said = [first, *worker.stdout]
+        said += worker.stdout
     return [line.split() for line in said if line.endswith("\n")]
 
 
@@ -57,6 +59,6 @@ def test_kill_loses_nothing_that_was_acknowledged(address: str) -> None:
     store.close()
 
     blocked = {id_ for kind, id_ in said if kind == "blocked"}
-    assert len(blocked) > 20 * _ROUNDS
+    assert len(blocked) >= 20 * _ROUNDS  # about half of what it acknowledged
     assert blocked <= kept
     assert {id_ for kind, id_ in said if kind == "labelled"} <= labelled

@@ -179,7 +179,7 @@ async def test_connection_that_was_idle_for_too_long_is_closed() -> None:
 
     async with raw_api(handler) as url, _passthrough(url, idle_timeout_s=0.1) as upstream:
         await _read(await upstream.send(_POST))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await closed.wait()
         await _read(await upstream.send(_POST))
 
@@ -332,7 +332,7 @@ async def test_connection_of_a_cancelled_request_is_dropped_and_its_place_is_fre
         await until(lambda: bool(made))
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await dropped.wait()
         assert await _send(upstream) == b"{}"
 

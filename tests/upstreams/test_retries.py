@@ -50,7 +50,7 @@ async def test_upstream_that_stays_away_is_given_up_when_the_connect_timeout_end
         with pytest.raises(UpstreamUnreachable):
             await upstream.send(_POST)
 
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 10
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-le"], ids=["no answer", "half a head"])

@@ -115,7 +115,7 @@ def test_long_vectors_take_linear_time() -> None:
     draw = random.Random(7)
     vector = read_json(json.dumps({"x": [draw.random() for _ in range(100_000)]}).encode())
     pixels = [draw.randint(0, 255) for _ in range(100_000)]
-    start = time.perf_counter()
+    start = time.thread_time()
 
     assert _said([vector, pixels]) == ["x"]
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

@@ -101,7 +101,7 @@ def test_many_values_take_linear_time() -> None:
     value: Any = [{"a": "b"}] * 100_000
     for _ in range(900):
         value = [value]
-    start = time.perf_counter()
+    start = time.thread_time()
 
     assert content_field(value) is None
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2

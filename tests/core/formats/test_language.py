@@ -61,10 +61,10 @@ def test_many_strings_far_down_take_linear_time() -> None:
     value: list[object] = ["bomb"] * 100_000
     for _ in range(900):
         value = [value]
-    start = time.perf_counter()
+    start = time.thread_time()
 
     assert sum(1 for _ in language_in(value)) == 100_000
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_arguments_are_read_as_an_object_as_they_are_in_a_string() -> None:
