@@ -1,5 +1,6 @@
 """Every example runs as it stands."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from guard.bundle import Bundle
-from guard.config import read_settings
+from guard.config import parse_settings, parse_yaml, read_settings
 from guard.core.policies import warnings
-from guard.types import Action
+from guard.types import Action, Mode
 from guard.wiring import choose_policies
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 POLICIES = EXAMPLES[0].parent / "policies.yaml"
+START = POLICIES.with_name("guard.yaml")
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.name)
@@ -21,6 +23,19 @@ def test_example_runs_and_prints_something(script: Path) -> None:
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_configuration_to_start_from_is_valid_with_every_line_of_it() -> None:
+    lines = START.read_text(encoding="utf-8").splitlines()
+    whole = "\n".join(
+        line.removeprefix("# ") if line.startswith(("# monitor:", "# admin:")) else line for line in lines
+    )
+
+    with_the_rest = parse_settings(parse_yaml(whole, source=START.name), source=START.name)
+
+    assert read_settings(START).mode is Mode.SHADOW
+    assert with_the_rest.monitor.false_refusal_limits == {"balanced": 0.02}
+    assert with_the_rest.admin.token == "env:GUARD_ADMIN_TOKEN"
 
 
 def test_example_of_policies_is_valid_and_has_three() -> None:
