@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Pairs judged side by side: enough to keep every scoring thread busy, few enough to hold in memory.
 _AT_ONCE = 32
 _ERRORS_SHOWN = 10
-_PATIENCE_S = 300.0
+_PATIENCE_S = 3600.0
 
 
 def register(app: typer.Typer) -> None:

@@ -76,7 +76,7 @@ def test_unsafe_pair_exits_with_1_and_says_why_in_80_columns(run: Run, lime: Pat
 
 
 @pytest.mark.parametrize("as_file", [False, True])
-def test_slow_pair_is_given_minutes_since_nobody_waits_for_its_verdict(
+def test_slow_pair_is_given_an_hour_since_nobody_waits_for_its_verdict(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_file: bool
 ) -> None:
     opened: list[Settings] = []
@@ -92,7 +92,7 @@ def test_slow_pair_is_given_minutes_since_nobody_waits_for_its_verdict(
     )
 
     assert code == 0
-    assert [settings.limits.score_timeout_s for settings in opened] == [300]
+    assert [settings.limits.score_timeout_s for settings in opened] == [3600]
 
 
 def test_json_is_the_verdict_object(run: Run, lime: Path, bundle: Bundle) -> None:

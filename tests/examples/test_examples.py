@@ -26,10 +26,7 @@ def test_example_runs_and_prints_something(script: Path) -> None:
 
 
 def test_configuration_to_start_from_is_valid_with_every_line_of_it() -> None:
-    lines = START.read_text(encoding="utf-8").splitlines()
-    whole = "\n".join(
-        line.removeprefix("# ") if line.startswith(("# monitor:", "# admin:")) else line for line in lines
-    )
+    whole = re.sub(r"^# (?=monitor:|admin:)", "", START.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
     with_the_rest = parse_settings(parse_yaml(whole, source=START.name), source=START.name)
 
