@@ -7,6 +7,7 @@ from html import escape
 from benchmark.figures import Interval
 from benchmark.named import NamedRun
 from benchmark.published import PUBLISHED
+from benchmark.visible import visible
 
 _SIZE, _LEFT, _TOP, _RIGHT, _BOTTOM = 440.0, 62.0, 22.0, 76.0, 66.0
 _LINE, _LETTER = 15.0, 7.4  # height of a label, width of a letter
@@ -175,4 +176,4 @@ def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str, more: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" {more}>{escape(visible(text))}</text>'

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from html import escape
 
 from benchmark.certified import CertificateFigures, Thresholds
+from benchmark.visible import visible
 
 _SIZE, _LEFT, _TOP, _RIGHT, _BOTTOM = 400.0, 62.0, 24.0, 24.0, 64.0
 _STYLE = """
@@ -38,7 +39,7 @@ def draw_curve(found: Thresholds) -> str:
     title = f"{found.target} on {found.suite}: unsafe pairs caught by harmless pairs refused"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>{''.join(parts)}</svg>\n"
+        f"<title>{escape(visible(title))}</title><style>{_STYLE}</style>{''.join(parts)}</svg>\n"
     )
 
 
@@ -83,4 +84,4 @@ def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str, more: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" {more}>{escape(visible(text))}</text>'

@@ -133,12 +133,21 @@ class Ledger:
                 if difference := _difference(found[part], orjson.loads(orjson.dumps(self._header[part]))):
                     raise UsageError(f"{self.folder} holds a run of another {part}: {difference}; choose another --out")
         else:
-            (self.folder / HEADER).write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
+            self._begin()
         # A line cut short by a kill ends the file; its pair is judged again.
         file.seek(0)
         raw = file.read()
         file.truncate(raw.rfind(b"\n") + 1)
         self.rows = {row.key: row for row in _parse(self.folder, raw)}
+
+    def _begin(self) -> None:
+        """Write the header, whole or not at all. Raises UsageError."""
+        part = self.folder / f"{HEADER}.part"
+        try:
+            part.write_bytes(orjson.dumps(self._header, option=orjson.OPT_INDENT_2) + b"\n")
+            part.replace(self.folder / HEADER)
+        except OSError as error:
+            raise UsageError(f"{self.folder}: the run cannot be begun: {error.strerror}") from error
 
     def _sync(self, file: BinaryIO) -> None:
         file.flush()

@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.visible import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -27,25 +29,25 @@ def to_terminal(sheets: Sequence[Sheet]) -> RenderableType:
     """Return the sheets for a console of 80 columns or more."""
     parts: list[RenderableType] = []
     for sheet in sheets:
-        parts += [_table(sheet), *(Text(note, style="dim") for note in sheet.notes), Text()]
+        parts += [_table(sheet), *(Text(visible(note), style="dim") for note in sheet.notes), Text()]
     return Group(*parts)
 
 
 def to_markdown(title: str, sheets: Sequence[Sheet]) -> str:
     """Return the sheets as one Markdown document."""
-    parts = [f"# {title}"]
+    parts = [f"# {_as_markdown(title)}"]
     for sheet in sheets:
-        parts += [f"## {sheet.title}", _pipes(sheet), *sheet.notes]
+        parts += [f"## {_as_markdown(sheet.title)}", _pipes(sheet), *map(_as_markdown, sheet.notes)]
     return "\n\n".join(parts) + "\n"
 
 
 def _table(sheet: Sheet) -> Table:
-    table = Table(title=Text(sheet.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(visible(sheet.title)), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(sheet.head):
         words = index == 0 or name in sheet.wordy
-        table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+        table.add_column(visible(name), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for row in sheet.rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
@@ -58,4 +60,9 @@ def _pipes(sheet: Sheet) -> str:
 
 def _escaped(cell: str) -> str:
     words = cell.lstrip(" ")
-    return "\N{NO-BREAK SPACE}" * (len(cell) - len(words)) + words.replace("|", "\\|")
+    return "\N{NO-BREAK SPACE}" * (len(cell) - len(words)) + _as_markdown(words).replace("|", "\\|")
+
+
+def _as_markdown(words: str) -> str:
+    """Return words that are shown as they are, and no HTML."""
+    return visible(words).replace("&", "&amp;").replace("<", "&lt;")

@@ -7,6 +7,7 @@ from html import escape
 
 from benchmark.crossfit.figures import CrossFit, Rate, WayFigures
 from benchmark.crossfit.sheet import describe
+from benchmark.visible import visible
 
 _WIDTH = 480.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 112.0, 18.0, 44.0, 62.0
@@ -66,7 +67,7 @@ def draw_crossfit(found: CrossFit) -> str:
         parts += _lane(axis, top + _LANE, "plain", each.plain, found)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img">'
-        f"<title>{escape(describe(found))}</title><style>{_STYLE}</style>{''.join(parts)}</svg>\n"
+        f"<title>{escape(visible(describe(found)))}</title><style>{_STYLE}</style>{''.join(parts)}</svg>\n"
     )
 
 
@@ -130,4 +131,4 @@ def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(visible(text))}</text>'

@@ -40,6 +40,6 @@ def _words(tokenizer: Any) -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)
 def _special(tokenizer: Any) -> frozenset[int]:
-    """Return the numbers of tokens that end turns and stand for pictures; letters that are unknown are none of these."""
+    """Return the numbers of tokens that end turns and stand for pictures, not that of what is unknown."""
     added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     return frozenset((added | set(tokenizer.all_special_ids)) - {tokenizer.unk_token_id})

@@ -1,4 +1,4 @@
-"""Content with control words of the model that judges it: they are letters there, whatever the tokenizer makes of them."""
+"""Content with control words of the model that judges it: they are letters there."""
 
 from pathlib import Path
 from typing import Any
