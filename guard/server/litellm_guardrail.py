@@ -11,7 +11,7 @@ from typing import Any
 from guard.config import Settings
 from guard.core.conversation import Conversation, pairs_to_judge, substitute
 from guard.core.document import write_document
-from guard.core.formats.guardrail import GuardrailRequest, parse_guardrail
+from guard.core.formats.guardrail import GuardrailRequest, direction_asked, parse_guardrail
 from guard.errors import UnknownPart
 from guard.pipeline import Guard
 from guard.server.admission import Admission, Hold
@@ -19,7 +19,7 @@ from guard.server.exchange import Exchange
 from guard.server.items import received
 from guard.server.refusals import TEXT
 from guard.server.wire import Answer, json_answer
-from guard.types import Action, Assessment, Basis, Decision
+from guard.types import Action, Assessment, Basis, Decision, Direction
 
 # Fields that hold pictures.
 _PICTURES = ("images", "structured_messages")
@@ -40,7 +40,7 @@ class LiteLlmGuardrail:
             try:
                 asked = parse_guardrail(body, max_images=self._settings.images.max_per_request)
             except UnknownPart as error:
-                decision = self._undecided(error)
+                decision = self._undecided(error, direction_asked(body))
                 exchange.decide(decision)
                 await exchange.keep(decision)
                 await exchange.answer(_blocked(decision) if decision.action is Action.BLOCK else _passed(decision))
@@ -62,9 +62,9 @@ class LiteLlmGuardrail:
         await exchange.keep(decision, directed, conversation.document)
         return decision, conversation
 
-    def _undecided(self, error: UnknownPart) -> Decision:
+    def _undecided(self, error: UnknownPart, direction: Direction) -> Decision:
         """Return what policy says about content of a kind that Guard does not know: it cannot be judged."""
-        decision = self._guard.decide(Assessment(scores=None, code=error.code))
+        decision = self._guard.decide(Assessment(scores=None, code=error.code), direction=direction)
         self._guard.telemetry.decision(decision)
         self._guard.telemetry.unjudged_part(error.code)
         return decision

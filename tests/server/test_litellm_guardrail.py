@@ -150,6 +150,13 @@ async def test_what_cannot_be_judged_is_blocked_in_an_answer_200(
     assert passed.json()["action"] == "NONE"
 
 
+@pytest.mark.parametrize(("kind", "direction"), [("request", "input"), ("response", "output")])
+async def test_part_of_an_unknown_kind_is_counted_where_it_stands(build: Builder, kind: str, direction: str) -> None:
+    said = await _ask(build(), input_type=kind, texts=[SAFE], structured_messages=_said({"type": "hologram"}))
+
+    assert (said.json()["action"], said.json()["guard"]["direction"]) == ("BLOCKED", direction)
+
+
 async def test_guards_own_fault_is_a_block_under_fail_closed_and_none_under_fail_open(build: Builder) -> None:
     broken = FixedScorer(failure=ValueError("broken"))
 

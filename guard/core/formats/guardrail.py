@@ -48,15 +48,31 @@ def parse_guardrail(body: bytes, *, max_images: int) -> GuardrailRequest:
     """
     document = read_document(body)
     check_spelling(document, "")
-    kind = document.get("input_type")
-    if kind not in ("request", "response"):
-        raise RequestInvalid('input_type: must be "request" or "response"')
+    direction = _direction(document)
     slots: dict[str, Slot] = {}
     structured = _structured(document, slots)
-    flat = _flat(document, structured, slots, speaker="user" if kind == "request" else "assistant")
+    flat = _flat(document, structured, slots, speaker="user" if direction is Direction.INPUT else "assistant")
     context = list(_context(document))
     conversation = finish(document, [*structured, *flat], context, slots, max_images=max_images, field="images")
-    return GuardrailRequest(conversation, Direction.INPUT if kind == "request" else Direction.OUTPUT)
+    return GuardrailRequest(conversation, direction)
+
+
+def direction_asked(body: bytes) -> Direction:
+    """Return what LiteLLM asks about, where the rest of it has a part that Guard does not know.
+
+    Raises:
+        RequestInvalid: as `parse_guardrail`.
+    """
+    return _direction(read_document(body))
+
+
+def _direction(document: Mapping[str, Any]) -> Direction:
+    match document.get("input_type"):
+        case "request":
+            return Direction.INPUT
+        case "response":
+            return Direction.OUTPUT
+    raise RequestInvalid('input_type: must be "request" or "response"')
 
 
 def _structured(document: Mapping[str, Any], slots: dict[str, Slot]) -> list[Turn]:
