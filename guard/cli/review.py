@@ -36,7 +36,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, oldest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
-    """List decisions that were drawn for review and that nobody has labelled. What was judged is not printed."""
+    """List what was drawn for review and has no label, or as many safe as unsafe. What was judged is not printed."""
     import orjson
     from rich.console import Console
     from rich.table import Column, Table
@@ -44,11 +44,12 @@ def list_(
     opened = _open(store, config)
     try:
         waiting, found = opened.count_open(policy), opened.open_reviews(limit, policy)
+        said = {each.id: _said(opened, each.id) for each in found}
     finally:
         opened.close()
     if as_json:
         for each in found:
-            typer.echo(orjson.dumps(_line(each)).decode())
+            typer.echo(orjson.dumps(_line(each) | {"labels": said[each.id]}).decode())
         return
     # An id is for pasting into `guard review label`: whole, even in a terminal of 80 columns.
     columns = (Column("id", no_wrap=True, min_width=32), "decided", "policy", "intended", "prob.", "drawn")
@@ -58,6 +59,8 @@ def list_(
         when = time.strftime("%m-%d %H:%M", time.gmtime(each.at))
         table.add_row(each.id, when, each.policy, each.intended.value, shown, f"{each.sampling_probability:.3g}")
     Console(highlight=False, width=None if os.isatty(1) else 120).print(table)
+    for id_ in filter(said.get, said):
+        typer.echo(f"{id_}: reviewers contradict each other, one more decides: {_counted(said[id_])}")
     typer.echo(f"{waiting.n} open" if waiting.n else "nothing waits for review")
 
 
@@ -144,6 +147,17 @@ def _open(url: str, config: Path | None) -> "Store":
     settings = Settings() if config is None else load_settings(config, os.environ)
     named = settings.store.url if url == "default" and settings.store.url is not None else url
     return open_existing(settings.store.model_copy(update={"url": named}), os.environ)
+
+
+def _said(store: "Store", id_: str) -> dict[str, str]:
+    """Return what each reviewer of a decision says."""
+    from guard.store.values import Source
+
+    return {each.author: each.label.value for each in store.labels_of(id_) if each.source is Source.REVIEWER}
+
+
+def _counted(said: dict[str, str]) -> str:
+    return ", ".join(f"{list(said.values()).count(kind)} {kind}" for kind in dict.fromkeys(said.values()))
 
 
 def _line(decision: "StoredDecision") -> dict[str, object]:

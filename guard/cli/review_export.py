@@ -11,6 +11,7 @@ from guard.core.image import media_type
 from guard.errors import ContentLocked
 from guard.server.console.shown import whole_text
 from guard.stats.draws import thinned
+from guard.store.reading import is_contradicted
 from guard.store.store import Store
 from guard.store.traffic import Decided
 from guard.store.values import Content, LabelKind, Sample, Window
@@ -40,6 +41,7 @@ class Exported:
     written: int
     unlabelled: int
     unsure: int
+    contradicted: int
     not_kept: int
     locked: int
     not_whole: int
@@ -54,6 +56,7 @@ class Exported:
         left_out = {
             "without a label": self.unlabelled,
             "unsure": self.unsure,
+            "on which reviewers contradict each other": self.contradicted,
             "without kept content": self.not_kept,
             "under another key": self.locked,
             "of which a part was not kept": self.not_whole,
@@ -93,6 +96,7 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
             pictures = list(_write_pictures(content, sample.id, out))
             file.write(orjson.dumps(_record(sample, content, pictures)) + b"\n")
             exported.append(sample)
+    contradicted = sum(is_contradicted(each.labels.values()) for each in samples)
     found = store.decided(window, policy)
     _write_traffic(found, window, out)
     probabilities = np.array([each.sampling_probability for each in exported], dtype=np.float64)
@@ -102,7 +106,8 @@ def write_suite(store: Store, window: Window, out: Path, *, policy: str | None =
         drawn=len(samples),
         written=len(exported),
         unlabelled=sum(each.label is None for each in samples),
-        unsure=sum(each.label is LabelKind.UNSURE for each in samples),
+        unsure=sum(each.label is LabelKind.UNSURE for each in samples) - contradicted,
+        contradicted=contradicted,
         not_kept=not_kept,
         locked=locked,
         not_whole=not_whole,

@@ -1,7 +1,7 @@
 """What is asked of the tables: each function is one question, within a transaction of its caller's."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -140,7 +140,7 @@ def reviewed(connection: Connection, window: Window, policy: str | None, directi
     wanted = [_COLUMNS[name] for name in (*names, "probability", "threshold", "review")]
     drawn = select(*wanted).where(_IS_SAMPLED, *within(window, policy, direction))
     rows = connection.execute(drawn.order_by(_COLUMNS.at, _COLUMNS.id)).all()
-    given = _reviewers_labels(connection, [row.id for row in rows if row.review is not None])
+    given = _reviewers_labels(connection, [row.id for row in rows])
     return [
         Sample(
             id=row.id,
@@ -153,7 +153,7 @@ def reviewed(connection: Connection, window: Window, policy: str | None, directi
             sampling_probability=row.sampling_probability,
             probability=row.probability,
             threshold=row.threshold,
-            label=None if row.review is None else LabelKind(row.review),
+            label=LabelKind(row.review) if row.review else LabelKind.UNSURE if row.id in given else None,
             labels=given.get(row.id, {}),
         )
         for row in rows
@@ -178,9 +178,17 @@ def _counts(source: Source) -> tuple[ColumnElement[bool], ...]:
 
 
 def counting_label(connection: Connection, id_: str) -> LabelKind | None:
-    """Return the label that counts for a decision, None where no reviewer has one that was not taken back."""
-    given = _reviewers_labels(connection, [id_]).get(id_)
-    return None if given is None else agreed(given.values())
+    """Return the label that counts for a decision.
+
+    None where no reviewer has one that was not taken back, and where as many say safe as unsafe: it waits for one more.
+    """
+    given = _reviewers_labels(connection, [id_]).get(id_, {})
+    return None if not given or is_contradicted(given.values()) else agreed(given.values())
+
+
+def is_contradicted(given: Collection[LabelKind]) -> bool:
+    """Return whether reviewers' latest labels are even, some of them safe and some unsafe."""
+    return agreed(given) is LabelKind.UNSURE and LabelKind.SAFE in given
 
 
 def labels_of(connection: Connection, *conditions: ColumnElement[bool]) -> list[Label]:

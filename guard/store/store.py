@@ -119,7 +119,7 @@ class Store:
     # Reviews
 
     def open_reviews(self, limit: int, policy: str | None = None) -> list[StoredDecision]:
-        """Return decisions that were drawn for review and that no reviewer has labelled, oldest first."""
+        """Return decisions drawn for review that no reviewer has labelled, or as many safe as unsafe; oldest first."""
         with self._link.reading() as connection:
             return reading.open_reviews(connection, limit, policy)
 

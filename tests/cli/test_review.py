@@ -68,6 +68,20 @@ def test_ids_are_whole_in_a_terminal_of_80_columns(place: str, monkeypatch: pyte
     assert max(map(len, lines)) <= 80
 
 
+def test_list_marks_what_reviewers_contradict_each_other_on_and_export_counts_it(place: str, tmp_path: Path) -> None:
+    drawn = keep(place)
+    for author, word in (("ada", "safe"), ("bob", "unsafe")):
+        run("label", drawn[0].decision.id, word, "--store", place, "--author", author)
+
+    first = json.loads(run("list", "--store", place, "--limit", "1", "--json").output)
+    told = run("list", "--store", place).output
+    done = run("export", "--out", str(tmp_path / "suite"), "--config", config(tmp_path, place), "--json")
+
+    assert first["labels"] == {"ada": "safe", "bob": "unsafe"}
+    assert f"{drawn[0].decision.id}: reviewers contradict each other, one more decides: 1 safe, 1 unsafe" in told
+    assert (json.loads(done.output)["contradicted"], json.loads(done.output)["unsure"]) == (1, 0)
+
+
 def test_label_is_kept_and_taken_back(place: str) -> None:
     id_ = keep(place)[0].decision.id
 

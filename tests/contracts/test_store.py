@@ -211,6 +211,16 @@ def test_note_that_a_database_cannot_take_is_no_label(odd: str) -> None:
         Label("0" * 32, LabelKind.SAFE, "ann", Source.REVIEWER, START, odd)
 
 
+def test_decisions_are_found_by_how_their_ids_begin_and_no_others(store: Store) -> None:
+    ids = ["ab12" + "0" * 28, "ab12f" + "f" * 27, "ab13" + "0" * 28, "ab11" + "f" * 28]
+    store.add([stored(id=each) for each in ids])
+
+    assert [one.id for one in store.beginning("ab12", 10)] == ids[:2]
+    assert [one.id for one in store.beginning("ab12", 1)] == ids[:1]
+    assert [one.id for one in store.beginning(ids[1], 10)] == [ids[1]]
+    assert store.beginning("ab12f0", 10) == []
+
+
 # Labels
 
 
@@ -270,6 +280,24 @@ def test_two_reviewers_are_both_kept_for_their_agreement(store: Store) -> None:
     sample = store.reviewed(ALWAYS)[0]
     assert sample.labels == {"ann": LabelKind.SAFE, "bob": LabelKind.UNSAFE}
     assert sample.label is LabelKind.UNSURE
+
+
+def test_decision_that_reviewers_contradict_each_other_on_waits_until_one_more_decides(store: Store) -> None:
+    kept, settled = stored(), stored(at=START + 1)
+    store.add([kept, settled])
+    for number, (author, kind) in enumerate([("ann", "unsure"), ("bob", "unsure")]):
+        store.label(_label(settled, LabelKind(kind), author, START + number))
+    store.label(_label(kept, LabelKind.SAFE, "ann"))
+    assert store.open_reviews(10) == []
+
+    store.label(_label(kept, LabelKind.UNSAFE, "bob", START + 1))
+    assert [one.id for one in store.open_reviews(10)] == [kept.id]
+    store.label(_label(kept, LabelKind.UNSURE, "cid", START + 2))
+    assert store.count_open().n == 1
+
+    store.label(_label(kept, LabelKind.UNSAFE, "eve", START + 3))
+    assert store.count_open().n == 0
+    assert _review(store, kept) is LabelKind.UNSAFE
 
 
 def test_most_reviewers_are_right_each_by_their_latest_label(store: Store) -> None:
