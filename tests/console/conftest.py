@@ -1,10 +1,13 @@
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.console.browsing import CHROMIUM
 from tests.console.site import Site
 from tests.console.traffic import fill, make_traffic
 
@@ -42,3 +45,18 @@ def busy(site: Site) -> Site:
     assert site.store is not None
     fill(site.store, make_traffic(2000, now=time.time(), bundle=site.bundle.digest))
     return site
+
+
+# Of a module: its loop must be gone before asynchronous tests begin.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Real Chromium."""
+    if CHROMIUM is None:
+        if os.environ.get("GUARD_REQUIRE_SERVERS"):
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        # CI runs as root, where Chromium's sandbox does not start.
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()

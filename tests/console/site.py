@@ -17,6 +17,7 @@ from guard.config import Settings
 from guard.manifest import Certificate, OperatingPoint
 from guard.server.app import create_app
 from guard.server.run import AnnouncedServer, bind, make_server
+from guard.server.tls import open_tls, serving
 from guard.store.box import Box
 from guard.store.opening import open_store
 from guard.store.store import Store
@@ -99,7 +100,8 @@ class Site:
         self._is_ready = threading.Event()
         self._server: AnnouncedServer | None = None
         self._socket = bind("127.0.0.1", 0)
-        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        scheme = "http" if self.settings.tls.certificate is None else "https"
+        self.address = f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def client(self, **options: Any) -> httpx.AsyncClient:
         """Return a client that calls the application in memory."""
@@ -127,12 +129,14 @@ class Site:
                 store.close()
 
     async def _serve(self) -> None:
-        server = self._server = make_server(self.app, self.settings, self._is_ready.set)
+        server = self._server = make_server(
+            self.app, self.settings, self._is_ready.set, tls=serving(lambda: open_tls(self.settings.tls))
+        )
         await server.serve(sockets=[self._socket])
 
     def __enter__(self) -> "Site":
         self._thread.start()
-        if not self._is_ready.wait(30):
+        if not self._is_ready.wait(120):
             raise AssertionError("the site did not start")
         return self
 

@@ -2,22 +2,20 @@
 that is not Guard's own.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from guard.store.values import Content, Label
-from tests.console.site import TOKEN, Site
+from tests.console.browsing import go, signed_in, until
+from tests.console.site import Site
 from tests.console.traffic import fill, make_traffic
 
 pytestmark = pytest.mark.servers
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGES = ("overview", "review", "explore", "decisions")
 LOOKS = [
     ((360, 740), "light"),
@@ -28,19 +26,6 @@ LOOKS = [
     ((1600, 900), "light"),
 ]
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"><b>take?</b>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("GUARD_REQUIRE_SERVERS"):
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        # CI runs as root, where Chromium's sandbox does not start.
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,35 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def page(browser: Browser, served: Site) -> Iterator[Page]:
-    yield from _signed_in(browser, served, {"width": 1280, "height": 800}, "light")
-
-
-def _signed_in(browser: Browser, site: Site, size: ViewportSize, scheme: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light")
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if _is_wrong(message) else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if site.address not in request.url else None)
-    page.goto(f"{site.address}/guard/console")
-    for typed, key in (("Ada", "Tab"), (TOKEN, "Enter")):
-        page.keyboard.type(typed)
-        page.keyboard.press(key)
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    yield page
-    context.close()
-    # A violation of the content security policy is an error of the console too.
-    assert complaints == []
-
-
-def _is_wrong(message: ConsoleMessage) -> bool:
-    # Chromium complains of every answer 404; that of an unknown decision is meant.
-    return message.type == "error" and "/guard/decisions?id=nothing" not in message.location["url"]
-
-
-def go(page: Page, name: str) -> None:
-    page.goto(page.url.partition("#")[0] + f"#/{name}")
-    page.wait_for_selector("main .card")
+    yield from signed_in(browser, served, {"width": 1280, "height": 800}, "light")
 
 
 def open_count(page: Page) -> int:
@@ -96,10 +53,10 @@ def open_count(page: Page) -> int:
 def test_no_page_is_wider_than_the_window(
     browser: Browser, served: Site, size: tuple[int, int], scheme: str, tmp_path: Path
 ) -> None:
-    for page in _signed_in(browser, served, {"width": size[0], "height": size[1]}, scheme):
+    for page in signed_in(browser, served, {"width": size[0], "height": size[1]}, scheme):
         for name in PAGES:
             go(page, name)
-            page.wait_for_timeout(150)
+            page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
             page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
             spare = "document.documentElement.clientWidth - document.documentElement.scrollWidth"
             assert page.evaluate(spare) >= 0, name
@@ -145,12 +102,13 @@ def test_case_is_labelled_undone_and_skipped_with_keys_alone(page: Page, served:
     page.keyboard.press("k")
     page.keyboard.press("s")
     expect(page.locator("#open")).to_have_text(str(before - 1))
+    until(page, lambda: of_ada(first) != [])
     (label,) = of_ada(first)
     assert label.label.value == "safe"
 
     page.keyboard.press("z")
     expect(page.locator("#open")).to_have_text(str(before))
-    assert of_ada(first) == []
+    until(page, lambda: of_ada(first) == [])
 
 
 def test_wrong_refusal_passes_at_the_press_of_a_key(page: Page, served: Site) -> None:
@@ -205,8 +163,8 @@ def test_pictures_are_blurred_until_asked_for(page: Page) -> None:
     blur = "element => getComputedStyle(element).filter"
     assert "blur" in picture.locator("img").evaluate(blur)
     page.keyboard.press("Space")
-    page.wait_for_timeout(250)
-    assert picture.locator("img").evaluate(blur) == "none"
+    expect(picture.locator("img")).to_have_css("filter", "none")
+    expect(picture.locator("img")).to_have_js_property("complete", True)
     assert picture.locator("img").evaluate("element => element.naturalWidth") > 0
 
 

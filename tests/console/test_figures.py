@@ -13,6 +13,7 @@ from guard.store.values import Window
 from guard.types import Action, Direction
 from tests.console.conftest import Builder
 from tests.console.site import Site
+from tests.console.traffic import make_traffic
 
 OVERVIEW, THRESHOLDS = "/guard/console/data/overview", "/guard/console/data/thresholds"
 PROPOSE = "/guard/console/data/propose"
@@ -73,6 +74,28 @@ async def test_overview_shows_the_certificate_of_the_policy_and_of_no_other(busy
     assert other.status_code == 400
 
 
+async def test_first_day_that_is_over_has_no_end_to_wait_for(busy: Site) -> None:
+    async with busy.admin() as client:
+        found = (await client.get(OVERVIEW)).json()
+
+    assert found["first_day_ends"] is None
+    assert found["drift"]["first_day"] is not None
+    # No bundle but one of `guard calibrate` says how its data scored.
+    assert (found["has_reference"], found["drift"]["calibration"]) == (False, None)
+
+
+async def test_first_day_that_has_begun_ends_a_day_later(site: Site) -> None:
+    assert site.store is not None
+    made = make_traffic(1, now=time.time() - 7200, bundle=site.bundle.digest, days=0.0)
+    site.store.add([each.decision for each in made])
+
+    async with site.admin() as client:
+        found = (await client.get(OVERVIEW)).json()
+
+    # A day begins with the hour of its first decision.
+    assert 0 <= made[0].decision.at + 86_400 - found["first_day_ends"] <= 3600
+
+
 async def test_declared_limit_stands_apart_from_what_is_certified(build: Builder) -> None:
     wanted = {"false_refusal_limits": {"shop": 0.02}}
     site = build(monitor=wanted, policies={"shop": {"threshold": 0.6}, "lab": {"threshold": 0.6}})
@@ -84,7 +107,6 @@ async def test_declared_limit_stands_apart_from_what_is_certified(build: Builder
 
     assert (shop["limits"]["false_refusal"], shop["declared_limit"]) == (None, 0.02)
     assert (lab["limits"]["false_refusal"], lab["declared_limit"]) == (None, None)
-
 
 
 async def test_explorer_tells_declared_points_from_estimates(busy: Site) -> None:
@@ -127,7 +149,12 @@ async def test_proposal_is_a_bundle_whose_threshold_is_an_estimate(busy: Site) -
     assert candidate.manifest.operating_points["balanced"] == busy.bundle.manifest.operating_points["balanced"]
     assert orjson.loads((folder.parent / "proposal.json").read_bytes())["why"] == "fewer refusals of cooks"
     # What is proposed is what the commands ask about, and not the point that judges.
-    replay, gate = (next(line for line in answer["commands"] if word in line) for word in ("replay", "gate"))
+    replay, gate, export = (
+        next(line for line in answer["commands"] if word in line) for word in ("replay", "gate", "export")
+    )
+    # This Guard's store is not the default one, and only its configuration says where it is.
+    assert replay.endswith("--config FILE")
+    assert export.endswith("--config FILE")
     assert "--policy balanced=proposed" in replay
     assert "--policy proposed" in gate
     assert "--baseline-policy balanced" in gate

@@ -306,3 +306,16 @@ async def test_guard_without_a_store_says_so(build: Builder) -> None:
     assert reviews.status_code == 404
     assert overview.json()["store"] is False
     assert overview.json()["bundle"]["label"] == site.bundle.label
+
+
+async def test_decisions_are_found_by_how_an_id_begins_whatever_its_case(site: Site) -> None:
+    id_ = keep(site)[0].decision.id
+
+    async with site.admin() as client:
+        found = (await client.get("/guard/decisions", params={"begins": id_[:12].upper()})).json()
+        none = (await client.get("/guard/decisions", params={"begins": "0000beef0000"})).json()
+        odd = [await client.get("/guard/decisions", params={"begins": each}) for each in ("abc", "%%%%", "xyzxyz")]
+
+    assert [each["id"] for each in found["decisions"]] == [id_]
+    assert none["decisions"] == []
+    assert [each.status_code for each in odd] == [400, 400, 400]

@@ -34,6 +34,8 @@ class Asked(BaseModel, frozen=True, extra="forbid"):
     """Which decisions are wanted."""
 
     id: DecisionId | None = None
+    begins: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{4,64}$")] | None = None
+    """hexadecimal digits that an id begins with"""
     policy: str | None = None
     tenant: str | None = None
     direction: Direction | None = None
@@ -78,10 +80,11 @@ class Decisions:
         return await away(read)
 
     async def _list(self, store: Store, asked: Asked) -> Document:
-        given = asked.model_dump(exclude={"id"})
+        given = asked.model_dump(exclude={"id", "begins"})
 
         def read() -> Document:
-            found = store.find(Query(**given))
+            begins = asked.begins
+            found = store.find(Query(**given)) if begins is None else store.beginning(begins.lower(), asked.limit)
             return {"decisions": [summary(each, label_of(store.labels_of(each.id))) for each in found]}
 
         return await away(read)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from guard.bundle import Bundle
-from guard.monitor.drift import AGAINST, Against, FirstDays, measure_drift
+from guard.monitor.drift import AGAINST, DAY_S, Against, FirstDays, measure_drift
 from guard.monitor.live import Figure, measure, window_named
 from guard.monitor.tallies import Tallies
 from guard.server.console.kept import Kept
@@ -69,6 +69,8 @@ class Figures:
             },
             "near": rates.near,
             "drift": {against: self._drift(policy, bundle, now, against) for against in AGAINST},
+            "has_reference": bundle.manifest.calibration.reference is not None,
+            "first_day_ends": self._first_day_ends(policy, bundle, now),
             "canary": self._canary(now),
         }
 
@@ -84,6 +86,11 @@ class Figures:
             "ks_limit": found.ks_limit,
             "n": found.n,
         }
+
+    def _first_day_ends(self, policy: str, bundle: Bundle, now: float) -> float | None:
+        """Return when the day ends against which drift will be measured; None before the first decision, and after."""
+        began = self._tallies.began(bundle.digest, policy, now)
+        return None if began is None or began + DAY_S <= now else began + DAY_S
 
     def _canary(self, now: float) -> Document | None:
         last = self._store.canaries(now - _WEEK_S)[-1:]

@@ -116,6 +116,7 @@ class SessionData:
                 "policy": now.guard.policy.name,
                 "policies": sorted(now.guard.policies),
                 "store": store is not None,
+                "keeps": now.settings.store.content.keep,
                 "open_reviews": 0 if waiting is None else waiting.n,
             },
         )

@@ -23,6 +23,7 @@ from guard.server.console.overview import policy_of
 from guard.server.console.shown import Document
 from guard.server.exchange import Exchange
 from guard.state_folder import state_folder
+from guard.store_settings import StoreSettings
 
 ROUTE = "/guard/console/data/propose"
 POINT = "proposed"
@@ -69,8 +70,9 @@ class Propose:
             declared = generation.settings.admin.candidates
             folder = Path(declared) if declared else state_folder(os.environ) / "candidates"
             written = await away(write_candidate, generation.guard.bundle, proposal, folder)
+            has_default_store = generation.settings.store == StoreSettings()
         _log.warning("console: a candidate bundle was written to %s", written)
-        await give_json(exchange, _said(written, generation.guard.bundle, policy))
+        await give_json(exchange, _said(written, generation.guard.bundle, policy, has_default_store))
 
 
 def write_candidate(bundle: Bundle, proposal: Proposal, folder: Path) -> Path:
@@ -133,18 +135,20 @@ def _name(proposal: Proposal) -> str:
     return f"{proposal.at:%Y-%m-%d}-{policy}-{proposal.threshold:.4f}-{secrets.token_hex(3)}"
 
 
-def _said(written: Path, live: Bundle, policy: str) -> Document:
+def _said(written: Path, live: Bundle, policy: str, has_default_store: bool) -> Document:
+    # Where decisions lie, and the keys of what was kept, only the configuration knows: its file is not known here.
+    from_store = "" if has_default_store else " --config FILE"
     is_point = policy in live.manifest.operating_points
     # A policy of one's own has rules beside its threshold: it is the configuration that names its operating point.
     setting = f"policies.{policy}.operating_point: {POINT}"
-    chosen = f"--policy {policy}={POINT}" if is_point else f"--config FILE  # {setting}"
+    chosen = f"--policy {policy}={POINT}{from_store}" if is_point else f"--config FILE  # {setting}"
     against = policy if is_point else "POINT"
     return {
         "folder": str(written),
         "commands": [
             f"guard bundle show {written}",
             f"guard release replay --candidate {written} --days 7 {chosen}",
-            "guard review export --out PAIRS",
+            f"guard review export --out PAIRS{from_store}",
             f"guard calibrate --bundle {written} --data PAIRS --unit request --max-false-refusal 0.05 --out CERTIFIED",
             f"guard release gate --candidate {written} --policy {POINT} --baseline {live.path}"
             f" --baseline-policy {against} --suites SUITES",

@@ -35,7 +35,7 @@ const withQuery = (path, base, query) => {
   return url;
 };
 const change = (url, body) =>
-  ask(url, { method: "POST", headers: { "content-type": "application/json", "x-guard-csrf": csrf }, body: JSON.stringify(body) });
+  ask(url, { method: "POST", keepalive: true, headers: { "content-type": "application/json", "x-guard-csrf": csrf }, body: JSON.stringify(body) });
 
 export async function session() {
   const found = await ask(new URL("data/session", CONSOLE));

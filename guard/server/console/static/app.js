@@ -32,8 +32,9 @@ function notify(words, { bad = false, action, onaction } = {}) {
   note.append(h("button", { type: "button", "aria-label": "Close", onclick: drop }, "×"));
   const notes = find("#notes");
   notes.append(note);
-  while (notes.children.length > 3) notes.firstChild.remove();
   setTimeout(drop, bad ? 12_000 : 6_000);
+  while (notes.children.length > 3) notes.firstChild.remove();
+  return drop;
 }
 
 function setOpen(n) {

@@ -44,13 +44,16 @@ function unfold(body, more) {
   more.textContent = isFolded ? `Show all ${body.textContent.length.toLocaleString("en")} characters` : "Fold";
 }
 
-export function nothingKept(item) {
+/** Why there is nothing to see; `keeps` is the setting store.content.keep. */
+export function nothingKept(item, keeps) {
   if (item.content?.is_whole) return null;
   if (item.content) return h("p", { class: "callout warn" }, "A part of what was judged is not here: it was too large to be kept, or Guard never saw it.");
-  const words = item.content_kept === "locked"
-    ? "The content of this decision was kept under a key that this Guard does not have."
-    : "The content of this decision was not kept. Set store.content to see pictures and text here; a label can be given all the same, by whoever knows the request.";
-  return h("p", { class: "callout warn" }, words);
+  if (item.content_kept === "locked") return h("p", { class: "callout warn" }, "The content of this decision was kept under a key that this Guard does not have.");
+  const label = "A label can be given all the same, by whoever knows the request.";
+  if (keeps === "none") return h("p", { class: "callout warn" }, "The content of this decision was not kept: ", h("code", null, "store.content.keep"), ` is none. ${label}`);
+  if (keeps === "sampled" && !item.is_sampled) return h("p", { class: "callout" }, `This decision was not drawn for review, and only what is drawn is kept. ${label}`);
+  if (keeps === "blocked" && item.intended !== "block") return h("p", { class: "callout" }, `This decision is no refusal, and only content of refusals is kept. ${label}`);
+  return h("p", { class: "callout warn" }, `The content of this decision is not there: it was purged, decided before content was kept, or there was none. ${label}`);
 }
 
 /** The probability on an axis even in log odds, with the threshold. */

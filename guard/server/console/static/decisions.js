@@ -1,7 +1,7 @@
 // Search by id, or look through the latest decisions; one opens beside the list.
 import * as api from "./api.js";
 import { nothingKept, originOf, picturesOf, saidOf, textOf, turnPictures } from "./case.js";
-import { card, chip, empty, h, replace } from "./dom.js";
+import { card, chip, empty, failure, h, replace } from "./dom.js";
 import { exact, moment, plural, probability, short } from "./words.js";
 
 const FILTERS = [
@@ -19,7 +19,7 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
   const asked = { policy: "", intended: "", label: "", verdict: "" };
   let rows = [];
   let turn = 0; // of what was asked last: an answer to what was asked before it is dropped
-  const field = h("input", { type: "search", name: "id", "aria-label": "Decision id", placeholder: "Decision id (x-guard-id)", value: query.get("id") ?? "", spellcheck: "false", autocomplete: "off" });
+  const field = h("input", { type: "search", name: "id", "aria-label": "Decision id", placeholder: "Decision id, or how it begins", value: query.get("id") ?? "", spellcheck: "false", autocomplete: "off" });
   const list = h("div", { class: "stack" });
   const side = h("div", { class: "side first stack" });
   const form = h("form", { class: "search", role: "search", onsubmit: (event) => { event.preventDefault(); find(); } }, field, h("button", { class: "primary" }, "Find"),
@@ -34,28 +34,29 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
     try {
       await work();
     } catch (error) {
-      notify(error.message, { bad: true });
+      if (list.childElementCount) notify(error.message, { bad: true });
+      else replace(list, failure(error, () => find()));
     }
   }
 
+  // An id is what an answer's header x-guard-id said, or its first signs, as lists and logs show them.
   const find = () => {
-    const id = field.value.trim();
-    if (!id) return latest();
+    const said = field.value.trim().replace(/^x-guard-id:\s*/i, "");
+    if (!said) return latest();
     const mine = (turn += 1);
     return run(async () => {
-      try {
-        const found = await api.decisions({ id });
-        if (mine !== turn) return;
-        history.replaceState(null, "", `#/decisions?id=${encodeURIComponent(id)}`);
-        rows = [found];
+      const isOne = /^[0-9a-f]{4,64}$/i.test(said);
+      const found = isOne ? (await api.decisions({ begins: said, limit: PAGE })).decisions : [];
+      if (mine !== turn) return;
+      history.replaceState(null, "", `#/decisions?id=${encodeURIComponent(said)}`);
+      rows = found;
+      replace(side);
+      if (rows.length) {
         drawList(false);
-        open(found);
-      } catch (error) {
-        if (error.code !== "decision_unknown") throw error;
-        if (mine !== turn) return;
-        rows = [];
-        replace(side);
-        replace(list, h("section", { class: "card" }, empty("No such decision", "The store has none of this id: it was never kept, or was purged by age.")));
+        if (rows.length === 1) await openById(rows[0].id, { isAsked: false });
+      } else {
+        const words = isOne ? "The store has none whose id is this or begins so: it was never kept, or was purged." : "An id has 32 signs, 0 to 9 and a to f; its first four or more do.";
+        replace(list, h("section", { class: "card" }, empty("No such decision", words)));
       }
     });
   };
@@ -98,7 +99,7 @@ export function decisionsPage(main, session, { notify, query, setKeys }) {
     for (const row of list.querySelectorAll("tr[data-id]")) row.setAttribute("aria-selected", String(row.dataset.id === item.id));
     replace(side, card(`Decision ${short(item.id)}`, { kind: "explain" },
       h("p", null, h("code", null, item.id)), saidOf(item), originOf(item, Date.now() / 1000)),
-    card("Content", { kind: "explain" }, picturesOf(item), textOf(item), nothingKept(item)),
+    card("Content", { kind: "explain" }, picturesOf(item), textOf(item), nothingKept(item, session.keeps)),
     card("Labels", { kind: "explain" }, labelsOf(item), labelling(item)), passing(item));
   }
 

@@ -61,6 +61,11 @@ export function segments(legend, name, options, chosen, onchange) {
   return h("fieldset", { class: "segments" }, h("legend", { class: "sr" }, legend), options.map(one));
 }
 
+/** Return what stands where nothing could be read: why, and a way to try again. */
+export function failure(error, again) {
+  return h("section", { class: "card wide" }, empty("This cannot be shown now", error.message, h("div", { class: "steps" }, h("button", { type: "button", onclick: again }, "Try again"))));
+}
+
 export function empty(title, ...words) {
   return h("div", { class: "empty" }, h("h2", null, title), words.map((each) => (each instanceof Node ? each : h("p", null, each))));
 }

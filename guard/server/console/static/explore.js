@@ -1,7 +1,7 @@
 // The threshold explorer: slide the threshold over production's scores and over the calibration data.
 // Only declared points are certified. Everything else here is an estimate, and says so.
 import * as api from "./api.js";
-import { card, chip, empty, h, replace, segments } from "./dom.js";
+import { card, chip, empty, failure, h, replace, segments } from "./dom.js";
 import { proposeDialog } from "./propose.js";
 import { oddsOf, probabilityOf, scoresFigure, tradeoffFigure } from "./tradeoff.js";
 import { percent, plural, probability, range, whole } from "./words.js";
@@ -29,13 +29,23 @@ export function explorePage(main, session, { notify, setKeys }) {
       threshold ??= found.threshold;
       draw();
     } catch (error) {
-      notify(error.message, { bad: true });
+      if (found) notify(error.message, { bad: true });
+      else replace(body, failure(error, load));
     }
   }
 
   function draw() {
     const slider = h("input", { type: "range", min: -END, max: END, step: 0.01, "aria-label": "Threshold, in log odds", value: oddsOf(threshold), oninput: (event) => move(probabilityOf(Number(event.target.value))) });
-    const number = h("input", { type: "number", min: 0, max: 1, step: 0.001, "aria-label": "Threshold", value: threshold.toFixed(4), onchange: (event) => move(Math.min(1, Math.max(0, Number(event.target.value)))) });
+    const number = h("input", { type: "number", min: 0, max: 1, step: 0.001, "aria-label": "Threshold", value: threshold.toFixed(4), "aria-describedby": "clamped", onchange: () => type(number.value) });
+    const clamped = h("span", { class: "hint", id: "clamped", role: "status" });
+    // What stands in the field is always what is meant.
+    const type = (written) => {
+      const value = written.trim() === "" ? NaN : Number(written);
+      const held = Number.isFinite(value) ? Math.min(1, Math.max(0, value)) : threshold;
+      move(held);
+      number.value = held.toFixed(4);
+      clamped.textContent = held === value ? "" : "A threshold is a number from 0 to 1.";
+    };
     const scores = scoresFigure(found, () => threshold, (value) => move(value));
     const curve = found.curve ? tradeoffFigure(found, () => threshold) : null;
     const read = h("div", { class: "explain" });
@@ -54,7 +64,7 @@ export function explorePage(main, session, { notify, setKeys }) {
         total ? scores.element : empty("No scored decision in this window", "The slider works over the calibration data all the same."), slider,
         h("p", { class: "legend" }, h("span", null, h("i"), "below the threshold"), h("span", null, h("i", { class: "unsafe" }), "at or above it"), h("span", null, h("i", { class: "line" }), "threshold in use"), h("span", null, h("i", { class: "diamond" }), "certified"), h("span", null, h("i", { class: "ring" }), "an estimate")),
         marks),
-      card("At this threshold", { kind: "slim explain" }, h("label", { class: "field" }, "Threshold", number), read,
+      card("At this threshold", { kind: "slim explain" }, h("label", { class: "field" }, "Threshold", number, clamped), read,
         h("div", { class: "end" }, h("button", { type: "button", class: "primary", onclick: () => proposeDialog(found, chosen, threshold, notify) }, "Propose it…"),
           h("p", { class: "muted small" }, "Writes a candidate bundle. What judges now stays."))),
       card("On the calibration data", { kind: "wide", aside: found.curve ? found.curve.data : null },

@@ -1,7 +1,7 @@
 // The overview: live rates with their intervals, decisions over time, pictures, drift, and what judges.
 import * as api from "./api.js";
 import { shareBar, timelineFigure, timelineTable } from "./charts.js";
-import { card, chip, empty, facts, h, replace, segments } from "./dom.js";
+import { card, chip, empty, facts, failure, h, replace, segments } from "./dom.js";
 import { rateCards } from "./rates.js";
 import { duration, moment, percent, plural, probability, short, spaced, tidy, whole } from "./words.js";
 
@@ -27,7 +27,9 @@ export function overviewPage(main, session, { notify }) {
       draw(found);
       when.textContent = `as of ${moment(found.now)}`;
     } catch (error) {
-      if (error.name !== "AbortError") notify(error.message, { bad: true });
+      if (error.name === "AbortError") return;
+      if (body.childElementCount) notify(error.message, { bad: true });
+      else replace(body, failure(error, load));
     }
   }
 
@@ -85,10 +87,11 @@ function driftRows(found, words, without) {
     [h("span", { class: "small" }, "KS distance, and its limit"), h("span", { class: "small" }, `${found.ks.toFixed(3)}, ${found.ks_limit.toFixed(3)}`)]];
 }
 
-function driftCard({ drift, near, canary }) {
+function driftCard({ now, drift, has_reference: hasReference, first_day_ends: ends, near, canary }) {
+  const noFirstDay = ends === null ? "too few scores" : `its first day ends in ${duration(ends - now)}`;
   return card("Without labels", { kind: "third", aside: "scores of the last day" }, facts([
-    ...driftRows(drift.calibration, "Against the calibration", "no histogram, or too few"),
-    ...driftRows(drift.first_day, "Against this bundle's first day", "too few scores"),
+    ...driftRows(drift.calibration, "Against the calibration", hasReference ? "too few scores" : "bundle without a histogram"),
+    ...driftRows(drift.first_day, "Against this bundle's first day", noFirstDay),
     ["Near the threshold", near === null ? "–" : percent(near)],
     ["Last canary", canary ? moment(canary.at) : "none has run"],
     canary && ["Harmless probes refused", `${canary.refused} of ${canary.n_safe}`],
