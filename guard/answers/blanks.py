@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from guard.answers.marks import Rows
+
 # Of a run: two blanks, since wider gaps tell words of spread letters apart, and one sign that is not seen.
 _MOST_BLANKS = 2
 _MOST_HIDDEN = 1
@@ -34,11 +36,11 @@ _CONTROLS: Final = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "
 
 
 class Squeeze:
-    """Cuts short the runs of one text that comes in pieces: how it was cut makes no difference.
+    """Cuts short the runs of one text that comes in pieces, and its rows of marks: how it was cut makes no difference.
 
     Args:
-        is_json: the text is JSON, in which blanks may be written as escapes. An escape that a piece cuts counts to the
-            next one.
+        is_json: the text is JSON, whose marks mean something, and in which blanks may be written as escapes. An escape
+            that a piece cuts counts to the next one.
     """
 
     def __init__(self, *, is_json: bool = False) -> None:
@@ -47,9 +49,14 @@ class Squeeze:
         self._blanks = _MOST_BLANKS  # what the run at the end may still hold
         self._hidden = _MOST_HIDDEN_FIRST
         self._last = ""
+        self._rows = Rows()
 
     def add(self, piece: str) -> str:
         """Return what of the next piece counts."""
+        counts = self._without_blanks(piece)
+        return counts if self._is_json else self._rows.add(counts)
+
+    def _without_blanks(self, piece: str) -> str:
         if self._is_json and (self._rest or "\\" in piece):
             return self._add_json(self._rest + piece)
         parts: list[str] = []

@@ -1,5 +1,6 @@
 """Blanks and signs that nobody sees push no words out of what is judged together, and are shown as they came."""
 
+import re
 import sys
 import unicodedata
 from itertools import pairwise
@@ -34,6 +35,15 @@ PADS = {
     "controls": " \x0c\x00" * 100,
 }
 
+ROWS = {
+    "dashes": "-" * 100,
+    "underscores": "_" * 100 + " ",
+    "bars": " | " * 60,
+    "a bar and ideographic blanks": "|" + "\u3000" * 80,
+    "empty comments": "<!-- -->" * 20,
+    "boxes": " \u2500\u25a0" * 60,
+}
+
 
 def _is_calm(look: Look) -> bool:
     return not any("bomb" in text and "gunpowder" in text for text in look.texts)
@@ -50,7 +60,17 @@ def test_words_of_a_stream_are_judged_together_however_wide_their_gaps(api: str,
     assert not shown_text(api, got).strip()
 
 
-@pytest.mark.parametrize("pad", [pad * 20 for pad in PADS.values()], ids=PADS)
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_words_of_a_stream_are_judged_together_whatever_rows_of_marks_part_them(row: str) -> None:
+    reader = Reader("chat", windows=Windows(), allows=_is_calm)
+
+    got = reader.read(chat([word + row for word in WORDS]))
+
+    assert reader.is_refused
+    assert "bomb" not in shown_text("chat", got)
+
+
+@pytest.mark.parametrize("pad", [pad * 20 for pad in (PADS | ROWS).values()], ids=PADS | ROWS)
 def test_words_of_a_document_are_judged_together_however_wide_their_gaps(pad: str) -> None:
     text = pad.join(WORDS)
     parts = [{"type": "text", "text": word + pad} for word in WORDS]
@@ -86,11 +106,12 @@ def test_escaped_backslash_before_a_letter_is_no_blank() -> None:
 
 @settings(deadline=None)
 @given(
-    text=st.text(st.sampled_from('ab \\nu0209"\n\u200b\ufe0f\xa0\ud83d'), max_size=60),
+    text=st.text(st.sampled_from('ab \\nu0209"\n\u200b\ufe0f\xa0\ud83d-|'), max_size=60),
     places=st.lists(st.integers(0, 60), max_size=8),
     is_json=st.booleans(),
 )
 @example(text="a \u200b    " + " " * 9 + "b", places=[7], is_json=False)
+@example(text="a" + "-" * 20 + " | " + "-" * 20 + "b", places=[5, 12, 14, 30], is_json=False)
 def test_cuts_of_a_text_make_no_difference_to_what_counts(text: str, places: list[int], is_json: bool) -> None:
     cut = Squeeze(is_json=is_json)
 
@@ -102,7 +123,9 @@ def test_cuts_of_a_text_make_no_difference_to_what_counts(text: str, places: lis
 @settings(deadline=None)
 @given(text=st.text(st.one_of(st.sampled_from("a \n\t\u200b\xad\ufe0f"), st.characters()), max_size=80))
 def test_squeezing_keeps_the_words(text: str) -> None:
-    assert normalise(squeezed(text)).split() == normalise(text).split()
+    words = [word for word in re.split(r"[\W_]+", normalise(text)) if word]
+
+    assert [word for word in re.split(r"[\W_]+", normalise(squeezed(text))) if word] == words
 
 
 def test_every_sign_that_normalising_drops_or_makes_a_blank_counts_little() -> None:
