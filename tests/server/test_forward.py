@@ -29,7 +29,7 @@ async def _front(house: House, url: str, **timeouts: float) -> AsyncIterator[htt
     upstream = Passthrough(UpstreamSettings.model_validate({"url": url, **timeouts}))
     app = create_app(house.settings, guard=house.guard, upstream=upstream)
     try:
-        async with live(app) as guard_url, httpx.AsyncClient(base_url=guard_url) as client:
+        async with live(app) as guard_url, httpx.AsyncClient(base_url=guard_url, timeout=60) as client:
             yield client
     finally:
         await upstream.close()
@@ -70,7 +70,7 @@ async def test_api_that_does_not_answer_has_its_own_code(
     build: Builder, handler: Handler, status: int, code: str
 ) -> None:
     async with raw_api(handler) as url:
-        answer, house = await _ask(build, url, first_byte_timeout_s=0.5)
+        answer, house = await _ask(build, url, first_byte_timeout_s=0.5 if handler is silent else 60)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert answer.headers["x-guard-verdict"] == "safe"
@@ -282,7 +282,7 @@ async def test_websocket_upgrade_is_no_way_past_guard(build: Builder) -> None:
     house = build()
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x"}
 
-    async with live(house.app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with live(house.app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         answer = await client.get("/v1/realtime", headers=upgrade)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_route")

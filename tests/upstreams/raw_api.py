@@ -29,6 +29,9 @@ async def raw_api(handler: Handler, *, tls: ssl.SSLContext | None = None, port: 
     try:
         yield f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
     finally:
+        # A connection that was accepted a moment ago takes some turns to get here, and would outlive the loop.
+        for _ in range(20):
+            await asyncio.sleep(0)
         server.close()
         remaining = dict(open_connections)
         for writer in remaining.values():

@@ -280,9 +280,9 @@ async def test_upstream_waits_while_the_client_reads_slowly_and_is_not_called_si
             await writer.drain()
             sent += 1
 
-    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=0.2) as upstream:
+    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=1.0) as upstream:
         response = await upstream.send(_POST)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.5)
         ahead = sent
         assert len(await _read(response)) == 40 * len(part)
 

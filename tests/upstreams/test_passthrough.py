@@ -193,7 +193,7 @@ async def test_api_that_stops_in_its_answer_times_out() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345")
         await reader.read(-1)
 
-    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=0.1) as upstream:
+    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=1.0) as upstream:
         response = await upstream.send(_POST)
         with pytest.raises(UpstreamTimeout):
             await _read(response)
@@ -208,7 +208,7 @@ async def test_answer_that_drips_forever_ends_at_the_total_timeout() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    async with raw_api(handler) as url, _passthrough(url, total_timeout_s=0.2) as upstream:
+    async with raw_api(handler) as url, _passthrough(url, total_timeout_s=1.0) as upstream:
         response = await upstream.send(_POST)
         with pytest.raises(UpstreamTimeout):
             await _read(response)
