@@ -74,11 +74,17 @@ def certify_run(folder: Path, limits: Sequence[float], *, confidence: float = 0.
         CalibrationInvalid: too few groups, a half with one label, or rows drawn with different probabilities, each of
             which would count as one (`guard calibrate` thins such rows).
     """
-    if read_report(folder).unequal_sampling:
+    report = read_report(folder)
+    if report.unequal_sampling:
         raise CalibrationInvalid(
             f"{folder}: rows were drawn with different probabilities; certify with guard calibrate"
         )
     header, rows = read_header(folder), [row for row in read_rows(folder) if row.variant == SUITE]
+    if (counted := report.n + report.errors + report.unjudged) != len(rows):
+        raise UsageError(
+            f"{folder}: a larger run was begun and not finished ({len(rows)} rows, its report counts {counted}); call "
+            "`guard benchmark run` again before certifying"
+        )
     if failed := sum(row.failed for row in rows):
         raise UsageError(f"{folder}: {failed} rows failed; call `guard benchmark run` again before certifying")
     if not any(row.probability is not None for row in rows):

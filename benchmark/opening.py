@@ -1,13 +1,14 @@
 """From the words of a command line to a target that is ready to judge."""
 
 from dataclasses import fields, replace
+from urllib.parse import urlsplit
 
 from benchmark.constant import ALWAYS, ConstantTarget
 from benchmark.judgement import Target
 from benchmark.mllm.asking import Asker, Asking
 from benchmark.targets import GuardTarget, HttpTarget
 from guard.errors import UsageError
-from guard.mllm.questions import Mitigation
+from guard.mllm.questions import Mitigation, Style
 
 KINDS = "embedded, bundle:DIR, http:URL, litellm:MODEL, hf:MODEL, moderation:MODEL, rival:NAME, control:NAME"
 ASKED = ("litellm", "hf", "moderation", "rival")  # models that are asked in words, or over somebody else's API
@@ -60,6 +61,8 @@ async def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Targe
         raise UsageError(f"target {spec}: another environment's Python is for rivals (rival:NAME)")
     if kind != "hf" and asking.mitigation is Mitigation.VCD:
         raise UsageError(f"target {spec}: visual contrastive decoding needs the model's own logits (hf:MODEL)")
+    if asking.api_base is not None:
+        _require_no_secret(spec, asking.api_base)
     # Imported where it is asked for: litellm and transformers take seconds to load, and may not be installed.
     from benchmark.mllm.target import MllmTarget
 
@@ -89,4 +92,14 @@ async def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Targe
         raise UsageError(
             f"target {spec}: {error.name} is not installed; install the extra: pip install 'mllm-guard[{extra}]'"
         ) from error
+    if asker.style is Style.GUARD and asking.mitigation is not Mitigation.NONE:
+        await asker.close()
+        raise UsageError(f"target {spec}: it brings its own question and gets the pair alone; no mitigation applies")
     return MllmTarget(spec, asker, asking)
+
+
+def _require_no_secret(spec: str, address: str) -> None:
+    """Raise UsageError where an address holds what must not stand in reports: it is part of a run's header."""
+    parts = urlsplit(address)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageError(f"target {spec}: --api-base is an address alone; keys come from the environment")

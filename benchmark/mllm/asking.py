@@ -10,6 +10,7 @@ import orjson
 
 from guard.mllm.questions import Mitigation, Question, Style
 
+_LONGEST_NAME = 200
 Facts = Mapping[str, str | float | None]
 
 
@@ -62,6 +63,13 @@ class Reply:
     cost_usd: float | None = None  # None where no price is known
     latency_ms: float = 0.0
     served_by: str | None = None  # the model's name in the answer
+
+
+def served_name(said: object) -> str | None:
+    """Return the model's name in an answer as far as it is one; an API may say anything there."""
+    if not isinstance(said, str) or not said.strip():
+        return None
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in said[:_LONGEST_NAME])
 
 
 class Asker(Protocol):

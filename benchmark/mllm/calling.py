@@ -71,7 +71,7 @@ class Caller:
             except TryAgain as error:
                 failure = error
             else:
-                self.spent_usd += reply.cost_usd or 0.0
+                self._spend(reply)
                 kept = _timed(reply, 1000 * (self._clock() - started))
                 if self._cache is not None:
                     await asyncio.to_thread(self._cache.put, digest, kept)
@@ -86,6 +86,11 @@ class Caller:
         if limit is not None and self.spent_usd >= limit:
             raise UsageError(f"{self.spent_usd:.2f} USD are spent, the limit is {limit:.2f}; call again to go on")
 
+    def _spend(self, reply: Reply) -> None:
+        self.spent_usd += reply.cost_usd or 0.0
+        if reply.cost_usd is None and self._asking.max_cost_usd is not None:
+            raise UsageError("no price is known for this model, so --max-cost cannot end the run; leave it out")
+
     async def _turn(self) -> None:
         """Wait until the pace allows a request. Turns are handed out before the wait, so that no two share one."""
         turn = max(self._clock(), self._next_turn)
@@ -96,11 +101,12 @@ class Caller:
             await self._sleep(wait)
 
     async def _pause(self, attempt: int, after_s: float | None) -> None:
-        if after_s is not None:
-            wait = min(max(after_s, 0.0), _LONGEST_WAIT_S)
-            self._not_before = max(self._not_before, self._clock() + wait)
-            return  # the next turn waits for it
-        await self._sleep(min(_LONGEST_PAUSE_S, 2.0 ** (attempt - 1)) * (0.5 + self._random.random() / 2))
+        growing = min(_LONGEST_PAUSE_S, 2.0 ** (attempt - 1)) * (0.5 + self._random.random() / 2)
+        if after_s is None:
+            await self._sleep(growing)
+            return
+        # No less than without being asked: an API that says 0 would be asked to its limit at once.
+        self._not_before = max(self._not_before, self._clock() + max(growing, min(after_s, _LONGEST_WAIT_S)))
 
 
 def _timed(reply: Reply, latency_ms: float) -> Reply:

@@ -1,6 +1,7 @@
 """Moderation endpoints in OpenAI's shape (`POST BASE/moderations`): OpenAI's, and every compatible one, Guard's too."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,12 +9,14 @@ import aiohttp
 import orjson
 
 from benchmark.judgement import UNREACHABLE
-from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, Unjudgeable
+from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, Unjudgeable, served_name
+from benchmark.mllm.retry_after import seconds_of
 from guard.errors import UsageError
 from guard.mllm.questions import Style
 from guard.suites import data_url
 
 OPENAI = "https://api.openai.com/v1"
+_CODE = re.compile(r"image_[a-z0-9_]{1,58}")
 _KEY = "OPENAI_API_KEY"
 
 
@@ -48,7 +51,7 @@ class ModerationAsker:
             parts.insert(0, {"type": "text", "text": request.question.text})
         body = orjson.dumps({"model": self._model, "input": parts})
         try:
-            async with self._session.post(self._url, data=body) as answer:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as answer:
                 raw, status, headers = await answer.read(), answer.status, answer.headers
         except TimeoutError as error:
             raise TryAgain("target_timeout") from error
@@ -57,7 +60,7 @@ class ModerationAsker:
         if status in {401, 403, 404}:
             raise UsageError(f"target moderation:{self._model}: {self._url} answers with HTTP {status}")
         if status == 429 or status >= 500:
-            raise TryAgain(f"http_{status}", after_s=_seconds(headers.get("retry-after")))
+            raise TryAgain(f"http_{status}", after_s=seconds_of(headers.get("retry-after")))
         if status != 200:
             code = _code_of(raw)
             raise Unjudgeable(code) if code else GivenUp(f"http_{status}")
@@ -72,15 +75,17 @@ def _reply(raw: bytes) -> Reply:
     try:
         document = orjson.loads(raw)
         results = document["results"]
-        flagged = [bool(result["flagged"]) for result in results]
-        scores = [float(score) for result in results for score in result.get("category_scores", {}).values()]
+        flagged = [result["flagged"] for result in results]
+        scores = [float(score) for result in results for score in (result.get("category_scores") or {}).values()]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TryAgain("answer_broken") from error
-    if not flagged:
+    if not flagged or not all(isinstance(flag, bool) for flag in flagged):
         raise TryAgain("answer_broken")
     likeliest = max(scores, default=None)
     probability = likeliest if likeliest is not None and 0 <= likeliest <= 1 else None
-    return Reply("unsafe" if any(flagged) else "safe", probability=probability, served_by=document.get("model"))
+    return Reply(
+        "unsafe" if any(flagged) else "safe", probability=probability, served_by=served_name(document.get("model"))
+    )
 
 
 def _code_of(raw: bytes) -> str | None:
@@ -89,11 +94,4 @@ def _code_of(raw: bytes) -> str | None:
         code = orjson.loads(raw)["error"]["code"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    return code if isinstance(code, str) and code.startswith("image_") else None
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        return float(value or "")
-    except ValueError:
-        return None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None

@@ -1,12 +1,15 @@
 """An MLLM as a target: the question around the pair, its answer read, its score where it gives one."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from benchmark.judgement import Judgement, TargetInfo
 from benchmark.mllm.asking import Asker, Asking, GivenUp, Request, Unjudgeable
 from benchmark.mllm.calling import Answered, Caller
+from benchmark.mllm.pictures import is_picture
 from guard import Pair
+from guard.errors import ImageRejected
 from guard.mllm.answers import Answer, Kind, read_answer
 from guard.mllm.questions import Style, ask
 from guard.mllm.yes_no import share_of_samples
@@ -46,6 +49,8 @@ class MllmTarget:
             pair.text, has_picture=bool(pair.images), style=self._asker.style, mitigation=self._asking.mitigation
         )
         pictures = tuple(image.data for image in pair.images if image.data is not None)
+        if not await asyncio.to_thread(lambda: all(map(is_picture, pictures))):
+            return Judgement(None, code=ImageRejected.code)
         requests = [Request(question, pictures, sample) for sample in range(self._asking.samples)]
         try:
             answered = [await self._caller.reply(request) for request in requests]

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -15,7 +16,8 @@ import litellm
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from benchmark.judgement import UNREACHABLE
-from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain
+from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, served_name
+from benchmark.mllm.retry_after import seconds_of
 from guard.errors import UsageError
 from guard.mllm.questions import Style
 from guard.mllm.yes_no import answer_place, masses, side_of, unsafe_probability
@@ -26,6 +28,7 @@ _FAILURES = (openai.OpenAIError, httpx.HTTPError, aiohttp.ClientError, OSError, 
 _LATE = (TimeoutError, httpx.TimeoutException, openai.APITimeoutError)
 _NO_CONNECTION = (ConnectionError, httpx.TransportError, aiohttp.ClientConnectionError)
 _MAX_TOKENS = 1024  # models that think first need room; an answer itself is a word
+_ROUNDING = 1e-3  # of a logarithm
 _TOP = 20  # the most that APIs give
 _HOPELESS = {401: "the API does not accept the key", 403: "the key may not use this model", 404: "no such model"}
 _FILTERED = ("content_policy", "content_filter", "content management policy", "responsibleaipolicy", "safety system")
@@ -59,7 +62,7 @@ class LitellmAsker:
         self._decoding, left_out = _taken(model, asking, wanted)
         self.facts: Facts = {
             "model": model,
-            "api_base": asking.api_base,
+            "api_base": asking.api_base or _address_of(model),
             "left_out": ", ".join(left_out) or None,
             **{name: float(value) for name, value in self._decoding.items()},
         }
@@ -110,10 +113,10 @@ class LitellmAsker:
             text,
             is_refused=bool(refusal) or (choice.finish_reason in _REFUSALS and not text.strip()),
             probability=_probability(choice, text, self.style),
-            tokens_in=int(getattr(usage, "prompt_tokens", 0) or 0),
-            tokens_out=int(getattr(usage, "completion_tokens", 0) or 0),
+            tokens_in=_count(getattr(usage, "prompt_tokens", 0)),
+            tokens_out=_count(getattr(usage, "completion_tokens", 0)),
             cost_usd=_price(answer),
-            served_by=getattr(answer, "model", None),
+            served_by=served_name(getattr(answer, "model", None)),
         )
 
 
@@ -143,6 +146,15 @@ def _taken(model: str, asking: Asking, wanted: Sequence[Mapping[str, Any]]) -> t
     return decoding, left_out
 
 
+def _address_of(model: str) -> str | None:
+    """Return the address that a variable of the provider's sets, without what may be secret in it; None for none."""
+    _, provider, _, _ = litellm.get_llm_provider(model)
+    names = (f"{provider.upper()}_BASE_URL", f"{provider.upper()}_API_BASE")
+    set_to = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    parts = urlsplit(set_to or "")
+    return None if set_to is None else f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def _goes(model: str, provider: str, decoding: Mapping[str, Any]) -> bool:
     """Return whether a model takes these values together: what it takes at all does not say so."""
     try:
@@ -165,8 +177,10 @@ def _probability(choice: Any, text: str, style: Style) -> float | None:
     place = answer_place([token.token for token in written], text, style)
     if place is None:
         return None
-    token, likely = written[place].token, math.exp(written[place].logprob)
-    listed = {top.token: math.exp(top.logprob) for top in getattr(written[place], "top_logprobs", None) or []}
+    token, likely = written[place].token, _share(written[place].logprob)
+    listed = {top.token: _share(top.logprob) for top in getattr(written[place], "top_logprobs", None) or []}
+    if math.isnan(likely) or any(map(math.isnan, listed.values())):
+        return None
     if listed:
         return unsafe_probability(*masses({token: likely, **listed}, style))
     side = side_of(token, style)
@@ -176,10 +190,20 @@ def _probability(choice: Any, text: str, style: Style) -> float | None:
     return unsafe_probability(1 - likely, likely) if side else unsafe_probability(likely, 1 - likely)
 
 
+def _share(logprob: Any) -> float:
+    """Return a probability, NaN where an API's logarithm is none; a little above 0 is rounding."""
+    is_one = isinstance(logprob, int | float) and logprob <= _ROUNDING
+    return min(1.0, math.exp(logprob)) if is_one else math.nan
+
+
+def _count(tokens: Any) -> int:
+    return max(0, tokens) if isinstance(tokens, int) else 0
+
+
 def _price(answer: Any) -> float | None:
     # litellm has worked it out already; asking again raises a bare Exception for a model without a price.
     price = getattr(answer, "_hidden_params", {}).get("response_cost")
-    return float(price) if price else None
+    return float(price) if price and math.isfinite(price) and price > 0 else None
 
 
 def _is_filtered(error: Exception) -> bool:
@@ -194,8 +218,8 @@ def _failure(error: Exception, model: str) -> Exception:
         return TryAgain("target_timeout")
     if status in _HOPELESS:
         return UsageError(f"target litellm:{model}: {_HOPELESS[status]} (HTTP {status})")
-    if status == 429:
-        return TryAgain("http_429", after_s=_wait_of(error))
+    if status in {429, 503}:
+        return TryAgain(f"http_{status}", after_s=_wait_of(error))
     # litellm makes an HTTP 500 of a connection that failed and of an answer that is no JSON.
     if any(isinstance(cause, _NO_CONNECTION) for cause in causes):
         return TryAgain(UNREACHABLE)
@@ -217,7 +241,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _wait_of(error: Exception) -> float | None:
     headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", None) or {}
     more: Mapping[str, str] = getattr(error, "litellm_response_headers", None) or {}
-    try:
-        return float(headers.get("retry-after") or more.get("retry-after") or "")
-    except ValueError:
-        return None
+    return seconds_of(headers.get("retry-after") or more.get("retry-after"))

@@ -11,6 +11,7 @@ from guard.mllm.questions import Mitigation
 
 MODEL_FAILED = "model_failed"
 _MAX_TOKENS = 64
+_WITHOUT_CONTRAST = frozenset({"instructblip"})  # nor did the paper
 
 
 class LocalAsker:
@@ -27,6 +28,11 @@ class LocalAsker:
             raise UsageError(f"target hf:{model}: --samples is for APIs; this score comes from logits")
         self._model, pinned = open_local(model, revision=asking.revision, device=asking.device)
         self.style = self._model.style
+        if self._model.architecture in _WITHOUT_CONTRAST and asking.mitigation is Mitigation.VCD:
+            raise UsageError(
+                f"target hf:{model}: visual contrastive decoding goes on token by token, which transformers' "
+                f"{self._model.architecture} does not with a picture"
+            )
         self._max_tokens = asking.max_tokens or _MAX_TOKENS
         self._contrast = Contrast(seed=asking.seed) if asking.mitigation is Mitigation.VCD else None
         contrast = {} if self._contrast is None else {f"vcd_{name}": v for name, v in asdict(self._contrast).items()}
@@ -53,7 +59,7 @@ class LocalAsker:
             )
         except ContentUnjudged as error:
             raise Unjudgeable(error.code) from error
-        except RuntimeError as error:  # what torch raises, running out of memory included
+        except Exception as error:  # torch, transformers and a model's own template raise anything; it is this row's
             raise GivenUp(MODEL_FAILED) from error
         return Reply(said.text, probability=said.probability, tokens_in=said.tokens_in, tokens_out=said.tokens_out)
 

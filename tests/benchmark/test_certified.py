@@ -130,6 +130,16 @@ async def test_run_that_was_cut_off_is_not_certified(tmp_path: Path) -> None:
         certify_run(run, [0.1])
 
 
+async def test_larger_run_that_was_begun_over_a_finished_one_is_not_certified(tmp_path: Path) -> None:
+    run = await _run(tmp_path)
+    rows = (run / "rows.jsonl").read_text()
+    more = json.loads(rows.splitlines()[0]) | {"id": "of the larger run"}
+    (run / "rows.jsonl").write_text(rows + json.dumps(more) + "\n")
+
+    with pytest.raises(UsageError, match=r"401 rows, its report counts 400"):
+        certify_run(run, [0.1])
+
+
 async def test_certified_threshold_decides_in_the_next_run(tmp_path: Path) -> None:
     (certificate,) = certify_run(await _run(tmp_path), [0.1]).certificates
     asking = Asking(threshold=certificate.threshold, api_base="http://127.0.0.1:9/v1")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from benchmark.mllm.asking import Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
 from benchmark.mllm.cache import AnswerCache
 from benchmark.mllm.calling import Caller
+from benchmark.mllm.retry_after import seconds_of
 from guard.errors import UsageError
 from guard.mllm.questions import Question, Style
 
@@ -161,3 +163,34 @@ async def test_spent_budget_ends_the_run_and_what_is_kept_costs_nothing(tmp_path
     with pytest.raises(UsageError, match=r"1\.20 USD are spent, the limit is 1\.00; call again to go on"):
         await caller.reply(replace(REQUEST, sample=2))
     assert (await caller.reply(REQUEST)).is_cached
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.01])
+async def test_api_that_asks_for_no_pause_is_left_alone_for_the_growing_one(after_s: float) -> None:
+    clock, asker = Clock(), FakeAsker(*[TryAgain("http_429", after_s=after_s)] * 4)
+    await _caller(asker, clock, attempts=5).reply(REQUEST)
+    assert asker.asked == 5
+    assert clock.now >= 0.5 + 1 + 2 + 4
+
+
+async def test_budget_ends_a_run_of_a_model_whose_price_nobody_knows() -> None:
+    with pytest.raises(UsageError, match="no price is known"):
+        await _caller(FakeAsker(), Clock(), max_cost_usd=5.0).reply(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("30", 30.0),
+        ("-5", 0.0),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", 30.0),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(said: str | None, seconds: float | None) -> None:
+    assert seconds_of(said, datetime(2026, 11, 21, 10, tzinfo=UTC)) == seconds

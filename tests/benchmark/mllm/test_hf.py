@@ -150,3 +150,21 @@ async def test_local_model_is_waited_for_as_long_as_it_takes(llava: Path, monkey
     target = await open_target(f"hf:{llava}", asking=Asking(max_tokens=1, timeout_s=0.05))
     judgement = await target.judge(Pair("taste it"))
     assert (judgement.failed, calls) == (False, 1)
+
+
+async def test_whatever_a_model_raises_on_a_pair_is_an_error_of_that_row(
+    llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise TypeError("missing pixel_values")
+
+    target = await open_target(f"hf:{llava}", asking=Asking(max_tokens=1))
+    monkeypatch.setattr("guard.mllm.local.LocalMllm.answer", fail)
+    judgement = await target.judge(Pair("taste it"))
+    assert (judgement.code, judgement.failed) == ("model_failed", True)
+
+
+async def test_contrast_that_an_architecture_cannot_do_is_refused_before_the_first_row(tmp_path: Path) -> None:
+    folder = make_folder("instructblip", tmp_path)
+    with pytest.raises(UsageError, match="instructblip does not"):
+        await open_target(f"hf:{folder}", asking=Asking(mitigation=Mitigation.VCD))

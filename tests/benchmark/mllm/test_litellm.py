@@ -1,5 +1,7 @@
 """Models through litellm itself, in front of a stand-in API: good answers, bad ones, none."""
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,12 +9,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from benchmark.judgement import UNREACHABLE, Judgement
-from benchmark.mllm.asking import Asking
+from benchmark.mllm.asking import Asking, served_name
+from benchmark.mllm.through_litellm import _probability
 from benchmark.opening import open_target
 from benchmark.ready import READY
 from guard import Pair
 from guard.errors import UsageError
-from guard.mllm.questions import Mitigation
+from guard.mllm.questions import Mitigation, Style
 from guard.types import ImageInput
 from tests.benchmark.mllm.api import Api, error, half_json
 from tests.pictures import solid
@@ -214,3 +217,49 @@ async def test_safety_system_prompt_is_a_system_message() -> None:
     await _judge(api, mitigation=Mitigation.SAFETY_PROMPT)
     system, user = api.bodies[0]["messages"]
     assert (system["role"], user["role"]) == ("system", "user")
+
+
+@pytest.mark.parametrize("logprob", [1000.0, 0.5, math.nan, -math.inf])
+async def test_logarithm_that_is_none_is_no_score(logprob: float) -> None:
+    with_it = SimpleNamespace(token="No", logprob=logprob, top_logprobs=[])
+    choice = SimpleNamespace(logprobs=SimpleNamespace(content=[with_it]))
+    found = _probability(choice, "No", Style.YES_NO)
+    assert found is None or 0 <= found <= 1
+    if logprob > 0:
+        assert found is None
+
+
+@pytest.mark.parametrize(("said", "kept"), [("m-1", "m-1"), (5, None), ("", None), ("a\ud800\x1bb", "a\ufffd\ufffdb")])
+def test_name_that_an_api_gives_itself_is_kept_as_far_as_it_is_one(said: object, kept: str | None) -> None:
+    assert served_name(said) == kept
+
+
+@pytest.mark.parametrize("address", ["http://me:hunter2@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?key=hunter2"])
+async def test_address_with_a_secret_in_it_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(UsageError, match="--api-base is an address alone") as refused:
+        await open_target("litellm:openai/gpt-4o", asking=Asking(api_base=address))
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_address_that_the_environment_sets_is_part_of_what_a_run_is_known_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:hunter2@127.0.0.1:9/v1")
+    target = await open_target("litellm:openai/gpt-4o")
+    await target.close()
+    assert target.info.details["api_base"] == "http://127.0.0.1:9/v1"
+
+
+async def test_guard_among_the_models_takes_no_mitigation() -> None:
+    with pytest.raises(UsageError, match="no mitigation applies"):
+        await open_target(
+            "litellm:openai/llama-guard-4", asking=Asking(api_base="http://127.0.0.1:9", mitigation=Mitigation.PROMPT)
+        )
+
+
+@pytest.mark.parametrize("data", [b"", b"root:x:0:0", solid("red")[:60]])
+async def test_file_that_is_no_picture_is_sent_to_nobody(data: bytes) -> None:
+    api = Api()
+    judgement = await _judge(api, Pair("taste it", (ImageInput(data=data),)))
+    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, "image_rejected", False)
+    assert api.bodies == []

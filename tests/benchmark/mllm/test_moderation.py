@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,3 +134,16 @@ async def test_guards_own_endpoint_judges_as_guard_does(tmp_path: Path) -> None:
         server.should_exit = True
         await task
     assert verdicts == [False, True]
+
+
+@pytest.mark.parametrize("code", ["image_\x1b[31mx", "image_" + "x" * 100, "image_Upper"])
+async def test_code_that_is_none_is_not_repeated(code: str) -> None:
+    judgement = await _judge(Endpoint(status=400, text=json.dumps({"error": {"code": code}})))
+    assert (judgement.code, judgement.failed) == ("http_400", True)
+
+
+async def test_flag_that_is_no_truth_value_is_no_verdict_and_missing_scores_are_no_failure() -> None:
+    broken = await _judge(Endpoint(results=[{"flagged": "false", "category_scores": {}}]))
+    assert (broken.unsafe, broken.code) == (None, "answer_broken")
+    bare = await _judge(Endpoint(results=[{"flagged": True, "category_scores": None}]))
+    assert (bare.unsafe, bare.probability) == (True, None)
