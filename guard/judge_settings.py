@@ -50,7 +50,7 @@ class BandSettings(Section):
 class JudgeSettings(Section):
     """A slower judge for the prompts between two probabilities; the guard decides the clear cases on its own.
 
-    The provider of `model` sees what it judges. Answers of the LLM are never shown to a judge.
+    The provider of `model` sees what it judges. Answers of the LLM are shown to a judge only with `answers`.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -66,6 +66,9 @@ class JudgeSettings(Section):
     device: str = "cpu"
     """where the local model runs: cpu, cuda, cuda:1"""
     band: BandSettings = BandSettings()
+    answers: bool = False
+    """with `judge_output`: answers in the band are shown to the judge, too, each window of a streamed one by itself;
+    the threshold for answers has to lie in the band as well"""
     timeout_s: Seconds = 5.0
     """for one opinion; the request waits for it"""
     on_unavailable: Unavailable = "guard"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from guard.types import Decision, Frame, Mode, Pair, PreparedPair, Scores
+from guard.types import Decision, Direction, Frame, Mode, Pair, PreparedPair, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,11 @@ class Opinion:
 class SecondOpinion(Protocol):
     """A slow judge. Implementations: `guard.second_opinion.through_litellm`, `guard.second_opinion.local`."""
 
-    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
-        """Return what it says about a pair. Raises JudgeFailed, whose message holds nothing of the content."""
+    async def ask(self, text: str, pictures: Sequence[bytes], direction: Direction = Direction.INPUT) -> Opinion:
+        """Return what it says about a pair, a prompt or an answer.
+
+        Raises JudgeFailed, whose message holds nothing of the content.
+        """
         ...
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from guard.perception.ocr import HOW_TO_INSTALL, NoReader, RapidOcrReader, is_av
 from guard.pipeline import Guard
 from guard.ports import Fetcher, ScorerInfo, SecondOpinion, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
-from guard.second_opinion.bands import band_of
+from guard.second_opinion.bands import Between, band_of
 from guard.second_opinion.cascade import Cascade
 from guard.secrets import read_secret
 from guard.telemetry import Telemetry
@@ -142,7 +142,7 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
     """Return the policies of the settings on a bundle that may judge by them, with a warning for each oddity."""
     policies = choose_policies(settings, trusted.bundle)
     if settings.judge.is_set:
-        band_of(settings.judge.band, trusted.bundle.manifest.calibration, policies.policies)
+        _band(settings, trusted.bundle, policies)
     require_fit(trusted, policies.points, settings)
     for warning in warnings(policies, settings):
         _log.warning("%s", warning)
@@ -228,14 +228,20 @@ def _cascade(settings: Settings, bundle: Bundle, policies: Policies, telemetry: 
     said = settings.judge
     if not said.is_set:
         return None
-    band = band_of(said.band, bundle.manifest.calibration, policies.policies)
+    band = _band(settings, bundle, policies)
     _log.warning(
-        "judge: prompts of probability %.4g to %.4g are decided by %s; no certificate and no gate covers that",
+        "judge: %s of probability %.4g to %.4g are decided by %s; no certificate and no gate covers that",
+        "prompts and answers" if said.answers else "prompts",
         band.allow,
         band.block,
         said.model or said.vlm,
     )
     return Cascade(_judge(settings), said, band=band, telemetry=telemetry, share=1 / settings.workers)
+
+
+def _band(settings: Settings, bundle: Bundle, policies: Policies) -> Between:
+    said = settings.judge
+    return band_of(said.band, bundle.manifest.calibration, policies.policies, answers=said.answers)
 
 
 def _judge(settings: Settings) -> SecondOpinion:

@@ -59,6 +59,8 @@ def prepare(processor: Any, question: Question, pictures: Sequence[Image.Image])
         return _by_plain_text(processor, question, pictures)
     text = question.text
     messages = _messages(text, pictures, question.system)
+    if question.is_answer:
+        messages = [*_messages("", pictures, None), {"role": "assistant", "content": [{"type": "text", "text": text}]}]
     if question.system is not None and question.system not in _rendered(processor, messages):
         messages = _messages(f"{question.system}\n\n{text}", pictures, None)
     return dict(

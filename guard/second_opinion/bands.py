@@ -12,6 +12,7 @@ from guard.manifest import Calibration
 from guard.stats.band import Judge, NoBand, choose_band
 from guard.stats.calibrators import to_probability
 from guard.stats.costs import Costs
+from guard.types import Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,15 @@ class Between:
         return self.allow <= probability < self.block
 
 
-def band_of(settings: BandSettings, calibration: Calibration, policies: Mapping[str, Policy]) -> Between:
+def band_of(
+    settings: BandSettings, calibration: Calibration, policies: Mapping[str, Policy], *, answers: bool = False
+) -> Between:
     """Return the band of the settings.
 
     Args:
         settings: of a judge, so that there is a band.
         calibration: of the bundle, with the scores that it was calibrated on where a share is asked for.
+        answers: whether a judge is asked about answers, too, which may have a threshold of their own.
         policies: each threshold lies in the band; else the guard would pass on its own what its policy blocks.
 
     Raises:
@@ -41,12 +45,14 @@ def band_of(settings: BandSettings, calibration: Calibration, policies: Mapping[
         band = Between(settings.allow, settings.block)
     else:
         band = _best(settings, calibration)
-    for name, policy in policies.items():
-        if not band.allow <= policy.threshold <= band.block:
-            raise ConfigInvalid(
-                f"judge.band: {band.allow:.4g} to {band.block:.4g} does not hold {policy.threshold:.4g}, "
-                f"the threshold of the policy {name}"
-            )
+    for direction in (Direction.INPUT, Direction.OUTPUT) if answers else (Direction.INPUT,):
+        for name, policy in policies.items():
+            threshold = policy.threshold_of(direction)
+            if not band.allow <= threshold <= band.block:
+                raise ConfigInvalid(
+                    f"judge.band: {band.allow:.4g} to {band.block:.4g} does not hold {threshold:.4g}, "
+                    f"the threshold of the policy {name}{' for answers' if direction is Direction.OUTPUT else ''}"
+                )
     return band
 
 

@@ -25,12 +25,19 @@ class Breaker:
         return self._failed >= self._most
 
     def require(self) -> None:
-        """Let a call pass, or not. Raises JudgePaused."""
-        if not self.is_paused:
-            return
-        if self._now() < self._until:
+        """Say whether a call may begin. Raises JudgePaused."""
+        if self.is_paused and self._now() < self._until:
             raise JudgePaused(f"the judge failed {self._failed} times in a row")
-        self._until = self._now() + self._pause_s
+
+    def begin(self) -> bool:
+        """Begin a call, and return whether it is the one that tries a paused judge."""
+        if self.is_paused:
+            self._until = self._now() + self._pause_s
+        return self.is_paused
+
+    def abandoned(self) -> None:
+        """Nobody waited for the end of the call that tried: the next one may try."""
+        self._until = self._now()
 
     def succeeded(self) -> None:
         """The judge answered, whatever it said."""

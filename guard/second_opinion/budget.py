@@ -1,5 +1,6 @@
 """What a judge may cost: calls in a minute, and dollars in a day of UTC. Pure; the time is passed in."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -46,8 +47,9 @@ class Budget:
         self._under_way += 1
 
     def end(self, dollars: float | None) -> float:
-        """Count a call out, and return what it is charged; None where its price is unknown."""
-        charged = self._dollars_per_call if dollars is None else dollars
+        """Count a call out, and return what it is charged; a price of None, or one that is none, is unknown."""
+        is_known = dollars is not None and math.isfinite(dollars) and dollars >= 0
+        charged = dollars if dollars is not None and is_known else self._dollars_per_call
         self._under_way -= 1
         self._spent += charged
         return charged

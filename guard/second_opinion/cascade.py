@@ -16,7 +16,7 @@ from guard.core.flights import Flights
 from guard.core.image import decode_base64
 from guard.core.policy import Policy, decide
 from guard.core.together import together
-from guard.errors import ImageRejected, JudgeFailed, JudgeOverBudget, JudgeTimeout, JudgeUndecided
+from guard.errors import ConfigInvalid, ImageRejected, JudgeFailed, JudgeOverBudget, JudgeTimeout, JudgeUndecided
 from guard.judge_settings import JudgeSettings
 from guard.ports import SecondOpinion
 from guard.second_opinion.bands import Between
@@ -28,6 +28,7 @@ from guard.types import Action, Assessment, Basis, Decision, Direction, ImageInp
 
 _log = logging.getLogger(__name__)
 _STAGE = "judge"
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Cascade:
             dollars_per_call=settings.dollars_per_call if settings.vlm is None else 0.0,
             now=now,
         )
+        _require_a_budget(settings, share)
         self._breaker = Breaker(failures=settings.failures, pause_s=settings.pause_s, now=clock)
         self._remembered: LruCache[bytes, bool] = LruCache(settings.remembered)
         self._under_way: Flights[bool] = Flights()
@@ -112,12 +114,19 @@ class Cascade:
         self, pairs: Sequence[Pair], assessments: Sequence[Assessment], decisions: Sequence[Decision], policy: Policy
     ) -> Iterable[_Doubt]:
         for place, (pair, assessment, decision) in enumerate(zip(pairs, assessments, decisions, strict=True)):
-            if pair.direction is not Direction.INPUT or decision.basis is not Basis.SCORE or decision.code is not None:
+            if pair.direction is Direction.OUTPUT and not self._settings.answers:
+                continue
+            if decision.basis is not Basis.SCORE or decision.code is not None:
                 continue
             if decision.probability is None or not self._band.holds(decision.probability):
                 continue
             if_safe, if_unsafe = (
-                decide(assessment, replace(policy, threshold=threshold), id_=decision.id)
+                decide(
+                    assessment,
+                    replace(policy, threshold=threshold, output_threshold=threshold),
+                    id_=decision.id,
+                    direction=pair.direction,
+                )
                 for threshold in (self._band.block, self._band.allow)
             )
             if if_safe.intended is not if_unsafe.intended:
@@ -142,9 +151,9 @@ class Cascade:
         return replace(final, latency_ms={**decision.latency_ms, _STAGE: spent * 1000})
 
     async def _opinion(self, doubt: _Doubt) -> bool:
-        key = doubt.decision.digest
-        if key is None:
+        if doubt.decision.digest is None:
             return await self._ask(doubt.pair)
+        key = doubt.decision.digest + doubt.pair.direction.value.encode()
         known = self._remembered.get(key)
         if known is None:
             known = await self._under_way.join(key, lambda: self._ask(doubt.pair))
@@ -160,16 +169,22 @@ class Cascade:
         pictures = await asyncio.to_thread(_shown, pair.images) if pair.images else []
         self._breaker.require()
         self._budget.begin()
+        tries = self._breaker.begin()
         dollars: float | None = None
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                opinion = await self._judge.ask(pair.text, pictures)
+                opinion = await self._judge.ask(pair.text, pictures, pair.direction)
             dollars = opinion.dollars
         except TimeoutError as error:
             self._breaker.failed()
             raise JudgeTimeout(f"no opinion within {self._settings.timeout_s} s") from error
         except JudgeUndecided:
-            raise  # it is there, and content that nobody can judge shall not silence it for others
+            self._breaker.succeeded()  # it is there: content that nobody can judge shall not silence it for others
+            raise
+        except asyncio.CancelledError:
+            if tries:
+                self._breaker.abandoned()
+            raise
         except JudgeFailed:
             self._breaker.failed()
             raise
@@ -186,6 +201,17 @@ class Cascade:
         if opinion.is_unsafe is None:
             raise JudgeUndecided("the judge gave no verdict")
         return opinion.is_unsafe
+
+
+def _require_a_budget(settings: JudgeSettings, share: float) -> None:
+    """Raise ConfigInvalid where a process's share of the budget is less than one call."""
+    if settings.calls_per_minute * share < 1 - _ROUNDING:
+        raise ConfigInvalid(f"judge.calls_per_minute: {settings.calls_per_minute}, less than one for each worker")
+    if settings.vlm is None and 0 < settings.dollars_per_day * share < settings.dollars_per_call - _ROUNDING:
+        raise ConfigInvalid(
+            f"judge.dollars_per_day: {settings.dollars_per_day:g} of all workers together, which is less than "
+            f"judge.dollars_per_call ({settings.dollars_per_call:g}) for each: nobody would ever be asked"
+        )
 
 
 def _without_opinion(doubt: _Doubt, code: str, on_unavailable: str, policy: Policy) -> Decision:

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from guard.errors import ConfigInvalid, ContentUnjudged, JudgeUndecided, UsageError
+from guard.errors import ConfigInvalid, ContentUnjudged, JudgeFailed, JudgeUndecided, UsageError
 from guard.judge_settings import JudgeSettings
 from guard.mllm.loading import LocalModel, open_local
 from guard.mllm.questions import Mitigation, ask
 from guard.ports import Opinion
+from guard.types import Direction
 
 _UNSAFE_FROM = 0.5
 
@@ -33,19 +34,28 @@ class LocalJudge:
             raise ConfigInvalid(f"judge.vlm: {error}") from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guard-judge")
 
-    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
+    async def ask(self, text: str, pictures: Sequence[bytes], direction: Direction = Direction.INPUT) -> Opinion:
         """Return what the model thinks of a pair. Raises JudgeUndecided: it cannot be shown the content."""
         loop = asyncio.get_running_loop()
-        return Opinion(await loop.run_in_executor(self._thread, self._ask, text, tuple(pictures)), dollars=0.0)
+        said = await loop.run_in_executor(self._thread, self._ask, text, tuple(pictures), direction)
+        return Opinion(said, dollars=0.0)
 
     async def close(self) -> None:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, text: str, pictures: tuple[bytes, ...]) -> bool | None:
-        question = ask(text, has_picture=bool(pictures), style=self._model.style, mitigation=Mitigation.SAFETY_PROMPT)
+    def _ask(self, text: str, pictures: tuple[bytes, ...], direction: Direction) -> bool | None:
+        question = ask(
+            text,
+            has_picture=bool(pictures),
+            style=self._model.style,
+            mitigation=Mitigation.SAFETY_PROMPT,
+            direction=direction,
+        )
         try:
             likely = self._model.answer(question, pictures, max_tokens=1).probability
         except ContentUnjudged as error:
             raise JudgeUndecided(f"the local model cannot be shown this: {error.code}") from error
+        except Exception as error:  # torch and transformers raise anything; the message may quote content
+            raise JudgeFailed(f"the local model failed: {type(error).__name__}") from error
         return None if likely is None else likely >= _UNSAFE_FROM

@@ -20,6 +20,7 @@ from guard.errors import ConfigInvalid, JudgeFailed, JudgeTimeout
 from guard.judge_settings import JudgeSettings
 from guard.ports import Opinion
 from guard.second_opinion.prompt import ask, read
+from guard.types import Direction
 
 _MAX_TOKENS = 1000  # models that think first need room; the answer itself is a line
 _LATE = (TimeoutError, httpx.TimeoutException, litellm.exceptions.Timeout)
@@ -73,9 +74,10 @@ class LitellmJudge:
         self._is_open = True
         LitellmJudge._open += 1
 
-    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
+    async def ask(self, text: str, pictures: Sequence[bytes], direction: Direction = Direction.INPUT) -> Opinion:
         """Return what the LLM says about a pair. Raises JudgeFailed."""
-        asked = ask(text, pictures=len(pictures), fence=secrets.token_hex(16), call=secrets.token_hex(16))
+        fence, call = secrets.token_hex(16), secrets.token_hex(16)
+        asked = ask(text, pictures=len(pictures), fence=fence, call=call, direction=direction)
         content: list[dict[str, Any]] = [{"type": "text", "text": asked.text}]
         content += [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in pictures]
         messages = [{"role": "system", "content": asked.system}, {"role": "user", "content": content}]
@@ -96,6 +98,8 @@ class LitellmJudge:
         LitellmJudge._open -= 1
         if LitellmJudge._open == 0:
             await litellm.close_litellm_async_clients()
+            # Or the next judge is given the connections that were closed, perhaps those of another event loop.
+            litellm.in_memory_llm_clients_cache.flush_cache()
             await GLOBAL_LOGGING_WORKER.stop()
 
 

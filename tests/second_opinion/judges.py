@@ -26,10 +26,14 @@ class FixedJudge:
     failure: Exception | None = None
     hang: bool = False
     asked: list[str] = field(default_factory=list)
+    directions: list[Direction] = field(default_factory=list)
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
     is_closed: bool = False
 
-    async def ask(self, text: str, pictures: Sequence[bytes]) -> Opinion:
+    async def ask(self, text: str, pictures: Sequence[bytes], direction: Direction = Direction.INPUT) -> Opinion:
         self.asked.append(text)
+        self.directions.append(direction)
+        self.is_asked.set()
         if self.hang:
             await asyncio.Event().wait()
         if self.failure is not None:
@@ -68,11 +72,19 @@ class Bench:
         return await self.cascade.reconsider(judged, assessments, decisions, policy)
 
 
-def make_bench(judge: FixedJudge | None = None, *, allow: float = 0.3, block: float = 0.7, **settings: Any) -> Bench:
+def make_bench(
+    judge: FixedJudge | None = None, *, allow: float = 0.3, block: float = 0.7, share: float = 1.0, **settings: Any
+) -> Bench:
     """Return a cascade between two probabilities, whose time stands still."""
     judge, telemetry, time = judge or FixedJudge(), Telemetry(), [1_000_000.0]
     said = JudgeSettings.model_validate({"model": "openai/x", "band": {"allow": allow, "block": block}, **settings})
     cascade = Cascade(
-        judge, said, band=Between(allow, block), telemetry=telemetry, now=lambda: time[0], clock=lambda: time[0]
+        judge,
+        said,
+        band=Between(allow, block),
+        telemetry=telemetry,
+        share=share,
+        now=lambda: time[0],
+        clock=lambda: time[0],
     )
     return Bench(judge, cascade, telemetry, time)

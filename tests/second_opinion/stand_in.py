@@ -24,11 +24,17 @@ def judge_by_words(body: dict[str, Any]) -> str:
 
 @dataclass
 class StandIn:
-    """What the API says, and what it was asked. `status` other than 200 is an error."""
+    """What the API says, and what it was asked. `status` other than 200 is an error.
+
+    `body` is sent as it is in place of an answer; with `is_cut` the connection ends in its midst. `gate` is waited for.
+    """
 
     say: Say = judge_by_words
     status: int = 200
     reason: str = "stop"
+    body: bytes | None = None
+    is_cut: bool = False
+    gate: threading.Event | None = None
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -55,12 +61,17 @@ def stand_in(**said: Any) -> Iterator[StandIn]:
                 "choices": [{"index": 0, "message": message, "finish_reason": api.reason}],
                 "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
             }
-            raw = json.dumps(answer if api.status == 200 else {"error": {"message": "no"}}).encode()
+            if api.gate is not None:
+                api.gate.wait(30)
+            if api.status != 200:
+                answer = {"error": {"message": "no"}}
+            raw = json.dumps(answer).encode() if api.body is None else api.body
             self.send_response(api.status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(raw)))
             self.end_headers()
-            self.wfile.write(raw)
+            self.wfile.write(raw[: len(raw) // 2] if api.is_cut else raw)
+            self.close_connection = self.close_connection or api.is_cut
 
         def log_message(self, *args: object) -> None:
             pass
@@ -73,5 +84,7 @@ def stand_in(**said: Any) -> Iterator[StandIn]:
         try:
             yield api
         finally:
+            if api.gate is not None:
+                api.gate.set()
             server.shutdown()
             thread.join()

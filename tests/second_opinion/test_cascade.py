@@ -4,14 +4,15 @@ import asyncio
 import base64
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from guard.core.rules import Rule, Rules
-from guard.errors import JudgeFailed, JudgeUndecided
+from guard.errors import ConfigInvalid, JudgeFailed, JudgeUndecided
 from guard.types import Action, Basis, Direction, ImageInput, Mode, Verdict
-from tests.second_opinion.judges import POLICY, FixedJudge, make_bench
+from tests.second_opinion.judges import POLICY, Bench, FixedJudge, make_bench
 
 
 async def test_guard_decides_below_and_above_the_band_and_the_judge_between() -> None:
@@ -54,6 +55,26 @@ async def test_nobody_is_asked_where_another_pair_blocks_the_request_anyway() ->
     decisions = await bench.decide(("fine", 0.4), ("clear", 0.9))
     assert bench.judge.asked == []
     assert [one.intended for one in decisions] == [Action.ALLOW, Action.BLOCK]
+
+
+async def test_answers_are_asked_about_where_the_settings_say_so_and_by_their_own_threshold() -> None:
+    bench = make_bench(answers=True)
+    lenient = replace(POLICY, output_threshold=0.65)
+    (blocked,) = await bench.decide(("bad", 0.4), policy=lenient, direction=Direction.OUTPUT)
+    (passed,) = await bench.decide(("fine", 0.66), policy=lenient, direction=Direction.OUTPUT)
+    (clear,) = await bench.decide(("bad but clear", 0.2), policy=lenient, direction=Direction.OUTPUT)
+    assert bench.judge.directions == [Direction.OUTPUT] * 2
+    assert [one.direction for one in (blocked, passed, clear)] == [Direction.OUTPUT] * 3
+    assert [one.basis for one in (blocked, passed, clear)] == [Basis.JUDGE, Basis.JUDGE, Basis.SCORE]
+    assert [one.intended for one in (blocked, passed, clear)] == [Action.BLOCK, Action.ALLOW, Action.ALLOW]
+    assert (blocked.threshold, passed.threshold) == (0.65, 0.65)
+
+
+async def test_opinion_about_a_prompt_is_not_taken_for_one_about_an_answer() -> None:
+    bench = make_bench(answers=True)
+    for direction in (Direction.INPUT, Direction.OUTPUT, Direction.INPUT):
+        await bench.decide(("fine", 0.4), direction=direction)
+    assert bench.judge.directions == [Direction.INPUT, Direction.OUTPUT]
 
 
 async def test_nobody_is_asked_about_answers_or_where_both_verdicts_come_to_the_same() -> None:
@@ -152,6 +173,59 @@ async def test_content_that_nobody_can_judge_does_not_silence_the_judge_for_othe
         await bench.decide((f"odd {number}", 0.4))
     (decision,) = await bench.decide(("fine", 0.4))
     assert decision.basis is Basis.JUDGE
+
+
+async def _paused(**settings: Any) -> Bench:
+    """Return a bench whose judge is well again, and whose pause is over."""
+    bench = make_bench(FixedJudge(failure=JudgeFailed("down")), failures=1, pause_s=30, **settings)
+    await bench.decide(("first", 0.4))
+    bench.judge.failure = None
+    bench.time[0] += 31
+    return bench
+
+
+async def _is_judged(bench: Bench, text: str) -> bool:
+    (decision,) = await bench.decide((text, 0.4))
+    return decision.basis is Basis.JUDGE
+
+
+async def test_undecidable_content_in_a_judges_one_try_ends_its_pause() -> None:
+    bench = await _paused()
+    bench.judge.failure = JudgeUndecided("odd content")
+    assert not await _is_judged(bench, "odd")
+    bench.judge.failure = None
+    assert await _is_judged(bench, "fine")
+
+
+async def test_caller_who_hangs_up_in_a_judges_one_try_leaves_it_to_the_next() -> None:
+    bench = await _paused()
+    bench.judge.hang = True
+    asking = asyncio.create_task(bench.decide(("gone", 0.4)))
+    bench.judge.is_asked.clear()
+    await bench.judge.is_asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    bench.judge.hang = False
+    assert await _is_judged(bench, "fine")
+
+
+async def test_spent_budget_takes_no_try_of_a_paused_judge() -> None:
+    bench = await _paused(calls_per_minute=1)
+    assert not await _is_judged(bench, "too many")
+    assert bench.count("judge_over_budget") == 1
+    bench.time[0] += 30
+    assert await _is_judged(bench, "fine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"calls_per_minute": 7}, "calls_per_minute"), ({"dollars_per_day": 0.07}, "nobody would ever be asked")],
+)
+def test_budget_of_less_than_a_call_for_each_worker_stops_the_start(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigInvalid, match=why):
+        make_bench(share=1 / 8, **settings)
+    make_bench(share=1 / 7, **settings)
 
 
 async def test_used_up_budget_is_a_code_of_its_own_and_costs_nothing() -> None:

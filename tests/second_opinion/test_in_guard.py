@@ -37,6 +37,7 @@ _PROVEN = Certificate(
 def _settings(bundle: Path, monkeypatch: pytest.MonkeyPatch, url: str, **more: Any) -> Settings:
     monkeypatch.setenv("JUDGE_KEY", "sk-judge")
     judge = {"model": "openai/gpt-4o-mini", "url": url, "key": "env:JUDGE_KEY", "band": _BAND, **more.pop("judge", {})}
+    judge |= {"timeout_s": 300}  # the first question imports half of litellm, on a busy machine for many seconds
     return Settings.model_validate({"bundle": str(bundle), "ocr": {"mode": "off"}, "judge": judge, **more})
 
 

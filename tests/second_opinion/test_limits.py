@@ -1,7 +1,9 @@
 """The budget and the breaker."""
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.errors import JudgeOverBudget, JudgePaused
@@ -9,6 +11,7 @@ from guard.second_opinion.breaker import Breaker
 from guard.second_opinion.budget import Budget
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 20), max_size=200), st.integers(1, 10))
 def test_no_minute_has_more_calls_than_allowed(gaps: list[float], most: int) -> None:
     time = [0.0]
@@ -41,6 +44,15 @@ def test_days_dollars_are_not_exceeded_by_calls_side_by_side_and_begin_anew_at_m
     budget.begin()
 
 
+@pytest.mark.parametrize("price", [math.nan, math.inf, -1.0])
+def test_price_that_is_none_is_charged_as_an_unknown_one(price: float) -> None:
+    budget = Budget(calls_per_minute=9, dollars_per_day=1.0, dollars_per_call=0.6, now=lambda: 0.0)
+    budget.begin()
+    assert budget.end(price) == 0.6
+    with pytest.raises(JudgeOverBudget):
+        budget.begin()
+
+
 def test_dollars_of_zero_ask_nobody() -> None:
     budget = Budget(calls_per_minute=1, dollars_per_day=0, dollars_per_call=0.01, now=lambda: 0.0)
     with pytest.raises(JudgeOverBudget):
@@ -59,6 +71,7 @@ def test_breaker_opens_after_failures_in_a_row_alone_and_lets_one_call_try_after
         breaker.require()
     time[0] = 10.0
     breaker.require()
+    breaker.begin()
     with pytest.raises(JudgePaused):  # one tries, the others wait for what comes of it
         breaker.require()
     breaker.failed()
@@ -67,6 +80,10 @@ def test_breaker_opens_after_failures_in_a_row_alone_and_lets_one_call_try_after
         breaker.require()
     time[0] = 20.0
     breaker.require()
+    breaker.begin()
+    breaker.abandoned()  # nothing came of it, so another one tries
+    breaker.require()
+    breaker.begin()
     breaker.succeeded()
     breaker.require()
     assert not breaker.is_paused
