@@ -42,6 +42,8 @@ def reason_of(error: BaseException | None) -> tuple[type[StoreFailed], str]:
         is_gone = type(error).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
         return (StoreUnavailable, _refusal(error)) if is_gone else (StoreFailed, type(error).__name__)
     kind = _POSTGRES_CODES.get(state) or _POSTGRES_CODES.get(state[:2], StoreFailed)
+    if state.startswith("22"):  # of a value that it cannot take, PostgreSQL quotes the value
+        return kind, f"{type(error).__name__} ({state})"
     said: Any = getattr(error, "diag", None)
     return kind, f"{getattr(said, 'message_primary', None) or type(error).__name__} ({state})"
 
