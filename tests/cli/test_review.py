@@ -141,9 +141,9 @@ def test_export_is_a_suite_with_sampling_probabilities(place: str, tmp_path: Pat
     assert traffic.n == 600
     assert traffic.drawn.keys() == {each.decision.id for each in drawn}
     scores = {each.decision.id: each.decision.scores for each in drawn}
-    for id_, place in traffic.drawn.items():
+    for id_, found in traffic.drawn.items():
         made_by = scores[id_]
-        assert place.score == (None if made_by is None else pytest.approx(made_by.unsafe, abs=1e-6))
+        assert found.score == (None if made_by is None else pytest.approx(made_by.unsafe, abs=1e-6))
     assert with_traffic(suite).digest != suite.digest
     assert {row["category"] for row in rows} == {None}
     by_id = {each.decision.id: each for each in drawn}
