@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+PATIENCE_S = 120.0  # a fault shows as a failure all the same, only later
 
 
 @dataclass
@@ -32,6 +37,16 @@ class Served:
 def guard_command(*arguments: str) -> list[str]:
     """Return the command line of `guard` under this interpreter; warnings are errors there too."""
     return [sys.executable, "-W", "error", "-m", "guard", *arguments]
+
+
+def get(url: str, **options: Any) -> httpx.Response:
+    """Ask with a patience that a busy machine does not try."""
+    return httpx.get(url, timeout=PATIENCE_S, **options)
+
+
+def post(url: str, **options: Any) -> httpx.Response:
+    """Ask as `get` does."""
+    return httpx.post(url, timeout=PATIENCE_S, **options)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.journeys.served import Served, serve
+from tests.journeys.served import PATIENCE_S, Served, get, post, serve
 from tests.second_opinion.stand_in import stand_in
 
 # To the tiny bundle every text without a harmful word scores about -4, and one with it about +4.
@@ -21,17 +20,18 @@ judge:
   key: env:JUDGE_KEY
   band: {allow: 0.001, block: 0.9}
   failures: 2
+  timeout_s: 60
   on_unavailable: ON_UNAVAILABLE
 """
 
 
 def _ask(served: Served, text: str) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.post(f"{served.url}/guard/classify", json={"text": text}, timeout=30).json()
+    answer: dict[str, Any] = post(f"{served.url}/guard/classify", json={"text": text}).json()
     return answer
 
 
 def _metric(served: Served, name: str) -> float:
-    page = httpx.get(f"{served.url}/metrics").text
+    page = get(f"{served.url}/metrics").text
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", page, re.MULTILINE))
 
 
@@ -54,7 +54,7 @@ def test_served_guard_asks_the_judge_between_and_goes_on_without_it(
             assert _metric(served, "guard_judge_opinions_total") == 2
             assert _metric(served, "guard_judge_dollars_total") == pytest.approx(2 * 0.00021)
 
-            refused = httpx.post(f"{served.url}/v1/moderations", json={"input": "i hurt the cat"}, timeout=30).json()
+            refused = post(f"{served.url}/v1/moderations", json={"input": "i hurt the cat"}).json()
             assert refused["results"][0]["flagged"] is True
             assert len(api.bodies) == 2  # remembered
 
@@ -66,7 +66,7 @@ def test_served_guard_asks_the_judge_between_and_goes_on_without_it(
             assert len(api.bodies) == 4
             assert _metric(served, "guard_judge_paused_workers") == 1
             served.terminate()
-            served.process.wait(20)
+            served.process.wait(PATIENCE_S)
             assert served.process.stderr is not None
             said = served.process.stderr.read()
     assert "hurt" not in said

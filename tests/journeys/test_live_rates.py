@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from guard.store.opening import open_store
 from guard.store.values import Label, LabelKind, Source
 from guard.types import Action
-from tests.journeys.served import Served, serve
+from tests.journeys.served import PATIENCE_S, Served, get, post, serve
 
 TOKEN = "an-admin-token-of-length"
 _SETTINGS = """
@@ -28,14 +27,14 @@ monitor: {rates_every_s: 1, canary_every_s: 1}
 
 
 def _metric(served: Served, name: str, **labels: str) -> float | None:
-    page = httpx.get(f"{served.url}/metrics").text
+    page = get(f"{served.url}/metrics").text
     rows = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", page, re.MULTILINE)
     wanted = {f'{key}="{value}"' for key, value in labels.items()}
     found = [float(value) for shown, value in rows if wanted <= set(shown.split(","))]
     return found[0] if len(found) == 1 else None
 
 
-def _until(is_true: Callable[[], bool], *, within_s: float = 30) -> None:
+def _until(is_true: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + within_s
     while not is_true():
         assert time.monotonic() < end, "it never came true"
@@ -51,7 +50,7 @@ def test_reviews_become_rates_once_for_both_workers_and_outlive_the_one_that_mea
     with serve(tiny_bundle, "--config", str(config)) as served:
         for number in range(40):
             text = f"a bomb {number}" if number % 2 else f"hello {number}"
-            httpx.post(f"{served.url}/guard/classify", json={"text": text})
+            post(f"{served.url}/guard/classify", json={"text": text})
         store = open_store(address)
         _until(lambda: len(store.open_reviews(100)) == 40)
         blocked = [each for each in store.open_reviews(100) if each.intended is Action.BLOCK]
@@ -70,7 +69,7 @@ def test_reviews_become_rates_once_for_both_workers_and_outlive_the_one_that_mea
         _until(lambda: _metric(served, "guard_reviews_total", action="block", label="safe") == 5)
         _until(lambda: _metric(served, "guard_canary_ratio", kind="miss") is not None)
 
-        asked = httpx.get(f"{served.url}/guard/bundle", headers={"authorization": f"Bearer {TOKEN}"})
+        asked = get(f"{served.url}/guard/bundle", headers={"authorization": f"Bearer {TOKEN}"})
         pids = [each["pid"] for each in asked.json()["workers"]]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.certificates import make_certificate
-from tests.journeys.served import guard_command, serve
+from tests.journeys.served import PATIENCE_S, get, guard_command, post, serve
 from tests.upstreams.raw_api import raw_api, read_request
 
 CHAT = "/v1/chat/completions"
@@ -22,14 +22,14 @@ _ALLOWED = {"model": "m", "messages": [{"role": "user", "content": "hello the ca
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(guard_command(*arguments), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(guard_command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_start_is_one_line_with_address_upstream_mode_policy_threshold_and_bundle(tiny_bundle: Path) -> None:
     with serve(tiny_bundle, "--upstream", "http://127.0.0.1:9/v1", "--mode", "shadow") as served:
-        ready = httpx.get(f"{served.url}/readyz")
+        ready = get(f"{served.url}/readyz")
         served.terminate()
-        rest, errors = served.process.communicate(timeout=20)
+        rest, errors = served.process.communicate(timeout=PATIENCE_S)
 
     assert ready.status_code == 200
     assert served.first_line.startswith(f"guard serves {served.url} in front of http://127.0.0.1:9/v1: mode shadow, ")
@@ -40,9 +40,9 @@ def test_start_is_one_line_with_address_upstream_mode_policy_threshold_and_bundl
 
 def test_every_request_is_one_json_line_on_stderr(tiny_bundle: Path, api_url: str) -> None:
     with serve(tiny_bundle, "--upstream", api_url) as served:
-        answer = httpx.post(f"{served.url}{CHAT}", json=_ALLOWED)
+        answer = post(f"{served.url}{CHAT}", json=_ALLOWED)
         served.terminate()
-        _, errors = served.process.communicate(timeout=20)
+        _, errors = served.process.communicate(timeout=PATIENCE_S)
 
     lines = [orjson.loads(line) for line in errors.splitlines()]
     (access,) = [line for line in lines if "route" in line]
@@ -62,14 +62,14 @@ async def test_termination_finishes_what_is_in_flight_and_exits_with_0(tiny_bund
 
     async with raw_api(handler) as api_url:
         with serve(tiny_bundle, "--upstream", api_url) as served:
-            async with httpx.AsyncClient(base_url=served.url) as client:
+            async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
                 asking = asyncio.create_task(client.post(CHAT, json=_ALLOWED))
                 await api_was_asked.wait()
                 served.terminate()
                 await _refuses_connections(served.url)
                 may_answer.set()
                 answer = await asking
-            returncode = await asyncio.to_thread(served.process.wait, 20)
+            returncode = await asyncio.to_thread(served.process.wait, PATIENCE_S)
 
     assert answer.text == "data: 1data: 2"
     assert returncode == 0
@@ -77,7 +77,7 @@ async def test_termination_finishes_what_is_in_flight_and_exits_with_0(tiny_bund
 
 async def _refuses_connections(url: str) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
@@ -99,12 +99,12 @@ async def test_drain_that_takes_too_long_is_cut_off(tiny_bundle: Path, tmp_path:
     config.write_text("limits: {drain_timeout_s: 1}\n")
     async with raw_api(handler) as api_url:
         with serve(tiny_bundle, "--config", str(config), "--upstream", api_url) as served:
-            async with httpx.AsyncClient(base_url=served.url) as client:
+            async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
                 asking = asyncio.create_task(client.post(CHAT, json=_ALLOWED))
                 await api_was_asked.wait()
                 served.terminate()
                 answer = await asking
-                returncode = await asyncio.to_thread(served.process.wait, 20)
+                returncode = await asyncio.to_thread(served.process.wait, PATIENCE_S)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "guard_unavailable")
     assert returncode == 0
@@ -114,14 +114,15 @@ def test_guard_told_to_stop_takes_requests_for_a_while_and_says_so_on_its_ready_
     tiny_bundle: Path, tmp_path: Path, api_url: str
 ) -> None:
     config = tmp_path / "guard.yaml"
-    config.write_text("limits: {drain_delay_s: 2}\n")
+    config.write_text("limits: {drain_delay_s: 600}\n")
     with serve(tiny_bundle, "--config", str(config), "--upstream", api_url) as served:
-        before = httpx.get(f"{served.url}/readyz").status_code
+        before = get(f"{served.url}/readyz").status_code
         served.terminate()
-        time.sleep(0.3)
-        ready = httpx.get(f"{served.url}/readyz")
-        answer = httpx.post(f"{served.url}{CHAT}", json=_ALLOWED)
-        returncode = served.process.wait(20)
+        _until(lambda: get(f"{served.url}/readyz").status_code == 503)
+        ready = get(f"{served.url}/readyz")
+        answer = post(f"{served.url}{CHAT}", json=_ALLOWED)
+        served.terminate()
+        returncode = served.process.wait(PATIENCE_S)
 
     assert (before, ready.status_code, answer.status_code, returncode) == (200, 503, 200, 0)
     assert ready.json()["error"]["message"] == "this Guard is about to stop"
@@ -132,9 +133,9 @@ def test_second_signal_ends_the_wait_for_load_balancers(tiny_bundle: Path, tmp_p
     config.write_text("limits: {drain_delay_s: 600}\n")
     with serve(tiny_bundle, "--config", str(config)) as served:
         served.terminate()
-        time.sleep(0.2)
+        _until(lambda: get(f"{served.url}/readyz").status_code == 503)
         served.terminate()
-        returncode = served.process.wait(20)
+        returncode = served.process.wait(PATIENCE_S)
 
     assert returncode == 0
 
@@ -145,14 +146,14 @@ def test_hangup_reloads_tenants_without_a_pause(tiny_bundle: Path, tmp_path: Pat
     config.write_text("policy: balanced\n")
     with serve(tiny_bundle, "--config", str(config), "--upstream", api_url) as served:
         headers = {"authorization": "Bearer a-key-of-the-shop-1"}
-        with httpx.Client(base_url=served.url, headers=headers) as client:
+        with httpx.Client(base_url=served.url, headers=headers, timeout=PATIENCE_S) as client:
             before = client.post("/guard/classify", json={"text": "hello"}).json()["policy"]
             config.write_text(f"tenants: {{shop: {{keys: ['file:{key}'], policy: strict}}}}\nunknown_tenants: refuse\n")
             served.process.send_signal(signal.SIGHUP)
             _until(lambda: client.get("/metrics", headers={}).status_code == 200 and _is_refused(served.url))
             after = client.post("/guard/classify", json={"text": "hello"}).json()["policy"]
         served.terminate()
-        _, errors = served.process.communicate(timeout=20)
+        _, errors = served.process.communicate(timeout=PATIENCE_S)
 
     assert (before, after) == ("balanced", "strict")
     assert "a-key-of-the-shop-1" not in errors
@@ -160,11 +161,11 @@ def test_hangup_reloads_tenants_without_a_pause(tiny_bundle: Path, tmp_path: Pat
 
 
 def _is_refused(url: str) -> bool:
-    return httpx.post(f"{url}/guard/classify", json={"text": "hello"}).status_code == 401
+    return post(f"{url}/guard/classify", json={"text": "hello"}).status_code == 401
 
 
 def _until(is_true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while not is_true():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.05)
@@ -176,7 +177,7 @@ def test_certificate_makes_the_address_https(tiny_bundle: Path, tmp_path: Path) 
     config.write_text(f"tls: {{certificate: {certificate}, key: {key}}}\n")
     with serve(tiny_bundle, "--config", str(config)) as served:
         url = served.first_line.split()[2].replace("127.0.0.1", "localhost")
-        answer = httpx.get(f"{url}/healthz", verify=ssl.create_default_context(cafile=certificate))
+        answer = get(f"{url}/healthz", verify=ssl.create_default_context(cafile=certificate))
 
     assert url.startswith("https://")
     assert answer.status_code == 200

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import httpx
 import orjson
 import pytest
 
-from tests.journeys.served import Served, serve
+from tests.journeys.served import PATIENCE_S, Served, get, post, serve
 from tests.tiny_bundle import make_tiny_bundle
 
 TOKEN = "an-admin-token-of-length"
@@ -25,21 +25,21 @@ def _bundles_in_use(served: Served) -> list[str]:
     """Return the digests that answers of many fresh connections name: whichever worker accepts them."""
     seen = []
     for _ in range(40):
-        answer = httpx.post(f"{served.url}/guard/classify", json={"text": "hello"})
+        answer = post(f"{served.url}/guard/classify", json={"text": "hello"})
         seen.append(answer.json()["bundle"])
     return sorted(set(seen))
 
 
 def _workers(served: Served) -> dict[int, str]:
-    found = httpx.get(f"{served.url}/guard/bundle", headers=BEARER).json()["workers"]
+    found = get(f"{served.url}/guard/bundle", headers=BEARER).json()["workers"]
     return {worker["pid"]: worker["digest"] for worker in found}
 
 
 def _swap(served: Served, bundle: Path) -> httpx.Response:
-    return httpx.post(f"{served.url}/guard/bundle", json={"bundle": str(bundle)}, headers=BEARER, timeout=60)
+    return post(f"{served.url}/guard/bundle", json={"bundle": str(bundle)}, headers=BEARER)
 
 
-def _until(is_true: Callable[[], bool], *, within_s: float = 30) -> None:
+def _until(is_true: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + within_s
     while not is_true():
         assert time.monotonic() < end, "it never came true"
@@ -47,7 +47,7 @@ def _until(is_true: Callable[[], bool], *, within_s: float = 30) -> None:
 
 
 def _counted(served: Served, name: str, **labels: str) -> float:
-    page = httpx.get(f"{served.url}/metrics").text
+    page = get(f"{served.url}/metrics").text
     rows = re.findall(rf"^{name}\{{(.*)\}} (\S+)$", page, re.MULTILINE)
     wanted = {f'{key}="{value}"' for key, value in labels.items()}
     return sum(float(value) for shown, value in rows if wanted <= set(shown.split(",")))
@@ -86,7 +86,7 @@ def test_swap_answers_once_every_worker_serves_the_new_bundle_and_fails_no_reque
         statuses = set()
         while not is_over.is_set():
             body = {"model": "m", "messages": [{"role": "user", "content": "hello the cat"}]}
-            statuses.add(httpx.post(f"{served.url}{CHAT}", json=body, timeout=30).status_code)
+            statuses.add(post(f"{served.url}{CHAT}", json=body).status_code)
         return statuses
 
     with ThreadPoolExecutor(4) as pool:
@@ -122,11 +122,11 @@ def test_bundle_that_one_worker_cannot_open_is_409_and_all_keep_the_old_one(
 
 def test_figures_of_both_workers_add_up_and_outlive_a_worker(served: Served) -> None:
     for _ in range(20):
-        httpx.post(f"{served.url}/guard/classify", json={"text": "hello"})
+        post(f"{served.url}/guard/classify", json={"text": "hello"})
     counted = _counted(served, "guard_requests_total", route="/guard/classify")
     for _ in range(20):
-        httpx.post(f"{served.url}/guard/classify", json={"text": "hello"})
-    time.sleep(2.5)  # figures of each worker are taken every second, whether or not anybody asks for them
+        post(f"{served.url}/guard/classify", json={"text": "hello"})
+    time.sleep(5)  # figures of each worker are taken every second, whether or not anybody asks for them
     (old, *_) = _workers(served)
     os.kill(old, signal.SIGKILL)
     _until(lambda: len(_workers(served)) == 2 and old not in _workers(served))
@@ -147,14 +147,14 @@ def test_swap_is_refused_within_seconds_while_a_worker_stands_still_and_goes_wel
         try:
             # The kernel gives some of the connections to the worker that stands still: one is answered by the other.
             asking = [pool.submit(_swap, served, second) for _ in range(6)]
-            answer = next(as_completed(asking, timeout=30)).result()
+            answer = next(as_completed(asking)).result()
             waited_s = time.monotonic() - began
         finally:
             os.kill(still, signal.SIGCONT)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "swap_refused")
     assert f"worker {still} does not answer" in answer.json()["error"]["message"]
-    assert waited_s < 15
+    assert waited_s < 30
     assert set(_workers(served)) == {still, other}
     assert _swap(served, second).status_code == 200
 
@@ -178,26 +178,35 @@ def test_hangup_reloads_policies_in_every_worker_and_keeps_them_when_the_file_is
     _until(lambda: _policies(served) == {"strict"})
     config.write_text("policy: [")
     served.process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
+    said = [orjson.loads(line) for line in _said(served, until="the old one stays") if "guard.reload" in line]
     after = _policies(served)
-    served.terminate()
-    _, errors = served.process.communicate(timeout=20)
 
-    said = [orjson.loads(line) for line in errors.splitlines() if "guard.reload" in line]
     assert after == {"strict"}
     assert [line["level"] for line in said] == ["info", "warning", "error"]
     assert said[1]["message"].endswith(": limits")
     assert "the old one stays: config_invalid" in said[2]["message"]
 
 
+def _said(served: Served, *, until: str) -> list[str]:
+    """Return the lines on stderr up to the one that holds these words."""
+    lines: list[str] = []
+    assert served.process.stderr is not None
+    gives_up = Timer(PATIENCE_S, served.process.kill)
+    gives_up.start()
+    while not lines or (lines[-1] and until not in lines[-1]):
+        lines.append(served.process.stderr.readline())
+    gives_up.cancel()
+    return lines
+
+
 def _policies(served: Served) -> set[str]:
-    return {httpx.post(f"{served.url}/guard/classify", json={"text": "hello"}).json()["policy"] for _ in range(20)}
+    return {post(f"{served.url}/guard/classify", json={"text": "hello"}).json()["policy"] for _ in range(20)}
 
 
 def test_termination_ends_every_worker_with_exit_code_0(served: Served) -> None:
     pids = list(_workers(served))
     served.terminate()
-    _, errors = served.process.communicate(timeout=20)
+    _, errors = served.process.communicate(timeout=PATIENCE_S)
 
     assert served.process.returncode == 0
     assert "Traceback" not in errors
