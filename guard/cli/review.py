@@ -80,7 +80,9 @@ def label(
     from guard.store.values import MOST_NAME_CHARS, MOST_NOTE_CHARS, Label, LabelKind, Source
 
     who = author or os.environ.get("USER", "")
-    if not 0 < len(who) <= MOST_NAME_CHARS:
+    if not who:
+        raise UsageError("--author: who says so? $USER is empty")
+    if len(who) > MOST_NAME_CHARS:
         raise UsageError(f"--author: who says so, in 1 to {MOST_NAME_CHARS} characters")
     if given not in {"none", *LabelKind}:
         raise UsageError(f"LABEL: {given[:40]!r} is none of safe, unsafe, unsure, none")

@@ -113,6 +113,15 @@ def test_label_that_says_something_else_is_refused(place: str, arguments: tuple[
     assert isinstance(run("label", *arguments, "--store", place).exception, UsageError)
 
 
+def test_label_by_nobody_says_that_nobody_is_named(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USER")
+
+    refused = run("label", "x", "safe", "--store", place)
+
+    assert isinstance(refused.exception, UsageError)
+    assert "$USER is empty" in str(refused.exception)
+
+
 def test_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     missing = tmp_path / "nothing.db"
 
