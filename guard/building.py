@@ -26,6 +26,7 @@ from guard.config import read_yaml
 from guard.errors import BundleInvalid, UsageError
 from guard.manifest import FileEntry, Manifest
 from guard.plain_files import open_plain
+from guard.wrong_values import first_wrong
 
 SPEC = "spec.yaml"
 _MOST_SPEC_BYTES = 1_000_000
@@ -95,6 +96,4 @@ def _manifest(spec: Path, parts: list[Path], today: dt.date) -> Manifest:
     try:
         return Manifest.model_validate({"created": today.isoformat(), "text": {}} | document | {"files": files})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise BundleInvalid(f"{spec}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise BundleInvalid(f"{spec}: {first_wrong(error, Manifest)}") from error

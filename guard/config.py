@@ -34,6 +34,7 @@ from guard.strict_yaml import read_yaml as read_yaml
 from guard.types import Mode
 from guard.upstream_settings import Seconds
 from guard.upstream_settings import UpstreamSettings as UpstreamSettings
+from guard.wrong_values import first_wrong
 
 
 class LimitSettings(Section):
@@ -209,9 +210,6 @@ class Settings(Section):
         return self
 
 
-_MOST_KEY_CHARS = 60  # of a key, in a message
-
-
 def read_settings(path: Path) -> Settings:
     """Return the settings in a YAML file.
 
@@ -227,14 +225,4 @@ def parse_settings(document: object, *, source: str) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        # "[key]" is Pydantic's word for: it is the key that is wrong, not its value.
-        place = ".".join(_part(part) for part in first["loc"] if part != "[key]") or "top level"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigInvalid(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}{more}") from error
-
-
-def _part(part: int | str) -> str:
-    """Return a key or an index as a message may show it: one line, whatever was written."""
-    shown = str(part)[:_MOST_KEY_CHARS]
-    return shown if shown.isprintable() else ascii(shown)
+        raise ConfigInvalid(f"{source}: {first_wrong(error, Settings)}") from error

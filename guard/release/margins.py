@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from guard.config import read_yaml
 from guard.errors import ConfigInvalid
+from guard.wrong_values import first_wrong
 
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Ratio: TypeAlias = Annotated[float, Field(ge=1)]
@@ -95,6 +96,4 @@ def read_margins(path: Path) -> Margins:
     try:
         return Margins.model_validate({} if document is None else document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "top level"
-        raise ConfigInvalid(f"{path}: {place}: {first['msg']}") from error
+        raise ConfigInvalid(f"{path}: {first_wrong(error, Margins)}") from error

@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": BASE
     | {
         "strict_yaml",
+        "wrong_values",
         "policy_settings",
         "access_settings",
         "picture_settings",
@@ -59,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
+    "wrong_values": set(),
     "state_folder": set(),  # what is kept on a machine: the store and the console ask for it
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
@@ -67,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "record_format": {"manifest", "errors"},
     "gate_state": {"record_format"},
     "records": BASE | {"bundle", "signing", "plain_files", "record_format", "gate_state"},
-    "building": BASE | {"config", "bundle", "plain_files"},
+    "building": BASE | {"config", "bundle", "plain_files", "wrong_values"},
     # Whether the gate measured what serves is asked of the policies, which `core` makes of the configuration.
     "trust": BASE | {"config", "bundle", "binding", "signing", "records", "plain_files", "core"},
     "core": BASE | {"config", "policy_settings", "stats"},
@@ -93,7 +95,8 @@ ALLOWED: dict[str, set[str]] = {
     # `calibration.adaptation` fits the last layer of a scorer's graph.
     "calibration": DOMAIN | {"ports", "scorers", "suites", "pipeline", "wiring"},
     # Graphs are held against each other on every provider, so the gate opens sessions itself.
-    "release": DOMAIN | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime", "store"},
+    "release": DOMAIN
+    | {"ports", "suites", "pipeline", "wiring", "calibration", "scorers", "runtime", "store", "wrong_values"},
     # Local models that are asked in words: the benchmark measures them, and a scorer may ask one.
     "mllm": BASE,
     "demo": DOMAIN | {"server"},

@@ -157,7 +157,7 @@ def _odd_name(parts: Path, bundle: Bundle) -> None:
         (_no_graph, "bundle_invalid", "text.onnx: cannot be loaded: not an ONNX graph"),
         (_folder, "bundle_invalid", "weights: not a plain file"),
         (_odd_name, "bundle_invalid", "'my weights.bin', which no file of a bundle is called"),
-        (_spec(colour="red"), "bundle_invalid", "spec.yaml: colour: Extra inputs are not permitted"),
+        (_spec(colour="red"), "bundle_invalid", "spec.yaml: colour: unknown key; there are "),
         (_spec(files={}), "bundle_invalid", "spec.yaml: files: is made by building"),
         (_spec(operating_points={}), "bundle_invalid", "at least one operating point"),
         (_spec(precision="int4"), "bundle_invalid", "spec.yaml: precision: "),

@@ -31,12 +31,12 @@ def test_file_may_be_yaml_or_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("recal: 0.03", "recal: Extra inputs are not permitted"),
+        ("recal: 0.03", "recal: unknown key; did you mean recall?"),
         ("recall: -0.1", "recall: Input should be greater than or equal to 0"),
         ("recall: .nan", "recall: Input should be"),
         ("latency: 0.5", "latency: Input should be greater than or equal to 1"),
         ("evidence: [smells]", "evidence.0: Input should be 'pictures', 'texts' or 'labels'"),
-        ("suites: {mm: {flipped: 0.1}}", "suites.mm.flipped: Extra inputs are not permitted"),
+        ("suites: {mm: {flipped: 0.1}}", "suites.mm.flipped: unknown key; there are "),
         ("a: [", "not YAML"),
         ("recall: 0.1\nrecall: 0.9", "a key occurs twice"),
         ("- 1", "top level"),
