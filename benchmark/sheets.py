@@ -45,7 +45,7 @@ def _table(sheet: Sheet) -> Table:
     table = Table(title=Text(visible(sheet.title)), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(sheet.head):
         words = index == 0 or name in sheet.wordy
-        table.add_column(visible(name), justify="left" if words else "right", no_wrap=not words, overflow="fold")
+        table.add_column(Text(visible(name)), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for row in sheet.rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     return table

@@ -71,10 +71,10 @@ class Caller:
             except TryAgain as error:
                 failure = error
             else:
-                self._spend(reply)
                 kept = _timed(reply, 1000 * (self._clock() - started))
                 if self._cache is not None:
                     await asyncio.to_thread(self._cache.put, digest, kept)
+                self._spend(reply)  # what was paid for is kept, whether or not the run goes on
                 return Answered(kept, attempt, is_cached=False)
             if attempt == self._asking.attempts:
                 break
@@ -88,7 +88,8 @@ class Caller:
 
     def _spend(self, reply: Reply) -> None:
         self.spent_usd += reply.cost_usd or 0.0
-        if reply.cost_usd is None and self._asking.max_cost_usd is not None:
+        # What an API's own filter refuses has no price, whatever the model.
+        if reply.cost_usd is None and not reply.is_refused and self._asking.max_cost_usd is not None:
             raise UsageError("no price is known for this model, so --max-cost cannot end the run; leave it out")
 
     async def _turn(self) -> None:

@@ -132,6 +132,9 @@ def first_word() -> Scorer:
     """Return the scorer: the first word of an answer against the label; NOANSWER where it is neither Yes nor No."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        if state.epoch > 1:
+            # Inspect merges the scores of a pair, and leaves of their verdicts the first alone.
+            raise ValueError("guard_suite counts one answer to each pair: leave out --epochs")
         choice = state.output.choices[0] if state.output.choices else None
         is_refused = choice is not None and choice.stop_reason == "content_filter"
         found = read_answer(state.output.completion, Style.YES_NO, is_refused=is_refused)

@@ -27,6 +27,12 @@ def test_terminal_is_sent_no_control_character() -> None:
     assert {sign for sign in out.getvalue() if not sign.isprintable()} == {"\n"}
 
 
+def test_terminal_shows_marks_of_its_own_language_as_they_are() -> None:
+    out = StringIO()
+    Console(file=out, width=200).print(to_terminal([Sheet("[b]t", ("", "run[/b]"), (("[red]row", "1"),), ("[i]n",))]))
+    assert all(words in out.getvalue() for words in ("[b]t", "run[/b]", "[red]row", "[i]n"))
+
+
 def test_markdown_holds_one_row_a_row_and_no_html() -> None:
     text = to_markdown(HOSTILE, [_sheet()])
     assert "<script" not in text

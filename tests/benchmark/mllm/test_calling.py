@@ -178,6 +178,21 @@ async def test_budget_ends_a_run_of_a_model_whose_price_nobody_knows() -> None:
         await _caller(FakeAsker(), Clock(), max_cost_usd=5.0).reply(REQUEST)
 
 
+async def test_an_answer_that_ends_the_run_for_want_of_a_price_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no price is known"):
+        await _caller(FakeAsker(), Clock(), max_cost_usd=5.0, cache=tmp_path).reply(REQUEST)
+    asker = FakeAsker()
+    assert (await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)).is_cached
+    assert asker.asked == 0
+
+
+async def test_what_the_api_filters_has_no_price_and_ends_no_run(tmp_path: Path) -> None:
+    asker = FakeAsker(reply=Reply("", is_refused=True))
+    caller = _caller(asker, Clock(), max_cost_usd=5.0, cache=tmp_path)
+    assert (await caller.reply(REQUEST)).reply.is_refused
+    assert caller.spent_usd == 0
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [
