@@ -3,21 +3,16 @@
 Importing litellm takes seconds, so this module is imported where it is configured, and nowhere else.
 """
 
-import os
 import secrets
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import httpx
 
-# Or importing litellm asks the network for prices.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-import litellm
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-
 from guard.core.image import data_url
 from guard.errors import ConfigInvalid, JudgeFailed, JudgeTimeout
 from guard.judge_settings import JudgeSettings
+from guard.litellm_ready import GLOBAL_LOGGING_WORKER, litellm, make_ready
 from guard.ports import Opinion
 from guard.second_opinion.prompt import ask, read
 from guard.types import Direction
@@ -42,10 +37,8 @@ class LitellmJudge:
     _open: ClassVar[int] = 0
 
     def __init__(self, settings: JudgeSettings, key: str | None) -> None:
-        litellm.telemetry = False
-        litellm.suppress_debug_info = True
-        litellm.turn_off_message_logging = True
         self._model = settings.model or ""
+        make_ready(self._model)
         url = None if settings.url is None else str(settings.url).rstrip("/")
         try:
             litellm.get_llm_provider(self._model, api_base=url)

@@ -4,19 +4,14 @@ Importing litellm takes seconds, so this module is imported where it is configur
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
 
-# Or importing litellm asks the network for prices.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-import litellm
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-
 from guard.errors import Unauthorized, UnknownModel, UpstreamTimeout
+from guard.litellm_ready import GLOBAL_LOGGING_WORKER, litellm, make_ready
 from guard.ports import UpstreamRequest
 from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams import litellm_answer as shape
@@ -50,9 +45,7 @@ class ThroughLitellm:
         self._key = None
         if settings.key_env is not None:
             self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
-        litellm.telemetry = False
-        litellm.suppress_debug_info = True
-        litellm.turn_off_message_logging = True
+        make_ready(next(iter(settings.litellm.values()), ""))
         self._timeout = _timeout(settings)
 
     async def send(self, request: UpstreamRequest) -> LitellmResponse | Listing:

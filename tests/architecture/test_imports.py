@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings_sources": {"config", "errors"},
     "plain_files": {"errors"},
     "wrong_values": set(),
+    "litellm_ready": set(),  # an upstream and a judge take litellm from it
     "state_folder": set(),  # what is kept on a machine: the store and the console ask for it
     "graph_files": {"errors", "plain_files"},
     "bundle": BASE | {"plain_files", "graph_files"},
@@ -78,13 +79,13 @@ ALLOWED: dict[str, set[str]] = {
     "ports": BASE,
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
-    "upstreams": DOMAIN | {"ports"},
+    "upstreams": DOMAIN | {"ports", "litellm_ready"},
     "store": DOMAIN | {"ports", "secrets", "state_folder"},
     "telemetry": BASE | {"ports"},
     "tracing": BASE,
     "suites": DOMAIN,
     # `second_opinion.local` asks a local model; nothing imports it unless one is configured.
-    "second_opinion": DOMAIN | {"ports", "telemetry", "mllm"},
+    "second_opinion": DOMAIN | {"ports", "telemetry", "mllm", "litellm_ready"},
     "pipeline": DOMAIN | {"ports", "telemetry", "second_opinion"},
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
     "wiring": DOMAIN | ADAPTERS | {"second_opinion", "ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
@@ -193,8 +194,7 @@ def _also(path: Path) -> set[str]:
     """Return what a file may import all the same: it is loaded only where its own setting or command asks for it."""
     return {
         "guard/calibration/adaptation/graph.py": {"onnx"},
-        "guard/upstreams/through_litellm.py": {"litellm"},
-        "guard/second_opinion/through_litellm.py": {"litellm"},
+        "guard/litellm_ready.py": {"litellm"},
         "benchmark/mllm/through_litellm.py": {"litellm"},
         "benchmark/rivals/tiny_models.py": {"torch", "transformers"},
         # Runs under another Python, and imports what is there.
