@@ -9,18 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 from guard.errors import ConfigInvalid, ContentUnjudged, JudgeFailed, JudgeUndecided, UsageError
 from guard.judge_settings import JudgeSettings
+from guard.mllm.answers import THOUGHT
 from guard.mllm.loading import LocalModel, open_local
-from guard.mllm.questions import Mitigation, ask
+from guard.mllm.questions import Mitigation, Question, ask
 from guard.ports import Opinion
 from guard.types import Direction
 
 _UNSAFE_FROM = 0.5
+_MAX_TOKENS = 1000  # of a model that thinks first, its answer included
 
 
 class LocalJudge:
     """A local model, asked for one pair at a time in a thread of its own.
 
-    What it writes is not read, so no instruction inside the content can give it an answer's shape.
+    What it writes is not read, so no instruction inside the content can give it an answer's shape. Of a model that
+    thinks before it answers, which its first question shows, the thought is written out, and the word after it counts.
 
     Raises:
         ConfigInvalid: there is no such model, its files cannot be used, or the device is missing.
@@ -32,6 +35,7 @@ class LocalJudge:
             self._model, _ = open_local(settings.vlm or "", revision=settings.revision, device=settings.device)
         except UsageError as error:
             raise ConfigInvalid(f"judge.vlm: {error}") from error
+        self._max_tokens = 1
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guard-judge")
 
     async def ask(self, text: str, pictures: Sequence[bytes], direction: Direction = Direction.INPUT) -> Opinion:
@@ -53,9 +57,19 @@ class LocalJudge:
             direction=direction,
         )
         try:
-            likely = self._model.answer(question, pictures, max_tokens=1).probability
+            likely = self._probability(question, pictures)
         except ContentUnjudged as error:
             raise JudgeUndecided(f"the local model cannot be shown this: {error.code}") from error
         except Exception as error:  # torch and transformers raise anything; the message may quote content
             raise JudgeFailed(f"the local model failed: {type(error).__name__}") from error
         return None if likely is None else likely >= _UNSAFE_FROM
+
+    def _probability(self, question: Question, pictures: tuple[bytes, ...]) -> float | None:
+        likely = self._model.answer(question, pictures, max_tokens=self._max_tokens).probability
+        if likely is not None or self._max_tokens == _MAX_TOKENS:
+            return likely
+        begun = self._model.answer(question, pictures, max_tokens=len(THOUGHT)).text
+        if not begun.lstrip().startswith(THOUGHT):
+            return None
+        self._max_tokens = _MAX_TOKENS
+        return self._model.answer(question, pictures, max_tokens=_MAX_TOKENS).probability
