@@ -39,12 +39,17 @@ async def open_target(spec: str, *, policy: str | None = None, asking: Asking | 
         case ("embedded", "") | ("bundle", _) if kind == "embedded" or rest:
             return await GuardTarget.open(spec, policy)
         case "http", _ if rest.removeprefix("//"):
-            return await HttpTarget.open(spec if rest.startswith("//") else rest)
+            return await _open_guard(spec if rest.startswith("//") else rest)
         case "https", _ if rest.removeprefix("//"):
-            return await HttpTarget.open(spec)
+            return await _open_guard(spec)
         case "control", name if name in ALWAYS:
             return ConstantTarget(name)
     raise UsageError(f"target {spec}: not one of {KINDS} (controls: {', '.join(ALWAYS)})")
+
+
+async def _open_guard(address: str) -> Target:
+    _require_no_secret("the target", address)
+    return await HttpTarget.open(address)
 
 
 def _set_options(asking: Asking) -> str:
@@ -62,7 +67,7 @@ async def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Targe
     if kind != "hf" and asking.mitigation is Mitigation.VCD:
         raise UsageError(f"target {spec}: visual contrastive decoding needs the model's own logits (hf:MODEL)")
     if asking.api_base is not None:
-        _require_no_secret(spec, asking.api_base)
+        _require_no_secret("--api-base", asking.api_base)
     # Imported where it is asked for: litellm and transformers take seconds to load, and may not be installed.
     from benchmark.mllm.target import MllmTarget
 
@@ -98,8 +103,8 @@ async def _open_model(spec: str, kind: str, model: str, asking: Asking) -> Targe
     return MllmTarget(spec, asker, asking)
 
 
-def _require_no_secret(spec: str, address: str) -> None:
+def _require_no_secret(what: str, address: str) -> None:
     """Raise UsageError where an address holds what must not stand in reports: it is part of a run's header."""
     parts = urlsplit(address)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UsageError(f"target {spec}: --api-base is an address alone; keys come from the environment")
+        raise UsageError(f"{what} is an address alone: no login, query or fragment, which would stand in reports")

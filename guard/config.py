@@ -179,6 +179,12 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _answers_are_judged_first(self) -> Self:
+        if self.judge.answers and not self.judge_output.enabled:
+            raise ValueError("judge.answers needs judge_output: no answer is judged without")
+        return self
+
+    @model_validator(mode="after")
     def _somebody_is_served(self) -> Self:
         if self.unknown_tenants == "refuse" and not self.tenants:
             raise ValueError("unknown_tenants: refuse needs tenants: nobody would be served")

@@ -6,6 +6,7 @@ it from here.
 
 import contextlib
 import os
+import warnings
 
 # Or importing litellm asks the network for prices.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -29,7 +30,8 @@ def make_ready(model: str) -> None:
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
-    # Whatever is wrong with the model is said where it is asked.
-    with contextlib.suppress(Exception):
+    # Whatever is wrong with the model is said where it is asked; what is deprecated is litellm's own matter.
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         messages = [{"role": "user", "content": "hello"}]
         litellm.completion(model, messages, mock_response="hello", api_key="none", _skip_mcp_handler=True)

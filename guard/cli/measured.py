@@ -26,7 +26,7 @@ def report(
 
     from benchmark.chart import draw_errors
     from benchmark.figures import read_report
-    from benchmark.named import NamedRun
+    from benchmark.named import NamedRun, names_of
     from benchmark.report import make_sheets
     from benchmark.rows import is_run
     from benchmark.sheets import to_markdown
@@ -35,7 +35,7 @@ def report(
 
     if out is not None and is_run(out):
         raise UsageError(f"{out} holds a run, whose report.json this would replace; choose another --out")
-    named = [NamedRun(folder.resolve().name, read_report(folder)) for folder in runs]
+    named = [NamedRun(name, read_report(folder)) for name, folder in zip(names_of(runs), runs, strict=True)]
     sheets = make_sheets(named)
     document = orjson.dumps(
         {run.name: run.report.model_dump(mode="json") for run in named}, option=orjson.OPT_INDENT_2

@@ -55,7 +55,8 @@ def contrasted(clear: torch.Tensor, noisy: torch.Tensor, contrast: Contrast) -> 
         return clear
     plausible = clear >= clear.amax(dim=-1, keepdim=True) + (math.log(contrast.beta) if contrast.beta else -math.inf)
     mixed = (1 + contrast.alpha) * clear - contrast.alpha * noisy
-    return mixed.masked_fill(~plausible, -math.inf)
+    # What the model itself rules out stays so: infinity less infinity is no number.
+    return mixed.masked_fill(~plausible | clear.isneginf(), -math.inf)
 
 
 class ContrastiveDecoding(LogitsProcessor):  # type: ignore[misc]

@@ -169,6 +169,13 @@ async def test_pictures_that_cannot_be_decoded_are_unjudged_rows_of_a_run(bundle
     assert (report.n, report.unjudged, report.codes) == (1, 1, {"image_rejected": 1})
 
 
+@pytest.mark.parametrize("address", ["http://me:hunter2@127.0.0.1:9", "http://127.0.0.1:9?key=hunter2"])
+async def test_guard_behind_an_address_with_a_secret_is_refused_and_it_is_not_repeated(address: str) -> None:
+    with pytest.raises(UsageError, match="the target is an address alone") as refused:
+        await open_target(address)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize("spec", ["", "embeded", "bundle:", "control:coin", "http:", "embedded:x", "bundle"])
 async def test_unknown_targets_are_refused_with_the_ones_there_are(spec: str) -> None:
     with pytest.raises(UsageError, match="not one of embedded, bundle:DIR"):

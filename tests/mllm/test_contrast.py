@@ -169,6 +169,12 @@ def test_only_plausible_tokens_are_left() -> None:
     torch.testing.assert_close(found[:, :3], 2 * clear[:, :3])
 
 
+def test_what_the_model_rules_out_stays_ruled_out() -> None:
+    clear, noisy = torch.tensor([[2.0, -math.inf, 1.0]]), torch.tensor([[1.0, -math.inf, 1.0]])
+    found = contrasted(clear, noisy, Contrast(alpha=1, beta=0))
+    assert found.tolist() == [[3.0, -math.inf, 1.0]]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"alpha": -1}, {"alpha": math.nan}, {"alpha": math.inf}, {"beta": 1.1}, {"noise_step": 1000}]
 )

@@ -127,6 +127,13 @@ def test_certificate_is_not_shown_where_a_judge_overrules_its_threshold(
         asyncio.run(opened.guard.aclose())
 
 
+def test_answers_that_nobody_judges_are_shown_to_no_judge() -> None:
+    judge = {"model": "openai/gpt-4o-mini", "band": {"allow": 0.3, "block": 0.7}, "answers": True}
+    with pytest.raises(ValueError, match=r"judge\.answers needs judge_output"):
+        Settings.model_validate({"judge": judge})
+    assert Settings.model_validate({"judge": judge, "judge_output": True}).judge.answers
+
+
 def test_gate_that_has_to_be_passed_excludes_a_judge(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="excludes a judge"):
         _settings(tiny_bundle, monkeypatch, "http://127.0.0.1:9", require_gate="passed", bundle_keys=["ed25519:x"])
