@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 
 from guard import cli
 from guard.errors import UsageError
-from guard.mllm.loading import open_local, open_parts
+from guard.mllm.loading import Parts, open_local, open_parts
 from guard.mllm.local import LocalMllm
 from guard.mllm.preparing import prepare, read_pictures
 from guard.mllm.questions import Question
 from guard.train.loop import Budget
 from guard.train.traces import Trace
 from guard.train.vrtuning import Tuning, _with_lora, lora_targets, tune
-from guard.train.vrtuning_examples import IGNORED, Example, Lesson, loss_of, make_example, together
+from guard.train.vrtuning_examples import IGNORED, Example, Lesson, loss_of, make_example, placed, together
 from tests.mllm.tiny_folders import MAKERS, make_folder
 from tests.pictures import solid
 from tests.train.tiny_world import all_pairs, make_tiny_llava, write_world
@@ -60,11 +60,17 @@ def _traces(folder: Path) -> list[Trace]:
     return rows
 
 
+def _example(parts: Parts, trace: Trace, lesson: Lesson | None = None) -> Example:
+    """Return an example as training takes it: in the model's own type."""
+    made = make_example(parts.processor, trace, Lesson() if lesson is None else lesson, longest=None)
+    return placed(made, "cpu", torch.float32)
+
+
 @pytest.mark.parametrize("architecture", sorted(MAKERS))
 def test_loss_lies_on_reasoning_and_answer_alone(architecture: str, tmp_path: Path) -> None:
     parts = open_parts(str(make_folder(architecture, tmp_path / "model")))
     trace = _traces(tmp_path)[0]
-    example = make_example(parts.processor, trace, Lesson(), longest=None)
+    example = _example(parts, trace)
     asked = prepare(parts.processor, Question(trace.prompt), read_pictures([trace.picture.read_bytes()]))
     length = asked["input_ids"].shape[1]
     seen: list[torch.Tensor] = []
@@ -91,7 +97,7 @@ def test_loss_lies_on_reasoning_and_answer_alone(architecture: str, tmp_path: Pa
 @pytest.mark.parametrize("architecture", sorted(MAKERS))
 def test_rows_of_a_batch_lose_what_each_loses_alone(architecture: str, tmp_path: Path) -> None:
     parts = open_parts(str(make_folder(architecture, tmp_path / "model")))
-    rows = [make_example(parts.processor, trace, Lesson(), longest=None) for trace in _traces(tmp_path)]
+    rows = [_example(parts, trace) for trace in _traces(tmp_path)]
 
     def total(batches: list[Example]) -> float:
         with torch.no_grad():
@@ -102,8 +108,8 @@ def test_rows_of_a_batch_lose_what_each_loses_alone(architecture: str, tmp_path:
 
 def test_rows_of_one_shape_go_together(llava: Path, tmp_path: Path) -> None:
     parts = open_parts(str(llava))
-    rows = [make_example(parts.processor, trace, Lesson(), longest=None) for trace in _traces(tmp_path)]
-    blind = [make_example(parts.processor, trace, Lesson(pictures=False), longest=None) for trace in _traces(tmp_path)]
+    rows = [_example(parts, trace) for trace in _traces(tmp_path)]
+    blind = [_example(parts, trace, Lesson(pictures=False)) for trace in _traces(tmp_path)]
 
     assert [len(batch.labels) for batch in together(rows, padding=3)] == [2]
     assert [len(batch.labels) for batch in together([*rows, *blind], padding=3)] == [2, 2]
@@ -122,6 +128,7 @@ def test_lora_leaves_the_eye_and_the_last_layer_alone(architecture: str, tmp_pat
     targets = lora_targets(model)
     assert any(name.endswith("q_proj") and "vision" not in name for name in targets)
     assert not any("visual." in name or "vision_tower" in name or name.endswith("lm_head") for name in targets)
+    assert not any(name.endswith("router") for name in targets)
 
 
 @pytest.mark.parametrize("architecture", sorted(MAKERS))
@@ -132,7 +139,7 @@ def test_what_saves_memory_on_a_gpu_changes_no_gradient(architecture: str, tmp_p
     for device in ("cpu", "cuda"):  # only what is said of the device: both compute here
         parts = open_parts(folder)
         model = _with_lora(parts, replace(SHORT, dropout=0.0), device).train()
-        loss_of(model, make_example(parts.processor, trace, Lesson(), longest=None))[0].backward()
+        loss_of(model, _example(parts, trace))[0].backward()
         found.append({name: part.grad for name, part in model.named_parameters() if part.requires_grad})
     assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in found[0].values())
     torch.testing.assert_close(found[1], found[0])
