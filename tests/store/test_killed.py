@@ -6,31 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from guard.store.opening import open_store
 from guard.store.values import Query
-from tests.store.postgres import PostgresServer, postgres_server
 
 _ROOT = Path(__file__).parents[2]
 _ROUNDS, _AT_LEAST = 6, 50  # times that the worker is killed, and what it has acknowledged by then
-
-
-@pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "guard.db")
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 def _killed_after(address: str, seconds: float) -> list[list[str]]:

@@ -16,7 +16,6 @@ from guard.store.migrate import HEAD, MIGRATIONS, VERSION_TABLE, migrate, revisi
 from guard.store.opening import open_store
 from guard.store.schema import metadata
 from guard.store.values import Label, LabelKind, Query, Source
-from tests.store.postgres import PostgresServer, postgres_server
 
 _SCRIPTS = ScriptDirectory(str(MIGRATIONS))
 _REVISIONS = [script.revision for script in reversed(list(_SCRIPTS.walk_revisions()))]
@@ -30,20 +29,6 @@ _ROWS = {
         f" 'block', 'block', 'score', '{'ab' * 32}', 0.9, 0.7, 40, false, 0.5, true, 'input/block/far', 'plan')"
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "guard.db")
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 @pytest.fixture
