@@ -7,6 +7,7 @@ that two of them never find out half-way.
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -190,8 +191,7 @@ def _sqlite(file: Path, durability: Durability, wait_s: float, *, is_served: boo
             f"file:{quote(place)}?mode=rw", uri=True, timeout=wait_s, isolation_level=None, check_same_thread=False
         )
         try:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode=WAL")
+            _turn_to_wal(connection, wait_s)
             for pragma in pragmas:
                 connection.execute(pragma)
         except sqlite3.Error:
@@ -207,6 +207,22 @@ def _sqlite(file: Path, durability: Durability, wait_s: float, *, is_served: boo
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return Link(engine, place, file, wait_s=wait_s)
+
+
+def _turn_to_wal(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Have the file keep a write-ahead log. Of two that turn a file at once, SQLite lets none wait: one asks again."""
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # The low byte is the primary code: SQLITE_BUSY_RECOVERY and its like are busy too.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _postgres(url: URL, durability: Durability, wait_s: float) -> Link:

@@ -33,6 +33,22 @@ def test_locked_file_is_waited_for_and_then_said_to_be_locked(tmp_path: Path) ->
     store.close()
 
 
+def test_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "guard.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # in a file without a log yet, where SQLite itself lets nobody wait
+    until_then = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+    until_then.start()
+
+    store = open_store(str(file))
+    store.add([stored()])
+
+    assert len(store.find(Query())) == 1
+    until_then.join()
+    other.close()
+    store.close()
+
+
 def test_full_disk_is_said_to_be_full_and_nothing_is_half_written(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "guard.db"))
     with store._link.engine.connect() as connection:
