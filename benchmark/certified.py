@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from benchmark.figures import read_report
-from benchmark.rows import SUITE, Row, read_header, read_rows
+from benchmark.finished import read_finished
+from benchmark.rows import Row
 from benchmark.sheets import Sheet
 from guard.errors import CalibrationInvalid, UsageError
 from guard.stats.certify import Answer, NotCertifiable, Trials, Unit, candidate_grid, certify_refusals
@@ -74,16 +74,11 @@ def certify_run(folder: Path, limits: Sequence[float], *, confidence: float = 0.
         CalibrationInvalid: too few groups, a half with one label, or rows drawn with different probabilities, each of
             which would count as one (`guard calibrate` thins such rows).
     """
-    report = read_report(folder)
-    if report.unequal_sampling:
+    finished = read_finished(folder)
+    rows = finished.rows
+    if finished.report.unequal_sampling:
         raise CalibrationInvalid(
             f"{folder}: rows were drawn with different probabilities; certify with guard calibrate"
-        )
-    header, rows = read_header(folder), [row for row in read_rows(folder) if row.variant == SUITE]
-    if (counted := report.n + report.errors + report.unjudged) != len(rows):
-        raise UsageError(
-            f"{folder}: a larger run was begun and not finished ({len(rows)} rows, its report counts {counted}); call "
-            "`guard benchmark run` again before certifying"
         )
     if failed := sum(row.failed for row in rows):
         raise UsageError(f"{folder}: {failed} rows failed; call `guard benchmark run` again before certifying")
@@ -104,10 +99,9 @@ def certify_run(folder: Path, limits: Sequence[float], *, confidence: float = 0.
         groups=list(compress(groups, second)),
     )
     answers = certify_refusals(trials, grid, limits, confidence=confidence, unit=unit)
-    suite, target = header["suite"], header.get("target_spec")
     return Thresholds(
-        suite=str(suite["name"]) if isinstance(suite, dict) else "",
-        target=str(target),
+        suite=finished.report.suite,
+        target=finished.report.target,
         unit=unit,
         confidence=confidence,
         n=int(second.sum()),

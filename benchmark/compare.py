@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from benchmark.finished import read_finished
 from benchmark.measure import headline_measures, values_of
-from benchmark.rows import SUITE, Row, read_header, read_rows
+from benchmark.rows import Row
 from benchmark.sheets import Sheet
 from guard.errors import UsageError
 from guard.stats.bootstrap import Measure, estimate
@@ -55,13 +56,13 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     """Return what changes from the first run to the second, on the rows that both judged.
 
     Raises:
-        UsageError: a folder is no run, the suites differ in name, or no row has a verdict in both.
+        UsageError: a folder is no finished run, the suites differ in name, or no row has a verdict in both.
     """
-    headers = [read_header(folder) for folder in (first, second)]
-    suites = [_facts(header, folder) for header, folder in zip(headers, (first, second), strict=True)]
-    if suites[0]["name"] != suites[1]["name"]:
-        raise UsageError(f"{first} ran {suites[0]['name']}, {second} ran {suites[1]['name']}: nothing to compare")
-    rows = [_judged(folder) for folder in (first, second)]
+    runs = [read_finished(folder) for folder in (first, second)]
+    before_report, after_report = (run.report for run in runs)
+    if before_report.suite != after_report.suite:
+        raise UsageError(f"{first} ran {before_report.suite}, {second} ran {after_report.suite}: nothing to compare")
+    rows = [{row.id: row for row in run.rows if row.unsafe is not None} for run in runs]
     shared = [id_ for id_, row in rows[0].items() if id_ in rows[1] and _same_pair(row, rows[1][id_])]
     if not shared:
         raise UsageError(f"{first} and {second} have no row with a verdict in both")
@@ -72,7 +73,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     found = estimate({name: _Minus(after[name], before[name]) for name in names}, [row.group for row in one])
     first_values, second_values = values_of(before, len(one)), values_of(after, len(two))
     return Comparison(
-        suite=suites[0]["name"],
+        suite=before_report.suite,
         first=str(first),
         second=str(second),
         n=len(shared),
@@ -80,7 +81,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
         n_differing=sum(a.unsafe != b.unsafe for a, b in zip(one, two, strict=True)),
         only_first=len(rows[0]) - len(shared),
         only_second=len(rows[1]) - len(shared),
-        same_data=suites[0]["digest"] == suites[1]["digest"],
+        same_data=before_report.suite_digest == after_report.suite_digest,
         differences={
             name: Difference(
                 first=first_values[name],
@@ -116,17 +117,6 @@ def to_sheet(comparison: Comparison) -> Sheet:
     return Sheet(
         f"{comparison.suite}: second − first", ("", "first", "second", "difference", "95 %"), rows, tuple(notes)
     )
-
-
-def _facts(header: Mapping[str, object], folder: Path) -> dict[str, str]:
-    suite = header["suite"]
-    if not isinstance(suite, dict) or not {"name", "digest"} <= suite.keys():
-        raise UsageError(f"{folder}: run.json names no suite")
-    return {key: str(value) for key, value in suite.items()}
-
-
-def _judged(folder: Path) -> dict[str, Row]:
-    return {row.id: row for row in read_rows(folder) if row.variant == SUITE and row.unsafe is not None}
 
 
 def _same_pair(one: Row, other: Row) -> bool:

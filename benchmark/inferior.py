@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel
 
-from benchmark.rows import SUITE, Row, read_rows
+from benchmark.finished import read_finished
+from benchmark.rows import Row
 from benchmark.sheets import Sheet
 from guard.errors import UsageError
 from guard.stats.measures import Share
@@ -39,12 +40,13 @@ def check_margins(first: Path, second: Path, margins: Mapping[Kind, float]) -> t
     look better for it.
 
     Raises:
-        UsageError: a margin outside (0, 1), the runs share no row, or the second was not asked about some of the first.
+        UsageError: a margin outside (0, 1), a run that is not finished, the runs share no row, or the second was not
+            asked about some of the first.
     """
     for kind, margin in margins.items():
         if not 0 < margin < 1:
             raise UsageError(f"a margin of {kind.replace('_', ' ')} must lie between 0 and 1, not {margin:g}")
-    one, two = ({row.id: row for row in read_rows(folder) if row.variant == SUITE} for folder in (first, second))
+    one, two = ({row.id: row for row in read_finished(folder).rows} for folder in (first, second))
     pairs = [(row, two[id_]) for id_, row in one.items() if id_ in two and two[id_].label == row.label]
     if not pairs:
         raise UsageError(f"{first} and {second} have no row in common")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from benchmark.judgement import Judgement, TargetInfo
 from benchmark.mllm.asking import Asker, Asking, GivenUp, Request, Unjudgeable
 from benchmark.mllm.calling import Answered, Caller
-from benchmark.mllm.pictures import is_picture
 from guard import Pair
 from guard.errors import ImageRejected
 from guard.mllm.answers import Answer, Kind, read_answer
+from guard.mllm.pictures import is_picture
 from guard.mllm.questions import Style, ask
 from guard.mllm.yes_no import share_of_samples
 

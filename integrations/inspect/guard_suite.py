@@ -27,6 +27,7 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import TaskState, generate
 
 from guard.mllm.answers import read_answer
+from guard.mllm.pictures import is_picture
 from guard.mllm.questions import Mitigation, Style, ask
 from guard.suites import LabelledPair, load_suite
 from guard.suites.pictures import data_url
@@ -44,17 +45,26 @@ def guard_suite(suite: str = "mmsafeaware", mitigation: str = "none") -> Task:
     if asked is Mitigation.VCD:
         raise ValueError("visual contrastive decoding needs a model's logits: guard benchmark run --target hf:MODEL")
     loaded = load_suite(suite)
+    samples = [sample for pair in loaded.pairs if (sample := _sample(pair, asked)) is not None]
     return Task(
-        dataset=MemoryDataset([_sample(pair, asked) for pair in loaded.pairs], name=loaded.name),
+        dataset=MemoryDataset(samples, name=loaded.name),
         solver=generate(),
         scorer=first_word(),
-        metadata={"suite_sha256": loaded.digest, "missing_pictures": len(loaded.missing_pictures)},
+        metadata={
+            "suite_sha256": loaded.digest,
+            "missing_pictures": len(loaded.missing_pictures),
+            "broken_pictures": len(loaded.pairs) - len(samples),
+        },
     )
 
 
-def _sample(pair: LabelledPair, mitigation: Mitigation) -> Sample:
+def _sample(pair: LabelledPair, mitigation: Mitigation) -> Sample | None:
+    """Return what a model is shown; None where a file is no picture: it must not leave the machine."""
+    pictures = [picture.read() for picture in pair.pictures]
+    if not all(map(is_picture, pictures)):
+        return None
     question = ask(pair.text, has_picture=bool(pair.pictures), style=Style.YES_NO, mitigation=mitigation)
-    parts: list[Content] = [ContentImage(image=data_url(picture.read())) for picture in pair.pictures]
+    parts: list[Content] = [ContentImage(image=data_url(picture)) for picture in pictures]
     turns: list[ChatMessage] = [ChatMessageUser(content=[*parts, ContentText(text=question.text)])]
     if question.system is not None:
         turns.insert(0, ChatMessageSystem(content=question.system))

@@ -1,4 +1,4 @@
-"""Run the task with Inspect's mock model, whose answers come from a file, and print the metrics: for the test.
+"""Run the task with Inspect's mock model, whose answers come from a file, and print metrics and metadata: for the test.
 
 python integrations/inspect/mock_run.py SUITE ANSWERS.json LOGS
 """
@@ -33,7 +33,8 @@ def main(suite: str, answers: str, logs: str) -> None:
     )
     if log.results is None:
         raise SystemExit(f"{log.status}: {log.error.message if log.error else ''}")
-    print(json.dumps({name: metric.value for name, metric in log.results.scores[0].metrics.items()}))
+    metrics = {name: metric.value for name, metric in log.results.scores[0].metrics.items()}
+    print(json.dumps({**metrics, "metadata": log.eval.metadata}))
 
 
 if __name__ == "__main__":

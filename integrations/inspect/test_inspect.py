@@ -40,14 +40,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         {"id": f"row-{index}", "text": text, "image": f"{group}.png", "label": label, "group": group}
         for index, (text, label, group, _) in enumerate(ROWS)
     ]
+    # Inspect's mock model knows no answer to this one: asked about it, the run would fail.
+    (folder / "secret.png").write_text("not a picture")
+    rows.append({"id": "broken", "text": "look here", "image": "secret.png", "label": "safe", "group": "secret"})
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "answers.json").write_text(json.dumps({text: answer for text, _, _, answer in ROWS}))
     files = [str(folder / name) for name in ("rows.jsonl", "answers.json", "logs")]
     command = [str(python), str(HERE / "mock_run.py"), *files]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=folder)
     assert run.returncode == 0, run.stdout + run.stderr
-    metrics: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return metrics
+    printed: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return printed
 
 
 def test_rates_are_over_answers_with_a_verdict(found: dict[str, Any]) -> None:
@@ -65,3 +68,7 @@ def test_the_standard_error_takes_groups_as_clusters(found: dict[str, Any]) -> N
 
 def test_a_split_counts_answers_that_cannot_be_read_as_wrong(found: dict[str, Any]) -> None:
     assert found["all"] == pytest.approx(3 / 8)
+
+
+def test_file_that_is_no_picture_is_sent_to_nobody_and_counted(found: dict[str, Any]) -> None:
+    assert found["metadata"]["broken_pictures"] == 1

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.compare import compare_runs, to_sheet
+from benchmark.inferior import check_margins
 from benchmark.judgement import Judgement
 from benchmark.runner import run_suite
 from guard import Pair
 from guard.errors import UsageError
 from guard.suites import load_suite
 from tests.benchmark.drawn_suites import text_pack
-from tests.benchmark.fake_target import FakeTarget
+from tests.benchmark.fake_target import FakeTarget, KilledError
 
 
 async def _run(folder: Path, target: FakeTarget, *, n: int = 60, limit: int | None = None) -> Path:
@@ -57,4 +58,25 @@ async def test_rows_without_a_common_verdict_are_refused(tmp_path: Path) -> None
     blind = FakeTarget(lambda pair: Judgement(None, code="image_rejected"))
     first, second = await _run(tmp_path / "a", FakeTarget()), await _run(tmp_path / "b", blind)
     with pytest.raises(UsageError, match="no row with a verdict in both"):
+        compare_runs(first, second)
+
+
+async def test_run_whose_rows_are_more_than_its_report_counts_is_compared_with_nothing(tmp_path: Path) -> None:
+    first, larger = await _run(tmp_path / "a", FakeTarget()), await _run(tmp_path / "b", FakeTarget(), limit=10)
+    suite = load_suite(str(tmp_path / "b" / "pack"))
+    with pytest.raises(KilledError):
+        await run_suite(suite, FakeTarget(die_after=30), larger, controls=False)
+
+    for runs in ((first, larger), (larger, first)):
+        with pytest.raises(UsageError, match="a larger run was begun and not finished"):
+            compare_runs(*runs)
+        with pytest.raises(UsageError, match="a larger run was begun and not finished"):
+            check_margins(*runs, {"recall": 0.05})
+
+
+async def test_run_that_was_cut_off_is_compared_with_nothing(tmp_path: Path) -> None:
+    first, second = await _run(tmp_path / "a", FakeTarget()), await _run(tmp_path / "b", FakeTarget())
+    (second / "report.json").unlink()
+
+    with pytest.raises(UsageError, match="the run is not finished"):
         compare_runs(first, second)
