@@ -20,6 +20,9 @@ from guard.mllm.yes_no import answer_place, is_whole, side_of, unsafe_probabilit
 _GUARDS_OWN_WORDS = "BEGIN UNSAFE CONTENT CATEGORIES"
 
 
+_MARKS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+
+
 @dataclass(frozen=True, slots=True)
 class LocalAnswer:
     """What a model wrote, and how likely "unsafe" was to it, None where it was not answering."""
@@ -52,6 +55,7 @@ class LocalMllm:
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model, self._processor = model.eval(), processor
+        _decode_plainly(self._model)
         template = str(getattr(self._processor, "chat_template", None) or "")
         self.architecture = str(self._model.config.model_type)
         self.dtype = str(self._model.dtype).removeprefix("torch.")
@@ -75,13 +79,6 @@ class LocalMllm:
             made = self._model.generate(
                 **inputs,
                 max_new_tokens=max_tokens,
-                # What a model's own generation settings say of sampling and penalties does not hold here.
-                do_sample=False,
-                num_beams=1,
-                repetition_penalty=1.0,
-                temperature=None,
-                top_p=None,
-                top_k=None,
                 logits_processor=processors,
                 return_dict_in_generate=True,
                 output_scores=True,
@@ -146,3 +143,15 @@ class LocalMllm:
         """Return what each token adds to the text."""
         texts = [self._tokenizer.decode(written[:end], skip_special_tokens=True) for end in range(len(written) + 1)]
         return [after[len(before) :] for before, after in pairwise(texts)]
+
+
+def _decode_plainly(model: Any) -> None:
+    """Leave of a model's own generation settings which tokens begin and end an answer, and nothing that moves a logit.
+
+    Sampling, penalties and tokens that are forced or forbidden would change what it says, and P(unsafe) with it.
+    """
+    for part in model.modules():  # InstructBLIP generates by its language model, which has settings of its own
+        own = getattr(part, "generation_config", None)
+        if own is not None:
+            marks = {name: value for name in _MARKS if (value := getattr(own, name, None)) is not None}
+            part.generation_config = transformers.GenerationConfig(**marks)

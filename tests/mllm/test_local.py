@@ -111,13 +111,27 @@ def test_contrast_changes_the_score_and_none_leaves_it(llava: Path, monkeypatch:
     assert model.answer(QUESTION, RED, max_tokens=1, contrast=Contrast(alpha=3, beta=0)).probability != plain
 
 
-def test_sampling_and_penalties_that_a_model_brings_do_not_hold(llava: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(llava, other)
-    settings = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 9.0, "top_k": 3, "eos_token_id": 2}
-    (other / "generation_config.json").write_text(json.dumps(settings))
-    plain, brought = (_open(place).answer(QUESTION, RED, max_tokens=6) for place in (llava, other))
-    assert brought == plain
+@pytest.mark.parametrize("architecture", ["llava", "instructblip"])
+def test_generation_settings_that_a_model_brings_move_no_answer_and_no_score(
+    architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yes_no, "MIN_MASS", 0.0)
+    plain = _open(make_folder(architecture, tmp_path))
+    before = plain.answer(QUESTION, RED, max_tokens=6)
+    first = plain._tokenizer(before.text, add_special_tokens=False)["input_ids"][:1]
+    settings = {
+        "do_sample": True, "temperature": 5.0, "top_k": 3, "min_p": 0.5, "num_return_sequences": 2,
+        "repetition_penalty": 9.0, "no_repeat_ngram_size": 1, "suppress_tokens": first, "forced_eos_token_id": 2,
+        "encoder_repetition_penalty": 3.0, "eos_token_id": 2,
+    }  # fmt: skip
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings))
+    bare = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path)
+    for part in bare.modules():
+        if hasattr(part, "generation_config"):  # InstructBLIP's language model has its own
+            part.generation_config = transformers.GenerationConfig(**settings)
+
+    assert _open(tmp_path).answer(QUESTION, RED, max_tokens=6) == before
+    assert LocalMllm(bare, plain._processor).answer(QUESTION, RED, max_tokens=6) == before
 
 
 @pytest.mark.parametrize("knows_system", [True, False])
