@@ -15,12 +15,13 @@ def measure_answers(rows: Sequence[Row], splits: Collection[str]) -> AnswerFigur
     if not answered:
         return None
     prices = [row.cost_usd for row in answered if row.cost_usd is not None]
-    spent = [row.cost_usd for row in answered if row.cost_usd is not None and not row.is_cached]
+    # A row may fail after some of its samples were paid for.
+    spent = [row.cost_usd for row in rows if row.cost_usd is not None and not row.is_cached]
     return AnswerFigures(
         kinds={name: _kinds([row for row in answered if row.split == name]) for name in splits},
         lenient=measure([_leniently(row) for row in rows], splits),
         scored=sum(row.probability is not None for row in answered),
-        requests=sum(row.requests for row in answered),
+        requests=sum(row.requests for row in rows),
         cached=sum(row.is_cached for row in answered),
         tokens_in=sum(row.tokens_in for row in answered),
         tokens_out=sum(row.tokens_out for row in answered),

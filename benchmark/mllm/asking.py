@@ -107,17 +107,18 @@ class TryAgain(Exception):
         self.code, self.after_s = code, after_s
 
 
-class GivenUp(Exception):
+class NoAnswer(Exception):
+    """A request that stays without an answer in this run."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.requests = 0  # sent for it, in vain
+
+
+class GivenUp(NoAnswer):
     """No answer, and asking again in this run is no use."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
-
-class Unjudgeable(Exception):
+class Unjudgeable(NoAnswer):
     """The model cannot see this content: no picture where it needs one, a file that is no picture."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code

@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from benchmark.mllm.asking import Asker, Asking, GivenUp, Reply, Request, TryAgain
+from benchmark.mllm.asking import Asker, Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
 from benchmark.mllm.cache import AnswerCache
-from guard.errors import UsageError
+from benchmark.mllm.purse import Purse
 
 _LONGEST_PAUSE_S = 60.0
 _LONGEST_WAIT_S = 600.0  # that an API may ask for
@@ -46,7 +46,7 @@ class Caller:
         self._random = random.Random(asking.seed)  # noqa: S311 - spreads pauses, keeps no secret
         self._next_turn = float("-inf")
         self._not_before = float("-inf")
-        self.spent_usd = 0.0
+        self._purse = Purse(asking.max_cost_usd)
 
     async def reply(self, request: Request) -> Answered:
         """Return the model's answer.
@@ -54,43 +54,39 @@ class Caller:
         Raises:
             GivenUp: no answer in all attempts.
             Unjudgeable: the model cannot see this content.
-            UsageError: the budget is spent, or no request can succeed.
+            UsageError: the dollars are spent, or no request can succeed.
         """
         digest = request.digest(self._asker.facts)
         if self._cache is not None and (kept := await asyncio.to_thread(self._cache.get, digest)) is not None:
             return Answered(kept, 0, is_cached=True)
         for attempt in range(1, self._asking.attempts + 1):
-            self._check_budget()
-            await self._turn()
-            started = self._clock()
+            failure: TryAgain
             try:
-                async with asyncio.timeout(self._asking.timeout_s):
-                    reply = await self._asker.ask(request)
+                async with self._purse.call():
+                    return await self._answered(request, digest, attempt)
             except TimeoutError:
                 failure = TryAgain("target_timeout")
             except TryAgain as error:
                 failure = error
-            else:
-                kept = _timed(reply, 1000 * (self._clock() - started))
-                if self._cache is not None:
-                    await asyncio.to_thread(self._cache.put, digest, kept)
-                self._spend(reply)  # what was paid for is kept, whether or not the run goes on
-                return Answered(kept, attempt, is_cached=False)
-            if attempt == self._asking.attempts:
-                break
-            await self._pause(attempt, failure.after_s)
-        raise GivenUp(failure.code)
+            except (GivenUp, Unjudgeable) as error:
+                error.requests = attempt
+                raise
+            if attempt < self._asking.attempts:
+                await self._pause(attempt, failure.after_s)
+        given_up = GivenUp(failure.code)
+        given_up.requests = attempt
+        raise given_up
 
-    def _check_budget(self) -> None:
-        limit = self._asking.max_cost_usd
-        if limit is not None and self.spent_usd >= limit:
-            raise UsageError(f"{self.spent_usd:.2f} USD are spent, the limit is {limit:.2f}; call again to go on")
-
-    def _spend(self, reply: Reply) -> None:
-        self.spent_usd += reply.cost_usd or 0.0
-        # What an API's own filter refuses has no price, whatever the model.
-        if reply.cost_usd is None and not reply.is_refused and self._asking.max_cost_usd is not None:
-            raise UsageError("no price is known for this model, so --max-cost cannot end the run; leave it out")
+    async def _answered(self, request: Request, digest: str, attempt: int) -> Answered:
+        await self._turn()
+        started = self._clock()
+        async with asyncio.timeout(self._asking.timeout_s):
+            reply = await self._asker.ask(request)
+        kept = replace(reply, latency_ms=round(1000 * (self._clock() - started), 3))
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.put, digest, kept)
+        self._purse.pay(reply)  # what was paid for is kept, whether or not the run goes on
+        return Answered(kept, attempt, is_cached=False)
 
     async def _turn(self) -> None:
         """Wait until the pace allows a request. Turns are handed out before the wait, so that no two share one."""
@@ -108,7 +104,3 @@ class Caller:
             return
         # No less than without being asked: an API that says 0 would be asked to its limit at once.
         self._not_before = max(self._not_before, self._clock() + max(growing, min(after_s, _LONGEST_WAIT_S)))
-
-
-def _timed(reply: Reply, latency_ms: float) -> Reply:
-    return replace(reply, latency_ms=round(latency_ms, 3))

@@ -3,9 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from benchmark.judgement import Judgement, TargetInfo
-from benchmark.mllm.asking import Asker, Asking, GivenUp, Request, Unjudgeable
+from benchmark.mllm.asking import Asker, Asking, GivenUp, NoAnswer, Request
 from benchmark.mllm.calling import Answered, Caller
 from guard import Pair
 from guard.errors import ImageRejected
@@ -52,12 +53,13 @@ class MllmTarget:
         if not await asyncio.to_thread(lambda: all(map(is_picture, pictures))):
             return Judgement(None, code=ImageRejected.code)
         requests = [Request(question, pictures, sample) for sample in range(self._asking.samples)]
+        answered: list[Answered] = []
         try:
-            answered = [await self._caller.reply(request) for request in requests]
-        except Unjudgeable as error:
-            return Judgement(None, code=error.code)
-        except GivenUp as error:
-            return Judgement(None, code=error.code, failed=True)
+            for request in requests:
+                answered.append(await self._caller.reply(request))  # noqa: PERF401 - those before a failure count
+        except NoAnswer as error:
+            paid = _without_verdict([each for each in answered if not each.is_cached], error.code)
+            return replace(paid, failed=isinstance(error, GivenUp), requests=paid.requests + error.requests)
         return self._read(answered)
 
     async def close(self) -> None:
@@ -76,21 +78,31 @@ class MllmTarget:
         if threshold is not None:
             unsafe = None if probability is None else probability >= threshold
             code = NOT_SCORED if probability is None else None
-        prices = [reply.cost_usd for reply in replies]
-        return Judgement(
-            unsafe,
-            probability,
-            code,
+        return replace(
+            _without_verdict(answered, NOT_SCORED),
+            unsafe=unsafe,
+            probability=probability,
+            code=code,
             answer=kind.value,
             lenient=lenient,
-            requests=sum(each.requests for each in answered),
-            is_cached=all(each.is_cached for each in answered),
-            tokens_in=sum(reply.tokens_in for reply in replies),
-            tokens_out=sum(reply.tokens_out for reply in replies),
-            cost_usd=None if None in prices else sum(price for price in prices if price is not None),
             served_by=replies[0].served_by,
             asked_ms=sum(reply.latency_ms for reply in replies),
         )
+
+
+def _without_verdict(answered: Sequence[Answered], code: str) -> Judgement:
+    """Return what replies took, whatever they say."""
+    replies = [each.reply for each in answered]
+    prices = [reply.cost_usd for reply in replies]
+    return Judgement(
+        None,
+        code=code,
+        requests=sum(each.requests for each in answered),
+        is_cached=bool(answered) and all(each.is_cached for each in answered),
+        tokens_in=sum(reply.tokens_in for reply in replies),
+        tokens_out=sum(reply.tokens_out for reply in replies),
+        cost_usd=None if not prices or None in prices else sum(price for price in prices if price is not None),
+    )
 
 
 def _of_samples(answers: Sequence[Answer]) -> tuple[Kind, bool | None, bool | None, float | None]:

@@ -1,4 +1,4 @@
-"""Patience: the cache, the pace, pauses, the budget."""
+"""Patience: the cache, the pace, pauses."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,59 +9,17 @@ import pytest
 
 from benchmark.mllm.asking import Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
 from benchmark.mllm.cache import AnswerCache
-from benchmark.mllm.calling import Caller
 from benchmark.mllm.retry_after import seconds_of
-from guard.errors import UsageError
-from guard.mllm.questions import Question, Style
-
-REQUEST = Request(Question("Is it safe?"), (b"picture",))
-
-
-class FakeAsker:
-    """Answers as told, failures first."""
-
-    style = Style.YES_NO
-    concurrency = 4
-
-    def __init__(self, *failures: Exception, reply: Reply | None = None) -> None:
-        self.facts: dict[str, str | float | None] = {"model": "fake", "seed": 0.0}
-        self.failures = list(failures)
-        self.asked = 0
-        self._reply = Reply("Yes") if reply is None else reply
-
-    async def ask(self, request: Request) -> Reply:
-        self.asked += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return self._reply
-
-    async def close(self) -> None:
-        pass
-
-
-class Clock:
-    """Time that passes when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def _caller(asker: FakeAsker, clock: Clock, **asking: object) -> Caller:
-    return Caller(asker, replace(Asking(), **asking), sleep=clock.sleep, clock=clock)  # type: ignore[arg-type]
+from benchmark.mllm.target import MllmTarget
+from guard import Pair
+from guard.mllm.questions import Question
+from tests.benchmark.mllm.askers import REQUEST, Clock, FakeAsker, make_caller
 
 
 async def test_answer_is_asked_for_once_and_then_kept(tmp_path: Path) -> None:
     asker = FakeAsker(reply=Reply("No", probability=0.7, tokens_in=3, cost_usd=0.01))
-    first = await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
-    second = await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
+    first = await make_caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
+    second = await make_caller(asker, Clock(), cache=tmp_path).reply(REQUEST)
     assert (asker.asked, first.is_cached, second.is_cached, second.requests) == (1, False, True, 0)
     assert second.reply == first.reply
 
@@ -78,7 +36,7 @@ async def test_answer_is_asked_for_once_and_then_kept(tmp_path: Path) -> None:
 )
 async def test_other_content_is_asked_for_anew(change: Callable[[Request], Request], tmp_path: Path) -> None:
     asker = FakeAsker()
-    caller = _caller(asker, Clock(), cache=tmp_path)
+    caller = make_caller(asker, Clock(), cache=tmp_path)
     await caller.reply(REQUEST)
     assert not (await caller.reply(change(REQUEST))).is_cached
     assert asker.asked == 2
@@ -88,12 +46,12 @@ async def test_other_decoding_or_model_is_asked_anew(tmp_path: Path) -> None:
     for model, seed in (("fake", 0.0), ("other", 0.0), ("fake", 1.0)):
         asker = FakeAsker()
         asker.facts = {"model": model, "seed": seed}
-        assert not (await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)).is_cached
+        assert not (await make_caller(asker, Clock(), cache=tmp_path).reply(REQUEST)).is_cached
 
 
 async def test_cache_holds_no_question_and_is_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "answers"
-    await _caller(FakeAsker(), Clock(), cache=folder).reply(REQUEST)
+    await make_caller(FakeAsker(), Clock(), cache=folder).reply(REQUEST)
     (file,) = [path for path in folder.rglob("*") if path.is_file()]
     assert b"safe?" not in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
@@ -110,7 +68,7 @@ def test_damaged_entry_of_the_cache_is_asked_anew(content: bytes, tmp_path: Path
 
 async def test_failed_request_is_tried_again_after_growing_pauses() -> None:
     clock, asker = Clock(), FakeAsker(TryAgain("http_500"), TryAgain("http_500"), TryAgain("http_500"))
-    answered = await _caller(asker, clock).reply(REQUEST)
+    answered = await make_caller(asker, clock).reply(REQUEST)
     assert (answered.requests, len(clock.slept)) == (4, 3)
     assert clock.slept == sorted(clock.slept)
     assert 0.5 <= clock.slept[0] <= 1
@@ -119,7 +77,7 @@ async def test_failed_request_is_tried_again_after_growing_pauses() -> None:
 
 async def test_pause_that_the_api_asks_for_is_kept_by_every_request() -> None:
     clock, asker = Clock(), FakeAsker(TryAgain("http_429", after_s=30))
-    caller = _caller(asker, clock)
+    caller = make_caller(asker, clock)
     await caller.reply(REQUEST)
     assert clock.now == 30
     caller._not_before = 100
@@ -130,67 +88,45 @@ async def test_pause_that_the_api_asks_for_is_kept_by_every_request() -> None:
 async def test_request_that_fails_every_time_is_given_up_with_the_last_reason() -> None:
     asker = FakeAsker(*[TryAgain("http_429", after_s=1)] * 3)
     with pytest.raises(GivenUp) as caught:
-        await _caller(asker, Clock(), attempts=3).reply(REQUEST)
+        await make_caller(asker, Clock(), attempts=3).reply(REQUEST)
     assert (caught.value.code, asker.asked) == ("http_429", 3)
 
 
 async def test_content_that_cannot_be_judged_is_not_asked_about_twice() -> None:
     asker = FakeAsker(Unjudgeable("no_picture"))
     with pytest.raises(Unjudgeable):
-        await _caller(asker, Clock()).reply(REQUEST)
+        await make_caller(asker, Clock()).reply(REQUEST)
     assert asker.asked == 1
 
 
 async def test_failures_are_never_kept(tmp_path: Path) -> None:
     with pytest.raises(GivenUp):
-        await _caller(FakeAsker(TryAgain("http_500")), Clock(), attempts=1, cache=tmp_path).reply(REQUEST)
-    assert not (await _caller(FakeAsker(), Clock(), cache=tmp_path).reply(REQUEST)).is_cached
+        await make_caller(FakeAsker(TryAgain("http_500")), Clock(), attempts=1, cache=tmp_path).reply(REQUEST)
+    assert not (await make_caller(FakeAsker(), Clock(), cache=tmp_path).reply(REQUEST)).is_cached
 
 
 async def test_requests_keep_to_the_pace() -> None:
     clock, asker = Clock(), FakeAsker()
-    caller = _caller(asker, clock, requests_per_minute=30)
+    caller = make_caller(asker, clock, requests_per_minute=30)
     for sample in range(4):
         await caller.reply(replace(REQUEST, sample=sample))
     assert clock.now == pytest.approx(6.0)
 
 
-async def test_spent_budget_ends_the_run_and_what_is_kept_costs_nothing(tmp_path: Path) -> None:
-    asker = FakeAsker(reply=Reply("Yes", cost_usd=0.6))
-    caller = _caller(asker, Clock(), max_cost_usd=1.0, cache=tmp_path)
-    for sample in range(2):
-        await caller.reply(replace(REQUEST, sample=sample))
-    with pytest.raises(UsageError, match=r"1\.20 USD are spent, the limit is 1\.00; call again to go on"):
-        await caller.reply(replace(REQUEST, sample=2))
-    assert (await caller.reply(REQUEST)).is_cached
+@pytest.mark.parametrize(("failure", "asked"), [(TryAgain("http_500"), 3), (GivenUp("http_400"), 1)])
+async def test_row_that_failed_says_how_often_it_was_asked(failure: Exception, asked: int) -> None:
+    asker = FakeAsker(*[failure] * 9)
+    target = MllmTarget("fake", asker, Asking(), make_caller(asker, Clock(), attempts=3))
+    judgement = await target.judge(Pair("Is it safe?"))
+    assert (judgement.failed, judgement.requests) == (True, asked)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01])
 async def test_api_that_asks_for_no_pause_is_left_alone_for_the_growing_one(after_s: float) -> None:
     clock, asker = Clock(), FakeAsker(*[TryAgain("http_429", after_s=after_s)] * 4)
-    await _caller(asker, clock, attempts=5).reply(REQUEST)
+    await make_caller(asker, clock, attempts=5).reply(REQUEST)
     assert asker.asked == 5
     assert clock.now >= 0.5 + 1 + 2 + 4
-
-
-async def test_budget_ends_a_run_of_a_model_whose_price_nobody_knows() -> None:
-    with pytest.raises(UsageError, match="no price is known"):
-        await _caller(FakeAsker(), Clock(), max_cost_usd=5.0).reply(REQUEST)
-
-
-async def test_an_answer_that_ends_the_run_for_want_of_a_price_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no price is known"):
-        await _caller(FakeAsker(), Clock(), max_cost_usd=5.0, cache=tmp_path).reply(REQUEST)
-    asker = FakeAsker()
-    assert (await _caller(asker, Clock(), cache=tmp_path).reply(REQUEST)).is_cached
-    assert asker.asked == 0
-
-
-async def test_what_the_api_filters_has_no_price_and_ends_no_run(tmp_path: Path) -> None:
-    asker = FakeAsker(reply=Reply("", is_refused=True))
-    caller = _caller(asker, Clock(), max_cost_usd=5.0, cache=tmp_path)
-    assert (await caller.reply(REQUEST)).reply.is_refused
-    assert caller.spent_usd == 0
 
 
 @pytest.mark.parametrize(
