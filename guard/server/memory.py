@@ -1,10 +1,27 @@
-"""Memory that was freed goes back to the system: the C library keeps it otherwise, and a swap frees hundreds of MB."""
+"""Memory of a process that stays up: what was freed goes back to the system, and what lasts is not looked at again.
+
+A whole collection of a serving Guard goes through 150,000 objects, for some 80 ms in which nobody is answered. Nearly
+all of them are there for good.
+"""
 
 import contextlib
 import ctypes
+import gc
+
+
+def take_for_lasting() -> None:
+    """Have the garbage collector pass over whatever is alive now, and hold only what comes later against its limits."""
+    gc.collect()
+    gc.freeze()
 
 
 def give_back() -> None:
-    """Give freed memory back, where the C library knows how (glibc)."""
+    """Give freed memory back, where the C library knows how (glibc): it keeps it otherwise, and a swap frees a lot.
+
+    Where something was taken for lasting, all of it is looked at once more.
+    """
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        take_for_lasting()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)

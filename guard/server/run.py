@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from guard.config import Settings
 from guard.errors import Overloaded, UsageError
 from guard.server.live import Live
+from guard.server.memory import take_for_lasting
 from guard.server.protocol import bounded_protocol
 
 _log = logging.getLogger("guard.server")
@@ -160,13 +161,18 @@ def make_server(
 def serve(app: Starlette, settings: Settings, bound: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve what `create_app` made until SIGTERM or SIGINT; finish what is in flight within `drain_timeout_s`."""
     live: Live = app.state.live
+
+    def begin() -> None:
+        take_for_lasting()
+        on_ready()
+
     _raise_file_limit()
     # uvicorn raises the signal once more after its shutdown: a finished drain is a success, not a death by signal.
     previous = [(number, signal.signal(number, _end)) for number in (signal.SIGTERM, signal.SIGINT)]
     server = make_server(
         app,
         settings,
-        on_ready,
+        begin,
         tls=app.state.tls,
         on_leaving=live.leave,
         on_refused=lambda: live.current.guard.telemetry.rejected(Overloaded.code),
