@@ -39,7 +39,7 @@ class Recipe:
 class Server:
     """A running server. Leaving the context ends it, and nothing else."""
 
-    def __init__(self, recipe: Recipe, log: Path, *, start_timeout_s: float = 60.0) -> None:
+    def __init__(self, recipe: Recipe, log: Path, *, start_timeout_s: float = 300.0) -> None:
         self.recipe = recipe
         self.start_s = 0.0
         self._log = log

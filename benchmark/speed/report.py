@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from benchmark.sheets import Sheet
 from benchmark.speed.lineup import FORWARDER, GUARD, LITELLM, UPSTREAM
+from benchmark.speed.overlap import DIRECT, IN_TURN, OVERLAPPED, THINK_MS
 from benchmark.speed.run import SpeedReport
 
 _WORDS = {
@@ -14,13 +15,15 @@ _WORDS = {
 }
 # In tables, which have to fit 80 columns.
 _NAMES = {UPSTREAM: "stand-in", FORWARDER: "forwarder", GUARD: "Guard", LITELLM: "LiteLLM"}
+_WAITS = {DIRECT: "stand-in API, bare", OVERLAPPED: "Guard, overlap: true", IN_TURN: "Guard, overlap: false"}
 
 
 def make_sheets(report: SpeedReport) -> list[Sheet]:
-    """Return the sheets: the line-up under load, Guard's latency, and where it was measured that of eager PyTorch."""
+    """Return the sheets: the line-up under load, what overlap saves, Guard's latency, and eager PyTorch's if it ran."""
     return [
         _load_sheet(report),
         _servers_sheet(report),
+        _overlap_sheet(report),
         _latency_sheet(report),
         *([_eager_sheet(report)] if report.eager else []),
     ]
@@ -63,6 +66,22 @@ def _servers_sheet(report: SpeedReport) -> Sheet:
         (_WORDS[name], f"{server.resident_mb:.0f}", f"{server.start_s:.2f}") for name, server in report.servers.items()
     )
     return Sheet("Servers", ("server", "MB", "start s"), rows, ("MB: resident after the load; start: to ready.",))
+
+
+def _overlap_sheet(report: SpeedReport) -> Sheet:
+    rows = tuple(
+        (_WAITS[name], str(wait.n), f"{wait.p50_ms:.2f}", f"{wait.p90_ms:.2f}", f"{wait.added_p50_ms:+.2f}")
+        for name, wait in report.overlap.items()
+    )
+    return Sheet(
+        "First byte while the LLM thinks",
+        ("asked", "n", "p50 ms", "p90 ms", "added p50 ms"),
+        rows,
+        (
+            f"New prompts in turn, each judged; the stand-in thinks for {THINK_MS:g} ms before its first token. "
+            "added: over the stand-in itself, in the same turn.",
+        ),
+    )
 
 
 def _times(ratios: Mapping[str, float]) -> str:

@@ -24,6 +24,7 @@ from benchmark.speed.lineup import (
     upstream_recipe,
 )
 from benchmark.speed.load import LoadResult, run_load
+from benchmark.speed.overlap import Wait, compare_overlap
 from benchmark.speed.processes import Server
 from guard.errors import UsageError
 
@@ -32,15 +33,16 @@ _WARM_UP_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. The default stays under four minutes on two cores."""
+    """How much is measured. The default takes some four minutes on two cores."""
 
     rounds: int = 3
     seconds: float = 3.0
     repeats: int = 150
     beside: int = 200  # pairs of each kind that eager PyTorch judges too
+    overlapped: int = 60  # new prompts while the LLM thinks
 
 
-QUICK = Plan(rounds=1, seconds=1.0, repeats=30, beside=20)
+QUICK = Plan(rounds=1, seconds=1.0, repeats=30, beside=20, overlapped=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class SpeedReport:
     cpu_ratios: dict[str, float]  # another's processor time a request over Guard's, for the same
     first_byte_ms: float  # how much later than through the bare forwarder the first byte of a stream comes
     picture_rps: float  # Guard's requests/s with a picture of 2 MB
+    overlap: dict[str, Wait]  # first bytes of an LLM that thinks longer than Guard judges
     left_out: dict[str, str]  # name -> why
     took_s: float
 
@@ -91,7 +94,9 @@ class SpeedReport:
 def run_speed(
     plan: Plan, *, bundle: str = "embedded", litellm_python: Path | None = None, say: Callable[[str], None]
 ) -> SpeedReport:
-    """Measure latency first, then beside eager PyTorch, then the line-up under load; `say` is told what is running.
+    """Measure latency first, then beside eager PyTorch, then the line-up under load, then what overlap saves.
+
+    `say` is told what is running.
 
     Raises:
         UsageError: a server does not start, answers with an error, or the load fails.
@@ -132,6 +137,8 @@ def run_speed(
             recipes.append(litellm_recipe(origin, python, folder))
         servers = [first, *(start(Server(recipe, folder / f"{recipe.name}.log")) for recipe in recipes)]
         contestants = _rounds(plan, servers, kinds, folder, say)
+    with tempfile.TemporaryDirectory() as name:
+        overlap = compare_overlap(bundle, prompts=plan.overlapped, folder=Path(name), say=say)
     return SpeedReport(
         bundle=bundle,
         rounds=plan.rounds,
@@ -143,6 +150,7 @@ def run_speed(
         cpu_ratios=_against_guard(contestants, lambda load: load.cpu_ms_per_request),
         first_byte_ms=_of(contestants, GUARD, STREAM).first_p50_ms - _of(contestants, FORWARDER, STREAM).first_p50_ms,
         picture_rps=_of(contestants, GUARD, PICTURE).rps,
+        overlap=overlap,
         left_out=left_out,
         took_s=time.perf_counter() - started,
     )

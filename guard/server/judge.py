@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class Judge:
         encoding: str,
         hold: Hold,
         model: str = "",
-        on_prepared: Callable[[Prepared], None] | None = None,
+        on_prepared: Callable[[Prepared], Awaitable[None]] | None = None,
     ) -> Judged:
         """Return the decision about a body as the client sent it.
 
@@ -77,8 +77,8 @@ class Judge:
             encoding: the head's `content-encoding`.
             hold: accounts for what the body grows by when it is inflated and pictures are fetched into it.
             model: that the path names, whatever the body says.
-            on_prepared: called as soon as it is known what would be sent on, before it is judged; never where a part of
-                it is known by then that cannot be judged, and the policy blocks that.
+            on_prepared: awaited as soon as it is known what would be sent on, before it is judged; never where a part
+                of it is known by then that cannot be judged, and the policy blocks that.
 
         Raises:
             RequestInvalid: the body cannot be read as a request to this API. Shadow mode lets it pass, unjudged.
@@ -95,7 +95,7 @@ class Judge:
             return Judged(api, self._passed_unjudged(error), body, is_rewritten=False, wish=Wish(model=model))
 
     async def _judge(
-        self, api: Api, body: bytes, hold: Hold, model: str, on_prepared: Callable[[Prepared], None] | None
+        self, api: Api, body: bytes, hold: Hold, model: str, on_prepared: Callable[[Prepared], Awaitable[None]] | None
     ) -> Judged:
         began = time.perf_counter()
         conversation = api.parse(body, max_images=self._settings.images.max_per_request)
@@ -109,7 +109,7 @@ class Judge:
             wish = replace(wish, model=model)
         pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
         if on_prepared is not None and not await self._is_sure_to_block(pairs, conversation.images):
-            on_prepared(Prepared(api, sent, wish, document))
+            await on_prepared(Prepared(api, sent, wish, document))
         decision = await self._guard.check_all(pairs)
         return Judged(api, decision, sent, is_rewritten=True, wish=wish, document=document, pairs=pairs)
 

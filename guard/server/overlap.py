@@ -48,6 +48,9 @@ _TOOL_FIELDS = frozenset({
 _TOLD = frozenset({
     "message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output"
 })  # fmt: skip
+# Turns of the event loop until aiohttp and uvloop have written a request to a connection that is open. Judging begins
+# with work that keeps the loop: without them every request leaves a quarter of a millisecond later.
+_TURNS_TO_SEND = 3
 
 
 def may_overlap(api: str, document: Mapping[str, Any], *, model: str = "") -> bool:
@@ -114,8 +117,8 @@ class EarlyCall:
         """Give up a call that was not finished."""
         await self.cancel()
 
-    def begin(self, prepared: Prepared) -> None:
-        """Send the request, unless it has to wait for the verdict."""
+    async def begin(self, prepared: Prepared) -> None:
+        """Send the request, unless it has to wait for the verdict; an open connection has it when this returns."""
         if not may_overlap(prepared.api.name, prepared.document, model=prepared.wish.model):
             return
         try:
@@ -132,6 +135,8 @@ class EarlyCall:
         self._began = time.perf_counter()
         self._call = asyncio.create_task(self._forwarder.send(self._exchange, request))
         self._call.add_done_callback(self._take_note)
+        for _ in range(_TURNS_TO_SEND):
+            await asyncio.sleep(0)
 
     async def cancel(self) -> bool:
         """Give up the call, and return whether there was one; it is counted as cancelled.

@@ -83,6 +83,28 @@ async def test_call_begins_before_the_verdict_and_its_answer_waits_for_it(build:
     assert house.metric("guard_upstream_requests_total", code="200") == 1
 
 
+async def test_request_has_left_when_judging_begins(build: Builder) -> None:
+    log: list[str] = []
+
+    class Writing(FakeUpstream):
+        async def send(self, request: UpstreamRequest) -> FakeResponse:
+            await asyncio.sleep(0)  # as aiohttp, whose body is written in a task of its own
+            await asyncio.sleep(0)
+            log.append("written")
+            return await super().send(request)
+
+    class Judging(FixedScorer):
+        async def score(self, pairs: Any) -> Any:
+            log.append("judging")
+            return await super().score(pairs)
+
+    house = build(upstream=Writing(), scorer=Judging(), overlap=True)
+
+    await post(house, chat(SAFE))
+
+    assert log == ["written", "judging"]
+
+
 async def test_verdict_that_is_there_first_adds_nothing(build: Builder) -> None:
     house, upstream = make(build, thinks_s=0.6, judges_s=0.1)
 
