@@ -62,7 +62,7 @@ class House:
 
     def fetcher(self, *, max_bytes: int = 100_000, **settings: object) -> HttpFetcher:
         fetcher = HttpFetcher(
-            FetchSettings.model_validate({"timeout_s": 2, **settings}),
+            FetchSettings.model_validate({"timeout_s": 60, **settings}),
             ImageSettings(max_bytes=max_bytes),
             resolve=self.resolve,
             connector=lambda resolver: aiohttp.TCPConnector(
@@ -180,7 +180,7 @@ async def test_name_in_disguise_of_a_number_is_looked_up_and_checked(house: Hous
     ],
 )  # fmt: skip
 async def test_no_spelling_of_this_machine_reaches_it_through_the_systems_own_resolver(house: House, host: str) -> None:
-    fetcher = HttpFetcher(FetchSettings(timeout_s=2, ports=(house.port,)), ImageSettings())
+    fetcher = HttpFetcher(FetchSettings(timeout_s=60, ports=(house.port,)), ImageSettings())
 
     with pytest.raises(ImageUnreachable):
         await fetcher.fetch(f"http://{host}:{house.port}/a.png")
@@ -192,7 +192,7 @@ async def test_no_spelling_of_this_machine_reaches_it_through_the_systems_own_re
 async def test_address_is_checked_once_more_when_the_socket_is_opened(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetcher = HttpFetcher(FetchSettings(timeout_s=2, ports=(house.port,)), ImageSettings())
+    fetcher = HttpFetcher(FetchSettings(timeout_s=60, ports=(house.port,)), ImageSettings())
     monkeypatch.setattr(fetcher, "_check", lambda url: None)  # as if a spelling of an address had passed it
 
     with pytest.raises(ImageUnreachable):
@@ -203,7 +203,7 @@ async def test_address_is_checked_once_more_when_the_socket_is_opened(
 
 
 async def test_allowed_network_is_reached_by_the_connector_of_production(house: House) -> None:
-    settings = FetchSettings(timeout_s=2, ports=(house.port,), allow_networks=("127.0.0.0/8",))
+    settings = FetchSettings(timeout_s=60, ports=(house.port,), allow_networks=("127.0.0.0/8",))
     fetcher = HttpFetcher(settings, ImageSettings())
 
     assert await fetcher.fetch(f"http://127.0.0.1:{house.port}/a.png") == PICTURE

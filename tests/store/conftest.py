@@ -8,7 +8,7 @@ import pytest
 from tests.store.postgres import PostgresServer, postgres_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     with postgres_server() as server:
         yield server

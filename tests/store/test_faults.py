@@ -144,7 +144,7 @@ def test_what_was_purged_is_not_in_the_file_any_more(tmp_path: Path) -> None:
 
 
 def test_purge_keeps_no_writer_waiting_for_a_reader(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "guard.db"), is_served=True)
+    store = open_store(str(tmp_path / "guard.db"), is_served=True, wait_s=60)
     store.add([stored(at=1.0 + number) for number in range(50)])
     spent = []
 
@@ -162,7 +162,7 @@ def test_purge_keeps_no_writer_waiting_for_a_reader(tmp_path: Path) -> None:
         assert not store.checkpoint(whole=True)
         writer.join()
 
-    assert max(spent) < 4.0  # it was the whole of `wait_s`, 5 s
+    assert max(spent) < 40  # it was the whole of `wait_s`
     assert store.checkpoint(whole=True)
     store.close()
 

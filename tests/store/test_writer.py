@@ -20,8 +20,10 @@ class Shelf:
         self.poison: int | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.is_asked = threading.Event()
 
     def write(self, items: Sequence[int]) -> None:
+        self.is_asked.set()
         self.gate.wait()
         if self.failure is not None:
             raise self.failure
@@ -143,7 +145,7 @@ async def test_one_bad_item_fails_nobody_who_waits_with_it(writer: Writer[int], 
 async def test_wait_has_an_end(writer: Writer[int], shelf: Shelf) -> None:
     shelf.gate.clear()
     assert writer.put(0)
-    await asyncio.sleep(0.1)  # the thread is held up by this one
+    assert await asyncio.to_thread(shelf.is_asked.wait, 60)  # this one holds the thread up
     with pytest.raises(StoreLocked, match=r"within 0\.1 s"):
         await writer.commit(1, 0.1)
     assert isinstance(writer.failure, StoreLocked)

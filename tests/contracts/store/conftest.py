@@ -1,28 +1,15 @@
 """A store on SQLite, and on a real PostgreSQL server: each test runs on both."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from guard.store.opening import open_store
 from guard.store.store import Store
 from tests.contracts.store.labelling import BOX
-from tests.store.postgres import PostgresServer, postgres_server
+from tests.store.conftest import address, postgres
 
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'guard.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+__all__ = ["address", "open_one", "postgres", "store"]
 
 
 @pytest.fixture
