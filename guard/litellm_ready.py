@@ -5,6 +5,7 @@ it from here.
 """
 
 import contextlib
+import logging
 import os
 import warnings
 
@@ -19,6 +20,10 @@ from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 __all__ = ["GLOBAL_LOGGING_WORKER", "litellm", "make_ready"]
 
 
+# At DEBUG they write every request with its messages, and its answer.
+_LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore")
+
+
 def make_ready(model: str) -> None:
     """Silence litellm, and have it do once what it does but once, with an answer that it makes up itself.
 
@@ -30,6 +35,11 @@ def make_ready(model: str) -> None:
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
+    litellm.set_verbose = False
+    for name in _LOUD:  # whatever LITELLM_LOG, or an application that Guard runs in, asks for
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Of an answer of another shape than litellm expects; it quotes the answer.
+    warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
     # Whatever is wrong with the model is said where it is asked; what is deprecated is litellm's own matter.
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -10,15 +10,11 @@ import aiohttp
 import httpx
 import openai
 
-# Or importing litellm asks the network for prices.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-import litellm
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-
 from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, served_name
 from benchmark.mllm.retry_after import seconds_of
 from guard.errors import UsageError
+from guard.litellm_ready import GLOBAL_LOGGING_WORKER, litellm, make_ready
 from guard.mllm.questions import Style
 from guard.mllm.yes_no import answer_place, masses, side_of, unsafe_probability
 from guard.suites import data_url
@@ -27,6 +23,7 @@ from guard.suites import data_url
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, aiohttp.ClientError, OSError, ValueError)
 _LATE = (TimeoutError, httpx.TimeoutException, openai.APITimeoutError)
 _NO_CONNECTION = (ConnectionError, httpx.TransportError, aiohttp.ClientConnectionError)
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
 _MAX_TOKENS = 1024  # models that think first need room; an answer itself is a word
 _ROUNDING = 1e-3  # of a logarithm
 _TOP = 20  # the most that APIs give
@@ -47,9 +44,7 @@ class LitellmAsker:
     """
 
     def __init__(self, model: str, asking: Asking) -> None:
-        litellm.telemetry = False
-        litellm.suppress_debug_info = True
-        litellm.turn_off_message_logging = True
+        make_ready(model)
         self.concurrency = asking.concurrency
         self.style = Style.GUARD if "llama-guard" in model.lower() else Style.YES_NO
         self._model, self._asking = model, asking
@@ -213,21 +208,23 @@ def _is_filtered(error: Exception) -> bool:
 
 
 def _failure(error: Exception, model: str) -> Exception:
-    causes, status = list(_causes(error)), getattr(error, "status_code", None)
+    causes = list(_causes(error))
+    # litellm makes a 500 or a 422 of its own of an answer that it cannot read, and of a connection that failed.
+    said = next((cause.response.status_code for cause in causes if isinstance(cause, httpx.HTTPStatusError)), None)
+    status = said or getattr(error, "status_code", None)
     if any(isinstance(cause, _LATE) for cause in causes):
         return TryAgain("target_timeout")
     if status in _HOPELESS:
         return UsageError(f"target litellm:{model}: {_HOPELESS[status]} (HTTP {status})")
     if status in {429, 503}:
         return TryAgain(f"http_{status}", after_s=_wait_of(error))
-    # litellm makes an HTTP 500 of a connection that failed and of an answer that is no JSON.
-    if any(isinstance(cause, _NO_CONNECTION) for cause in causes):
+    if said is None and any(isinstance(cause, _NO_CONNECTION) for cause in causes):
         return TryAgain(UNREACHABLE)
-    if any(isinstance(cause, ValueError) for cause in causes):
+    if said is None and any(isinstance(cause, _UNREADABLE) for cause in causes):
         return TryAgain("answer_broken")
     if isinstance(status, int) and 400 <= status < 500:
         return GivenUp(f"http_{status}")
-    return TryAgain(f"http_{status}" if isinstance(status, int) and status >= 500 else "answer_broken")
+    return TryAgain("answer_broken" if said is None else f"http_{said}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

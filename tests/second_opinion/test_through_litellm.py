@@ -1,7 +1,9 @@
 """A judge behind an API, through litellm itself, against a stand-in."""
 
 import asyncio
+import contextlib
 import json
+import logging
 import warnings
 from typing import Any
 
@@ -83,6 +85,29 @@ def test_error_of_the_api_is_one_failure_and_quotes_nothing(status: int) -> None
         _ask(api, "a secret text")
     assert len(api.bodies) == 1
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("said", [{}, {"status": 500}, {"body": b'{"choices": [{"message": {"content": ["a secret'}])
+def test_nothing_of_content_is_logged_however_much_the_application_logs(
+    said: dict[str, Any], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LiteLLM", "openai"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    caplog.set_level(logging.DEBUG)
+    with stand_in(**said) as api, contextlib.suppress(JudgeFailed):
+        _ask(api, "a secret text")
+    assert len(api.bodies) == 1
+    assert "secret" not in caplog.text
+    assert "secret" not in "".join(capfd.readouterr())
+
+
+def test_nothing_of_an_odd_answer_is_quoted_in_a_warning() -> None:
+    odd = {"message": {"role": "assistant", "content": [{"type": "text", "text": "a secret"}]}, "finish_reason": "stop"}
+    with warnings.catch_warnings(record=True) as warned, stand_in(body=json.dumps({"choices": [odd]}).encode()) as api:
+        warnings.simplefilter("always")
+        with contextlib.suppress(JudgeFailed):
+            assert _ask(api, "hello").is_unsafe is None
+    assert not [warning for warning in warned if "secret" in str(warning.message)]
 
 
 def test_provider_that_litellm_does_not_know_and_a_missing_key_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

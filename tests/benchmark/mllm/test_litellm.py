@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from benchmark.judgement import UNREACHABLE, Judgement
+from benchmark.judgement import Judgement
 from benchmark.mllm.asking import Asking, served_name
 from benchmark.mllm.through_litellm import _probability
 from benchmark.opening import open_target
@@ -17,7 +17,7 @@ from guard import Pair
 from guard.errors import UsageError
 from guard.mllm.questions import Mitigation, Style
 from guard.types import ImageInput
-from tests.benchmark.mllm.api import Api, error, half_json
+from tests.benchmark.mllm.api import Api
 from tests.pictures import solid
 
 # litellm's own: it is not Guard's to mend.
@@ -85,34 +85,6 @@ async def test_content_filter_of_the_api_is_a_refusal() -> None:
     assert (judgement.unsafe, judgement.code) == (None, "answer_refused")
 
 
-@pytest.mark.parametrize(
-    ("failure", "code"),
-    [(error(500), "http_500"), (error(429), "http_429"), (error(400), "http_400"), (half_json(), "answer_broken")],
-)
-async def test_no_answer_is_a_failure_of_the_target(failure: web.Response, code: str) -> None:
-    judgement = await _judge(Api(fail_first=[failure]))
-    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, code, True)
-
-
-async def test_too_many_requests_are_asked_again_when_the_api_says() -> None:
-    api = Api(fail_first=[error(429, retry_after="0"), error(503)])
-    judgement = await _judge(api, attempts=3)
-    assert (judgement.unsafe, judgement.requests, len(api.bodies)) == (False, 3, 3)
-
-
-async def test_api_that_does_not_answer_in_time_or_at_all_is_a_failure() -> None:
-    target = await open_target("litellm:openai/gpt-4o", asking=Asking(api_base="http://127.0.0.1:9/v1", attempts=1))
-    judgement = await target.judge(PAIR)
-    await target.close()
-    assert (judgement.code, judgement.failed) == (UNREACHABLE, True)
-
-
-@pytest.mark.parametrize(("status", "why"), [(401, "does not accept the key"), (404, "no such model")])
-async def test_request_that_cannot_succeed_ends_the_run(status: int, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
-        await _judge(Api(fail_first=[error(status)]))
-
-
 async def test_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(UsageError, match="set OPENAI_API_KEY in the environment"):
@@ -177,11 +149,6 @@ async def test_logprob_of_the_answer_alone_is_a_score_too() -> None:
     assert (await _judge(lonely)).probability == pytest.approx(0.1)
     lonely.say = lambda body: "No"
     assert (await _judge(lonely)).probability is None  # words and logprobs are of different answers
-
-
-async def test_api_that_says_nothing_is_given_up_after_its_time() -> None:
-    judgement = await _judge(Api(hangs_s=30), timeout_s=0.3)
-    assert (judgement.unsafe, judgement.code, judgement.failed) == (None, "target_timeout", True)
 
 
 async def test_other_providers_are_asked_in_their_own_shape_and_their_refusals_are_known(
