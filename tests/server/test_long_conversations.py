@@ -14,7 +14,7 @@ def _long(turns: int) -> dict[str, Any]:
 
 
 async def test_each_try_judges_more_of_a_long_conversation_until_it_passes(build: Builder) -> None:
-    limits = {"score_timeout_s": 0.2, "admission_timeout_s": 0.2}
+    limits = {"score_timeout_s": 1.0, "admission_timeout_s": 1.0}
     house = build(scorer=FixedScorer(delay_s=0.02), limits=limits, threads=1)
     statuses: list[int] = []
     asked = [0]

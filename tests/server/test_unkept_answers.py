@@ -30,7 +30,7 @@ def _stream(text: str) -> FakeUpstream:
 
 def _house(build: Builder, folder: Path, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> House:
     """Return a house whose store takes decisions about requests, and none about answers."""
-    store = {"url": str(folder / "guard.db"), "audit": "required", "wait_s": 0.3}
+    store = {"url": str(folder / "guard.db"), "audit": "required"}
     house = build(upstream=upstream, judge_output=True, store=store)
     memory: Memory = house.app.state.memory
     adding = memory.store.add

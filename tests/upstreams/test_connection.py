@@ -131,6 +131,7 @@ async def test_answer_to_nothing_ends_the_connection_before_anybody_takes_it_for
 
 async def test_late_answer_to_nothing_is_nobodys() -> None:
     made: list[int] = []
+    is_late = asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -138,11 +139,13 @@ async def test_late_answer_to_nothing_is_nobodys() -> None:
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers")
+        is_late.set()
         await reader.read(-1)
 
     async with raw_api(_counting(handler, made)) as url, _passthrough(url) as upstream:
         assert await _read(await upstream.send(_POST)) == b"{}"
-        await asyncio.sleep(0.3)
+        await is_late.wait()
+        await asyncio.sleep(0.1)
         assert await _read(await upstream.send(_POST)) == b"{}"
 
     assert len(made) == 2
@@ -246,15 +249,18 @@ async def test_request_that_would_break_its_line_is_refused_and_not_sent(request
 
 
 async def test_answer_before_the_end_of_a_large_request_is_the_answer() -> None:
+    is_read = asyncio.Event()
+
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}")
         await writer.drain()
-        await asyncio.sleep(0.2)
+        await is_read.wait()
 
     async with raw_api(handler) as url, _passthrough(url) as upstream:
         response = await upstream.send(UpstreamRequest("POST", "/v1/x", "", {}, bytes(50_000_000)))
         assert (response.status, await _read(response)) == (413, b"{}")
+        is_read.set()
 
 
 async def test_upstream_that_takes_no_large_body_times_out() -> None:
@@ -280,9 +286,9 @@ async def test_upstream_waits_while_the_client_reads_slowly_and_is_not_called_si
             await writer.drain()
             sent += 1
 
-    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=1.0) as upstream:
+    async with raw_api(handler) as url, _passthrough(url, first_byte_timeout_s=3.0) as upstream:
         response = await upstream.send(_POST)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4)
         ahead = sent
         assert len(await _read(response)) == 40 * len(part)
 

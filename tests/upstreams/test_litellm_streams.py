@@ -60,8 +60,9 @@ async def test_provider_that_says_nothing_times_out(shape: str, is_stream: bool)
 async def test_stream_that_falls_silent_times_out(shape: str) -> None:
     provider = Provider(shape)
 
-    async with behind(provider, first_byte_timeout_s=2.0) as upstream:
-        await read(await upstream.send(ask()))  # what is slow the first time is over
+    async with behind(provider) as unhurried:
+        await read(await unhurried.send(ask()))  # what is slow the first time is over
+    async with behind(provider, first_byte_timeout_s=3.0) as upstream:
         provider.silent_after = 4 if shape == "anthropic" else 2
         response = await upstream.send(ask(stream=True))
         with pytest.raises(UpstreamTimeout):
@@ -70,9 +71,8 @@ async def test_stream_that_falls_silent_times_out(shape: str) -> None:
 
 async def test_stream_ends_at_the_total_timeout() -> None:
     async with behind(Provider("openai", pause_s=1.0), total_timeout_s=2.5) as upstream:
-        response = await upstream.send(ask(stream=True))
         with pytest.raises(UpstreamTimeout):
-            await read(response)
+            await read(await upstream.send(ask(stream=True)))
 
 
 @pytest.mark.parametrize("failure", [KeyError("content"), AttributeError("text"), TypeError("of None")])
