@@ -22,7 +22,8 @@ def read_finished(folder: Path) -> Finished:
     Raises:
         UsageError: no run, or one that is not finished, also where a smaller one was before.
     """
-    report, rows = read_report(folder), tuple(row for row in read_rows(folder) if row.variant == SUITE)
+    rows = tuple(row for row in read_rows(folder) if row.variant == SUITE)
+    report = read_report(folder)
     if (counted := report.n + report.errors + report.unjudged) != len(rows):
         raise UsageError(
             f"{folder}: a larger run was begun and not finished ({len(rows)} rows, its report counts {counted}); call "

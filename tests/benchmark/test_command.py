@@ -1,9 +1,11 @@
 """`guard benchmark` from the command line."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from guard.cli import app, main
 from guard.errors import UsageError
+from tests.benchmark.classifier import Classifier, classifier
 from tests.benchmark.drawn_suites import draw_mmsafeaware, text_pack
 from tests.tiny_bundle import make_tiny_bundle
 
@@ -96,24 +99,50 @@ def test_damaged_report_is_named(tmp_path: Path) -> None:
 
 
 def test_killed_process_is_continued_to_the_same_report(tmp_path: Path) -> None:
-    bundle, suite = make_tiny_bundle(tmp_path / "bundle"), text_pack(tmp_path / "pack", n=800)
-    arguments = ["run", "--suite", str(suite), "--target", f"bundle:{bundle.path}", "--quiet", "--out"]
-    assert _guard(*arguments, str(tmp_path / "whole")).exit_code == 0
+    suite = text_pack(tmp_path / "pack", n=60)
+    with classifier() as guard:
+        arguments = ["run", "--suite", str(suite), "--target", f"http:{guard.url}", "--quiet", "--out"]
+        assert _guard(*arguments, str(tmp_path / "whole")).exit_code == 0
 
-    rows = tmp_path / "killed" / "rows.jsonl"
-    command = [sys.executable, "-m", "guard", "benchmark", *arguments, str(tmp_path / "killed")]
-    with subprocess.Popen(command) as process:
-        while process.poll() is None and _lines(rows) < 20:
-            time.sleep(0.005)
-        process.kill()
-    assert 20 <= _lines(rows) < 800
-    assert not (tmp_path / "killed" / "report.json").exists()
-    assert _guard(*arguments, str(tmp_path / "killed")).exit_code == 0
+        with _stuck(guard, [*arguments, str(tmp_path / "killed")], after=20) as process:
+            process.kill()
+        rows = tmp_path / "killed" / "rows.jsonl"
+        assert _lines(rows) == 20
+        assert not (tmp_path / "killed" / "report.json").exists()
+        assert _guard(*arguments, str(tmp_path / "killed")).exit_code == 0
 
-    assert _lines(rows) == 800
+    assert _lines(rows) == 60
     whole, killed = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "killed"))
-    assert whole.pop("latency_ms") != killed.pop("latency_ms")
+    assert whole.pop("latency_ms").keys() == killed.pop("latency_ms").keys()
     assert whole == killed
+
+
+def test_second_process_on_a_run_that_is_being_written_is_turned_away(tmp_path: Path) -> None:
+    suite = text_pack(tmp_path / "pack", n=60)
+    with classifier() as guard:
+        arguments = ["run", "--suite", str(suite), "--target", f"http:{guard.url}", "--quiet", "--out"]
+        arguments.append(str(tmp_path / "run"))
+        with _stuck(guard, arguments, after=20) as first:
+            with pytest.raises(UsageError, match="another process is writing this run"):
+                _guard(*arguments)
+            assert _lines(tmp_path / "run" / "rows.jsonl") == 20
+            guard.let_go()
+            assert first.wait() == 0
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["n"] == 60
+
+
+@contextlib.contextmanager
+def _stuck(guard: Classifier, arguments: list[str], *, after: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that has written so many rows of its run, and waits for an answer to each further pair."""
+    guard.answer_only(after)
+    rows = Path(arguments[-1]) / "rows.jsonl"
+    with subprocess.Popen([sys.executable, "-m", "guard", "benchmark", *arguments]) as process:
+        try:
+            while process.poll() is None and _lines(rows) < after:
+                time.sleep(0.005)
+            yield process
+        finally:
+            guard.let_go()
 
 
 def test_compare_prints_paired_differences(tmp_path: Path) -> None:
