@@ -1,5 +1,6 @@
 """Guard as a target: in this process, and over HTTP."""
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
@@ -7,6 +8,7 @@ from typing import Self
 import aiohttp
 import orjson
 
+from benchmark.bounded import read_bounded
 from benchmark.judgement import UNREACHABLE, Judgement, TargetInfo
 from guard import Decision, Guard, Pair, Settings, open_guard
 from guard.errors import UsageError
@@ -16,6 +18,7 @@ from guard.types import Verdict
 BUNDLE_CHANGED = "bundle_changed"  # the running Guard was given another bundle during the run
 
 _FAULTS = frozenset({"scorer_failed", "scorer_timeout", "overloaded", "guard_unavailable", "internal_error"})
+_WORD = re.compile(r"[a-z0-9_]{1,64}")
 _PROBE = Pair("Hello")
 _PATIENCE_S = 120.0
 
@@ -127,13 +130,11 @@ def _from_decision(decision: Decision, *, failed: bool) -> Judgement:
 
 
 def _from_wire(verdict: Mapping[str, object]) -> Judgement:
-    probability, code, cause = _number(verdict.get("probability")), verdict.get("code"), verdict.get("cause")
-    word = str(code) if code else None
+    probability, cause = _share(verdict.get("probability")), verdict.get("cause")
+    word = _word(verdict.get("code"))
     if verdict.get("verdict") not in {Verdict.SAFE, Verdict.UNSAFE}:
         return Judgement(None, probability, word or "unjudged", failed=word in _FAULTS)
-    return Judgement(
-        verdict["verdict"] == Verdict.UNSAFE, probability, word, cause=cause if isinstance(cause, str) else None
-    )
+    return Judgement(verdict["verdict"] == Verdict.UNSAFE, probability, word, cause=_word(cause))
 
 
 async def _classify(session: aiohttp.ClientSession, url: str, pair: Pair) -> Mapping[str, object] | str:
@@ -141,17 +142,28 @@ async def _classify(session: aiohttp.ClientSession, url: str, pair: Pair) -> Map
     images = [data_url(image.data) for image in pair.images if image.data is not None]
     body = orjson.dumps({"text": pair.text, "images": images})
     try:
-        async with session.post(url, data=body, headers={"content-type": "application/json"}) as answer:
-            raw = await answer.read()
+        headers = {"content-type": "application/json"}
+        async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            raw = await read_bounded(answer)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return UNREACHABLE
     try:
-        document = orjson.loads(raw)
+        document = None if raw is None else orjson.loads(raw)
     except orjson.JSONDecodeError:
         document = None
     if answer.status == 200 and isinstance(document, dict) and "verdict" in document:
         return document
     return f"http_{answer.status}"
+
+
+def _word(value: object) -> str | None:
+    """Return a stable code; None for what is none: it comes from over there, and stands in reports."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def _share(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= 1 else None
 
 
 def _number(value: object) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from benchmark.bounded import read_bounded
 from benchmark.judgement import UNREACHABLE
 from benchmark.mllm.asking import Asking, Facts, GivenUp, Reply, Request, TryAgain, Unjudgeable, served_name
 from benchmark.mllm.retry_after import seconds_of
@@ -52,7 +53,7 @@ class ModerationAsker:
         body = orjson.dumps({"model": self._model, "input": parts})
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as answer:
-                raw, status, headers = await answer.read(), answer.status, answer.headers
+                raw, status, headers = await read_bounded(answer), answer.status, answer.headers
         except TimeoutError as error:
             raise TryAgain("target_timeout") from error
         except aiohttp.ClientError as error:
@@ -61,6 +62,8 @@ class ModerationAsker:
             raise UsageError(f"target moderation:{self._model}: {self._url} answers with HTTP {status}")
         if status == 429 or status >= 500:
             raise TryAgain(f"http_{status}", after_s=seconds_of(headers.get("retry-after")))
+        if raw is None:
+            raise TryAgain("answer_broken")
         if status != 200:
             code = _code_of(raw)
             raise Unjudgeable(code) if code else GivenUp(f"http_{status}")
@@ -76,16 +79,19 @@ def _reply(raw: bytes) -> Reply:
         document = orjson.loads(raw)
         results = document["results"]
         flagged = [result["flagged"] for result in results]
-        scores = [float(score) for result in results for score in (result.get("category_scores") or {}).values()]
+        scores = [score for result in results for score in (result.get("category_scores") or {}).values()]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TryAgain("answer_broken") from error
     if not flagged or not all(isinstance(flag, bool) for flag in flagged):
         raise TryAgain("answer_broken")
-    likeliest = max(scores, default=None)
-    probability = likeliest if likeliest is not None and 0 <= likeliest <= 1 else None
+    probability = max(scores, default=None) if all(map(_is_share, scores)) else None
     return Reply(
         "unsafe" if any(flagged) else "safe", probability=probability, served_by=served_name(document.get("model"))
     )
+
+
+def _is_share(score: object) -> bool:
+    return isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1
 
 
 def _code_of(raw: bytes) -> str | None:

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from benchmark.judgement import UNREACHABLE
+from benchmark.bounded import MOST_BYTES
+from benchmark.judgement import UNREACHABLE, Judgement
 from benchmark.opening import open_target
 from benchmark.runner import run_suite
 from benchmark.targets import BUNDLE_CHANGED, HttpTarget
@@ -126,6 +127,42 @@ async def test_picture_goes_over_http_under_its_own_media_type(format_: str) -> 
         await target.close()
 
     assert [url.partition(";")[0] for url in received] == [f"data:image/{format_}"]
+
+
+async def _said_over_http(*answers: web.Response) -> Judgement:
+    """Return what is made of the last answer; the first ones are those to the question that opens a target."""
+    left = list(answers)
+
+    async def answer(request: web.Request) -> web.Response:
+        return left.pop(0)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app) as server:
+        target = await open_target(f"http:{server.make_url('/')}")
+        judgement = await target.judge(Pair("hello"))
+        await target.close()
+    return judgement
+
+
+def _verdict(**more: object) -> web.Response:
+    return web.json_response({"verdict": "safe", "bundle": "0", "policy": "balanced", "threshold": 0.5, **more})
+
+
+async def test_odd_words_and_numbers_of_a_guard_over_there_do_not_reach_a_report() -> None:
+    odd = await _said_over_http(_verdict(), _verdict(probability=1.7, code="\x1b[31mred", cause="<b>" * 99))
+    assert (odd.unsafe, odd.probability, odd.code, odd.cause) == (False, None, None, None)
+    unjudged = await _said_over_http(_verdict(), _verdict(verdict="unjudged", code="x" * 999))
+    assert unjudged.code == "unjudged"
+
+
+async def test_guard_over_there_that_sends_elsewhere_or_without_end_gives_no_verdict() -> None:
+    elsewhere = web.Response(status=307, headers={"location": "/guard/elsewhere"})
+    moved = await _said_over_http(_verdict(), elsewhere, _verdict())
+    assert (moved.unsafe, moved.code, moved.failed) == (None, "http_307", True)
+    endless = _verdict()
+    endless.text = f"{endless.text}{' ' * MOST_BYTES}"
+    assert (await _said_over_http(_verdict(), endless)).failed
 
 
 async def test_tiny_guard_needs_both_halves_of_the_drawn_suite(bundle: Bundle, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from benchmark.bounded import MOST_BYTES
 from benchmark.judgement import UNREACHABLE, Judgement
 from benchmark.mllm.asking import Asking
 from benchmark.opening import open_target
@@ -81,6 +82,18 @@ async def test_one_flag_among_several_results_is_enough() -> None:
 async def test_answer_that_is_none_is_a_failure(text: str) -> None:
     judgement = await _judge(Endpoint(text=text))
     assert (judgement.unsafe, judgement.code, judgement.failed) == (None, "answer_broken", True)
+
+
+@pytest.mark.parametrize("score", [True, "0.7", 1.5, -1, None, []])
+async def test_score_that_is_no_probability_is_none_and_the_flag_stays(score: object) -> None:
+    judgement = await _judge(Endpoint([{"flagged": True, "category_scores": {"violence": 0.2, "hate": score}}]))
+    assert (judgement.unsafe, judgement.probability) == (True, None)
+
+
+async def test_answer_without_end_fills_no_memory() -> None:
+    answer = json.dumps({"results": [{"flagged": False}]})
+    assert (await _judge(Endpoint(text=answer + " " * MOST_BYTES))).code == "answer_broken"
+    assert (await _judge(Endpoint(text=answer + " " * 1000))).unsafe is False
 
 
 @pytest.mark.parametrize(("status", "code"), [(500, "http_500"), (429, "http_429"), (400, "http_400")])
