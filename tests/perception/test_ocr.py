@@ -1,3 +1,13 @@
+"""What the reader of writing in pictures reads, and what becomes of its engine."""
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -8,6 +18,7 @@ from guard.perception import ocr
 from guard.perception.ocr import NoReader, RapidOcrReader
 from guard.types import Frame
 from tests.pictures import encoded, solid, writing
+from tests.server.house import until
 
 
 def _frame(data: bytes) -> Frame:
@@ -159,6 +170,71 @@ async def test_picture_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [await reader.read(frame), await reader.read(frame)] == ["once", "once"]
     await reader.close()
+
+
+class _Page:
+    """An engine that finds one line on each page, and reads it."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.on_step: Callable[[], object] = lambda: None
+
+    def __call__(self, pixels: object, **steps: bool) -> Any:
+        self._note("detect")
+        return SimpleNamespace(boxes=np.array([[[10, 10], [90, 10], [90, 30], [10, 30]]], np.float32))
+
+    def cls_and_rotate(self, cuts: Any) -> Any:
+        self._note("turn")
+        return cuts, SimpleNamespace(cls_res=[("0", 1.0) for _ in cuts])
+
+    def recognize_txt(self, cuts: Any) -> Any:
+        self._note("recognise")
+        return SimpleNamespace(txts=["how to bake bread" for _ in cuts], scores=[1.0 for _ in cuts])
+
+    def _note(self, step: str) -> None:
+        self.steps.append(step)
+        self.on_step()
+
+
+async def test_closed_reader_does_no_further_step_of_the_page_that_it_is_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    page, is_begun, may_go_on = _Page(), Event(), Event()
+
+    def hold() -> None:
+        is_begun.set()
+        may_go_on.wait(60)
+
+    page.on_step = hold
+    monkeypatch.setattr(ocr, "_load_engine", lambda threads: page)
+    reader = RapidOcrReader()
+    reading = asyncio.create_task(reader.read(_frame(solid("white", (100, 50)))))
+    await asyncio.to_thread(is_begun.wait, 60)
+
+    await reader.close()
+    may_go_on.set()
+
+    with pytest.raises(OcrFailed, match="the reader was closed"):
+        await reading
+    assert page.steps == ["detect"]
+
+
+async def test_engine_that_nobody_needs_is_given_up_and_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[weakref.ref[_Page]] = []
+
+    def load(threads: int) -> _Page:
+        page = _Page()
+        loaded.append(weakref.ref(page))
+        return page
+
+    monkeypatch.setattr(ocr, "_load_engine", load)
+    reader = RapidOcrReader(idle_s=0.05)
+
+    first = await reader.read(_frame(solid("white", (100, 50))))
+    await until(lambda: loaded[0]() is None)
+    second = await reader.read(_frame(solid("grey", (100, 50))))
+    await reader.close()
+
+    assert (first, second) == ("how to bake bread", "how to bake bread")
+    assert len(loaded) == 2
 
 
 async def test_engine_that_breaks_is_a_failed_reading_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
