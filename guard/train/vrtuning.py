@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from guard.errors import UsageError
 from guard.mllm.adapters import CARD, CONFIG, WEIGHTS
 from guard.mllm.loading import Parts, open_parts
-from guard.train.checkpoint import load_json, save_json, save_tensors
+from guard.train.checkpoint import save_json, save_tensors
 from guard.train.loop import Budget, Job, autocast, run, shuffled_batches
 from guard.train.traces import Traces, read_traces
+from guard.train.vrtuning_claim import claimed
 from guard.train.vrtuning_examples import Examples, Lesson, loss_of, placed, together
 
-_RUN = "run.json"
 _PACKAGES = ("torch", "transformers", "peft")
 # What the connector hands over is learnt from; how the eye sees is not touched.
 _EYES = ("vision_tower", "vision_model", "visual")
@@ -85,23 +85,28 @@ def tune(
 
     Raises:
         UsageError: the model or a trace cannot be used, nothing of the model takes LoRA, there is no such device, or
-            the folder is of another run; or the loss grew beyond all numbers.
+            the folder is of another run, or of one that is under way; or the loss grew beyond all numbers.
     """
     if device != "cpu" and not torch.cuda.is_available():
         raise UsageError(f"device {device}: this torch sees no GPU")
     read = read_traces(traces)
     parts = open_parts(model, revision=revision, device=device)
     described = _describe(model, parts, read, tuning)
-    _claim(out, described)
-    tunable = Tunable(_with_lora(parts, tuning, device))
-    job = _job(parts, tunable, read, tuning, device, _fingerprint(described))
-    if not run(job, out, budget, seed=tuning.seed):
-        return False
-    wrong = np.flatnonzero(~np.isfinite(job.losses))
-    if len(wrong):
-        raise UsageError(f"{out}: the loss is no number from step {wrong[0] + 1} on: a lower --rate, in another --out")
-    _write(out, tunable.model, described, job.losses)
-    return True
+    with claimed(out, described):
+        longest = getattr(parts.model.config.get_text_config(), "max_position_embeddings", None)
+        examples = Examples(parts.processor, read.rows, tuning.lesson, longest=longest)
+        examples.check()
+        tunable = Tunable(_with_lora(parts, tuning, device))
+        job = _job(parts, tunable, read, examples, tuning, device, _fingerprint(described))
+        if not run(job, out, budget, seed=tuning.seed):
+            return False
+        wrong = np.flatnonzero(~np.isfinite(job.losses))
+        if len(wrong):
+            raise UsageError(
+                f"{out}: the loss is no number from step {wrong[0] + 1} on: a lower --rate, in another --out"
+            )
+        _write(out, tunable.model, described, job.losses)
+        return True
 
 
 def _describe(model: str, parts: Parts, traces: Traces, tuning: Tuning) -> dict[str, Any]:
@@ -119,24 +124,6 @@ def _fingerprint(described: Mapping[str, Any]) -> str:
     """Return what the state depends on. A folder of a model may have moved: its files are what counts."""
     counted = {key: value for key, value in described.items() if key != "base"}
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
-
-
-def _claim(out: Path, described: Mapping[str, Any]) -> None:
-    """Make the folder this run's. Raises UsageError where it is another's."""
-    path = out / _RUN
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        taken = any(out.iterdir()) and not path.is_file()
-    except OSError as error:
-        raise UsageError(f"{out}: {error.strerror}") from error
-    if taken:
-        raise UsageError(f"{out}: neither empty nor a run of this command")
-    if path.is_file():
-        before = load_json(path)
-        other = sorted(key for key in {*before, *described} - {"base"} if before.get(key) != described.get(key))
-        if other:
-            raise UsageError(f"{out} is a run with other {', '.join(other)}: give the same, or another --out")
-    save_json(path, described)
 
 
 def _with_lora(parts: Parts, tuning: Tuning, device: str) -> Any:
@@ -173,10 +160,16 @@ def lora_targets(model: Any) -> list[str]:
     ]
 
 
-def _job(parts: Parts, tunable: Tunable, traces: Traces, tuning: Tuning, device: str, fingerprint: str) -> Job:
+def _job(
+    parts: Parts,
+    tunable: Tunable,
+    traces: Traces,
+    examples: Examples,
+    tuning: Tuning,
+    device: str,
+    fingerprint: str,
+) -> Job:
     rows = traces.rows
-    longest = getattr(parts.model.config.get_text_config(), "max_position_embeddings", None)
-    examples = Examples(parts.processor, rows, tuning.lesson, longest=longest)
     tokenizer = parts.processor.tokenizer
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     dtype = parts.model.dtype

@@ -43,6 +43,11 @@ class Examples:
         self._kept: dict[int, Example] = {}
         self._room = _KEPT_BYTES
 
+    def check(self) -> None:
+        """Prepare every row once: in the midst of training is too late to find out. Raises UsageError."""
+        for number in range(len(self._rows)):
+            self[number]
+
     def __getitem__(self, number: int) -> Example:
         """Return a row. Raises UsageError where the model does not take it."""
         if number in self._kept:
