@@ -112,10 +112,13 @@ class SuiteReport(Figures, frozen=True):
     answers: AnswerFigures | None = None  # of the suite itself; None for a target that is not asked in words
 
     def write(self, folder: Path) -> None:
-        """Write `report.json`, whole or not at all."""
+        """Write `report.json`, whole or not at all. Raises UsageError."""
         part = folder / f"{REPORT}.part"
-        part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / REPORT)
+        try:
+            part.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            part.replace(folder / REPORT)
+        except OSError as error:
+            raise UsageError(f"{folder}: the report cannot be written: {error.strerror}") from error
 
 
 def read_report(folder: Path) -> SuiteReport:

@@ -1,12 +1,13 @@
 """Results of single pairs, and the file they are appended to as they come: a run that was killed goes on from there."""
 
 import fcntl
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import orjson
 
@@ -84,14 +85,16 @@ class Ledger:
         """
         self.folder = folder
         self._header = header
-        self._file: BinaryIO | None = None
+        self._file: io.FileIO | None = None
+        self._is_full = False
         self._since_sync = 0
         self.rows: dict[tuple[str, str], Row] = {}  # by `Row.key`; the last result counts
 
     def __enter__(self) -> Self:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / "rows.jsonl").open("a+b")
+            # Unbuffered: what a full disk refused must not be tried again on the way out.
+            self._file = (self.folder / "rows.jsonl").open("a+b", buffering=0)
         except OSError as error:
             raise UsageError(f"{self.folder}: {error.strerror}") from error
         try:
@@ -104,25 +107,33 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._sync(self._file)
+        except UsageError:
+            if error is None:
+                raise
+        finally:
             self._file.close()
 
     def append(self, row: Row) -> None:
         """Write a result. It survives the process at once, and the machine every 64 rows. Raises UsageError."""
-        if self._file is None:
+        if self._file is None or self._is_full:
             raise RuntimeError("the ledger is not open")
+        line = orjson.dumps(row) + b"\n"
         try:
-            self._file.write(orjson.dumps(row) + b"\n")
-            self._file.flush()
+            written = self._file.write(line)
         except OSError as error:
-            raise UsageError(f"{self.folder}: a result cannot be written: {error.strerror}") from error
+            raise self._refused(error.strerror) from error
+        if written < len(line):
+            raise self._refused("no room for all of it")
         self.rows[row.key] = row
         self._since_sync += 1
         if self._since_sync >= _FSYNC_EVERY:
             self._sync(self._file)
 
-    def _start(self, file: BinaryIO) -> None:
+    def _start(self, file: io.FileIO) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -149,10 +160,17 @@ class Ledger:
         except OSError as error:
             raise UsageError(f"{self.folder}: the run cannot be begun: {error.strerror}") from error
 
-    def _sync(self, file: BinaryIO) -> None:
-        file.flush()
-        os.fsync(file.fileno())
+    def _sync(self, file: io.FileIO) -> None:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise self._refused(error.strerror) from error
         self._since_sync = 0
+
+    def _refused(self, why: str | None) -> UsageError:
+        """Return the error, after which nothing is written: a line behind a part of one would be lost."""
+        self._is_full = True
+        return UsageError(f"{self.folder}: a result cannot be written: {why}")
 
 
 def is_run(folder: Path) -> bool:

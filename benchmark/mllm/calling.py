@@ -12,6 +12,7 @@ from benchmark.mllm.purse import Purse
 
 _LONGEST_PAUSE_S = 60.0
 _LONGEST_WAIT_S = 600.0  # that an API may ask for
+_SPREAD_S = 0.25  # between requests that waited for the end of a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,16 @@ class Caller:
 
     async def _turn(self) -> None:
         """Wait until the pace allows a request. Turns are handed out before the wait, so that no two share one."""
-        turn = max(self._clock(), self._next_turn)
-        if self._asking.requests_per_minute is not None:
-            self._next_turn = turn + 60 / self._asking.requests_per_minute
-        # A pause may be asked for while this request waits.
-        while (wait := max(turn, self._not_before) - self._clock()) > 0:
-            await self._sleep(wait)
+        pace_s = 60 / self._asking.requests_per_minute if self._asking.requests_per_minute is not None else 0.0
+        while True:
+            now = self._clock()
+            turn = max(now, self._next_turn, self._not_before)
+            # Those that a pause held back would all come at its end, and be turned down again.
+            self._next_turn = turn + (max(pace_s, _SPREAD_S) if self._not_before > now else pace_s)
+            if turn > now:
+                await self._sleep(turn - now)
+            if self._not_before <= turn:  # or a longer pause was asked for meanwhile
+                return
 
     async def _pause(self, attempt: int, after_s: float | None) -> None:
         growing = min(_LONGEST_PAUSE_S, 2.0 ** (attempt - 1)) * (0.5 + self._random.random() / 2)

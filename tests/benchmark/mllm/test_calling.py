@@ -1,5 +1,6 @@
 """Patience: the cache, the pace, pauses."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ import pytest
 
 from benchmark.mllm.asking import Asking, GivenUp, Reply, Request, TryAgain, Unjudgeable
 from benchmark.mllm.cache import AnswerCache
+from benchmark.mllm.calling import Caller
 from benchmark.mllm.retry_after import seconds_of
 from benchmark.mllm.target import MllmTarget
 from guard import Pair
@@ -83,6 +85,19 @@ async def test_pause_that_the_api_asks_for_is_kept_by_every_request() -> None:
     caller._not_before = 100
     await caller.reply(replace(REQUEST, sample=1))
     assert clock.now == 100
+
+
+@pytest.mark.parametrize(("pace", "apart_s"), [(None, 0.25), (30, 2.0)])
+async def test_requests_that_a_pause_held_back_come_one_after_the_other(pace: float | None, apart_s: float) -> None:
+    turns: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        turns.append(seconds)
+
+    caller = Caller(FakeAsker(), replace(Asking(), requests_per_minute=pace), sleep=sleep, clock=lambda: 0.0)
+    caller._not_before = 30
+    await asyncio.gather(*(caller.reply(replace(REQUEST, sample=sample)) for sample in range(4)))
+    assert turns == [30 + apart_s * place for place in range(4)]
 
 
 async def test_request_that_fails_every_time_is_given_up_with_the_last_reason() -> None:
