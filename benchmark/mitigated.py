@@ -54,11 +54,13 @@ def _with_safety_prompt(runs: Sequence[NamedRun], plain: Mapping[tuple[object, .
 
 def _with(runs: Sequence[NamedRun], plain: Mapping[tuple[object, ...], NamedRun]) -> Sheet:
     rows = [(model, way, *_of_published(parts).cells()) for (model, way), parts in MITIGATIONS.items()]
+    by_model: dict[tuple[object, ...], list[NamedRun]] = {}
     for run in runs:
-        before = _before(run, plain)
-        if before is not None:
-            rows.append((run.name, "none", *before.cells()))
-        rows.append((run.name, str(_mitigation(run.report)), *_of_report(run.report).cells()))
+        by_model.setdefault(_model(run.report), []).append(run)
+    for model, mitigated in by_model.items():
+        if model in plain:
+            rows.append((plain[model].name, "none", *_of_report(plain[model].report).cells()))
+        rows += [(run.name, str(_mitigation(run.report)), *_of_report(run.report).cells()) for run in mitigated]
     return Sheet(
         "MMSafeAware with mitigations: accuracy, %",
         ("", "mitigation", *_PART_NAMES),

@@ -18,6 +18,7 @@ class Breaker:
         self._now = now
         self._failed = 0
         self._until = 0.0
+        self._trying = 0  # the last call that tried
 
     @property
     def is_paused(self) -> bool:
@@ -29,15 +30,18 @@ class Breaker:
         if self.is_paused and self._now() < self._until:
             raise JudgePaused(f"the judge failed {self._failed} times in a row")
 
-    def begin(self) -> bool:
-        """Begin a call, and return whether it is the one that tries a paused judge."""
-        if self.is_paused:
-            self._until = self._now() + self._pause_s
-        return self.is_paused
+    def begin(self) -> int | None:
+        """Begin a call. Returns a number where it is the one that tries a paused judge, for `abandoned`."""
+        if not self.is_paused:
+            return None
+        self._until = self._now() + self._pause_s
+        self._trying += 1
+        return self._trying
 
-    def abandoned(self) -> None:
-        """Nobody waited for the end of the call that tried: the next one may try."""
-        self._until = self._now()
+    def abandoned(self, trying: int | None) -> None:
+        """Nobody waited for a call's end: if it was the one that tries, the next one may."""
+        if trying == self._trying:
+            self._until = self._now()
 
     def succeeded(self) -> None:
         """The judge answered, whatever it said."""

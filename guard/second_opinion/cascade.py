@@ -169,7 +169,7 @@ class Cascade:
         pictures = await asyncio.to_thread(_shown, pair.images) if pair.images else []
         self._breaker.require()
         self._budget.begin()
-        tries = self._breaker.begin()
+        trying = self._breaker.begin()
         dollars: float | None = None
         try:
             async with asyncio.timeout(self._settings.timeout_s):
@@ -182,8 +182,7 @@ class Cascade:
             self._breaker.succeeded()  # it is there: content that nobody can judge shall not silence it for others
             raise
         except asyncio.CancelledError:
-            if tries:
-                self._breaker.abandoned()
+            self._breaker.abandoned(trying)
             raise
         except JudgeFailed:
             self._breaker.failed()

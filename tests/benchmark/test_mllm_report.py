@@ -103,8 +103,10 @@ async def test_each_mitigation_is_a_row_beside_the_published_ones(tmp_path: Path
     sheet = _sheet(make_sheets(runs), "with mitigations")
     assert [row[:2] for row in sheet.rows[: len(MITIGATIONS)]] == list(MITIGATIONS)
     assert [row[:2] for row in sheet.rows[len(MITIGATIONS) :]] == [
-        ("prompted", "none"), ("prompted", "prompt"), ("contrasted", "none"), ("contrasted", "vcd"),
-    ]  # fmt: skip
+        ("plain", "none"),
+        ("prompted", "prompt"),
+        ("contrasted", "vcd"),
+    ]
 
 
 async def test_report_without_mitigations_has_no_tables_of_them(tmp_path: Path) -> None:

@@ -80,10 +80,29 @@ def test_breaker_opens_after_failures_in_a_row_alone_and_lets_one_call_try_after
         breaker.require()
     time[0] = 20.0
     breaker.require()
-    breaker.begin()
-    breaker.abandoned()  # nothing came of it, so another one tries
+    breaker.abandoned(breaker.begin())  # nothing came of it, so another one tries
     breaker.require()
     breaker.begin()
     breaker.succeeded()
     breaker.require()
     assert not breaker.is_paused
+
+
+def test_call_that_does_not_try_the_judge_gives_nobody_a_turn_when_it_is_cut_off() -> None:
+    time = [0.0]
+    breaker = Breaker(failures=1, pause_s=10, now=lambda: time[0])
+    before = breaker.begin()
+    breaker.failed()
+    time[0] = 10.0
+    first = breaker.begin()
+    breaker.abandoned(before)
+    with pytest.raises(JudgePaused):
+        breaker.require()
+    time[0] = 20.0
+    breaker.require()
+    second = breaker.begin()
+    breaker.abandoned(first)
+    with pytest.raises(JudgePaused):
+        breaker.require()
+    breaker.abandoned(second)
+    breaker.require()
