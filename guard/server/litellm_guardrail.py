@@ -12,14 +12,14 @@ from guard.config import Settings
 from guard.core.conversation import Conversation, pairs_to_judge, substitute
 from guard.core.document import write_document
 from guard.core.formats.guardrail import GuardrailRequest, direction_asked, parse_guardrail
-from guard.errors import UnknownPart
+from guard.errors import ContentUnjudged, ImageRejected, UnknownPart
 from guard.pipeline import Guard
 from guard.server.admission import Admission, Hold
 from guard.server.exchange import Exchange
 from guard.server.items import received
 from guard.server.refusals import TEXT
 from guard.server.wire import Answer, json_answer
-from guard.types import Action, Assessment, Basis, Decision, Direction
+from guard.types import Action, Assessment, Basis, Decision, Direction, ImageResult
 
 # Fields that hold pictures.
 _PICTURES = ("images", "structured_messages")
@@ -39,7 +39,7 @@ class LiteLlmGuardrail:
         async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
             try:
                 asked = parse_guardrail(body, max_images=self._settings.images.max_per_request)
-            except UnknownPart as error:
+            except (UnknownPart, ContentUnjudged) as error:
                 decision = self._undecided(error, direction_asked(body))
                 exchange.decide(decision)
                 await exchange.keep(decision)
@@ -62,11 +62,14 @@ class LiteLlmGuardrail:
         await exchange.keep(decision, directed, conversation.document)
         return decision, conversation
 
-    def _undecided(self, error: UnknownPart, direction: Direction) -> Decision:
-        """Return what policy says about content of a kind that Guard does not know: it cannot be judged."""
+    def _undecided(self, error: UnknownPart | ContentUnjudged, direction: Direction) -> Decision:
+        """Return what policy says about content of a kind that Guard does not know, or too much: it is not judged."""
         decision = self._guard.decide(Assessment(scores=None, code=error.code), direction=direction)
         self._guard.telemetry.decision(decision)
-        self._guard.telemetry.unjudged_part(error.code)
+        if error.code == ImageRejected.code:  # one for all of them: nobody looked at any
+            self._guard.telemetry.image(ImageResult(judged=False, reason=error.code))
+        else:
+            self._guard.telemetry.unjudged_part(error.code)
         return decision
 
 

@@ -134,6 +134,11 @@ async def test_fetched_flat_picture_comes_back_in_its_place(build: Builder) -> N
         ({"texts": [SAFE], "structured_messages": _said({"type": "file", "file": {"file_id": "f"}})}, "file_part"),
         ({"texts": [SAFE], "structured_messages": _said({"type": "hologram"})}, "unknown_part"),
         ({"texts": [SAFE], "images_of_tomorrow": {"image_url": URL}}, "unknown_part"),
+        ({"texts": [SAFE], "images": [DATA_URL] * 33}, "image_rejected"),
+        ({"texts": [SAFE], "structured_messages": _said(*[_picture(DATA_URL)] * 33)}, "image_rejected"),
+        ({"texts": [f"text {number}" for number in range(2049)]}, "text_too_long"),
+        ({"texts": [SAFE], "structured_messages": [{"role": "user", "content": SAFE}] * 2049}, "text_too_long"),
+        ({"texts": [SAFE], "tool_calls": [{"function": {"name": "f"}}] * 2049}, "text_too_long"),
     ],
 )
 async def test_what_cannot_be_judged_is_blocked_in_an_answer_200(
@@ -148,6 +153,16 @@ async def test_what_cannot_be_judged_is_blocked_in_an_answer_200(
     assert code in blocked.json()["blocked_reason"]
     assert blocked.json()["guard"]["verdict"] == "unjudged"
     assert passed.json()["action"] == "NONE"
+
+
+async def test_too_much_to_judge_is_counted_and_passes_in_shadow_mode(build: Builder) -> None:
+    house = build(mode="shadow")
+
+    answer = await _ask(house, texts=[SAFE], images=[DATA_URL] * 33)
+
+    assert (answer.status_code, answer.json()["action"]) == (200, "NONE")
+    assert (answer.json()["guard"]["verdict"], answer.json()["guard"]["intended"]) == ("unjudged", "block")
+    assert house.metric("guard_images_total", result="unjudged", reason="image_rejected") == 1
 
 
 @pytest.mark.parametrize(("kind", "direction"), [("request", "input"), ("response", "output")])

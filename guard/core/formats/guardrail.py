@@ -15,9 +15,9 @@ from guard.core.document import read_document
 from guard.core.formats.chat import read_messages
 from guard.core.formats.finish import finish
 from guard.core.formats.pictures import image_input
-from guard.core.formats.reading import Draft, check_spelling, read_rest, read_string
+from guard.core.formats.reading import MAX_TURNS, Draft, check_spelling, read_rest, read_string
 from guard.core.formats.tools import tools_turn
-from guard.errors import RequestInvalid
+from guard.errors import ImageRejected, RequestInvalid, TextTooLong
 from guard.types import Direction, ImageInput
 
 # About the call, not of it: nothing of this reaches the model. What a caller of LiteLLM may add for its guardrails
@@ -43,8 +43,10 @@ def parse_guardrail(body: bytes, *, max_images: int) -> GuardrailRequest:
     """Return what LiteLLM asks about.
 
     Raises:
-        RequestInvalid: not JSON, ambiguous JSON, or not shaped like the contract; too many pictures or turns.
+        RequestInvalid: not JSON, ambiguous JSON, or not shaped like the contract.
         UnknownPart: a part of a type that Guard does not know, or content where it does not belong.
+        ImageRejected: more than `max_images` pictures.
+        TextTooLong: more messages, texts and calls than `MAX_TURNS`.
     """
     document = read_document(body)
     check_spelling(document, "")
@@ -52,18 +54,29 @@ def parse_guardrail(body: bytes, *, max_images: int) -> GuardrailRequest:
     slots: dict[str, Slot] = {}
     structured = _structured(document, slots)
     flat = _flat(document, structured, slots, speaker="user" if direction is Direction.INPUT else "assistant")
-    context = list(_context(document))
-    conversation = finish(document, [*structured, *flat], context, slots, max_images=max_images, field="images")
+    turns, context = [*structured, *flat], list(_context(document))
+    _check_amount(turns, max_images)
+    conversation = finish(document, turns, context, slots, max_images=max_images)
     return GuardrailRequest(conversation, direction)
 
 
 def direction_asked(body: bytes) -> Direction:
-    """Return what LiteLLM asks about, where the rest of it has a part that Guard does not know.
+    """Return what LiteLLM asks about, where the rest of it has a part that Guard does not know, or too much in it.
 
     Raises:
         RequestInvalid: as `parse_guardrail`.
     """
     return _direction(read_document(body))
+
+
+def _check_amount(turns: Sequence[Turn], max_images: int) -> None:
+    """Raise what the policy decides about where there is too much. LiteLLM would take an error for a broken guardrail,
+    in shadow mode too."""
+    images = sum(len(turn.images) for turn in turns)
+    if images > max_images:
+        raise ImageRejected(f"{images} pictures, limit is {max_images}")
+    if len(turns) > MAX_TURNS:
+        raise TextTooLong(f"{len(turns):,} messages, texts and calls, limit is {MAX_TURNS:,}")
 
 
 def _direction(document: Mapping[str, Any]) -> Direction:
