@@ -11,8 +11,9 @@ from guard.errors import ConfigInvalid, ContentUnjudged, JudgeFailed, JudgeUndec
 from guard.judge_settings import JudgeSettings
 from guard.mllm.answers import THOUGHT
 from guard.mllm.loading import LocalModel, open_local
-from guard.mllm.questions import Mitigation, Question, ask
+from guard.mllm.questions import Question
 from guard.ports import Opinion
+from guard.second_opinion.quoting import ask_local
 from guard.types import Direction
 
 _UNSAFE_FROM = 0.5
@@ -49,13 +50,7 @@ class LocalJudge:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, text: str, pictures: tuple[bytes, ...], direction: Direction) -> bool | None:
-        question = ask(
-            text,
-            has_picture=bool(pictures),
-            style=self._model.style,
-            mitigation=Mitigation.SAFETY_PROMPT,
-            direction=direction,
-        )
+        question = ask_local(text, has_picture=bool(pictures), style=self._model.style, direction=direction)
         try:
             likely = self._probability(question, pictures)
         except ContentUnjudged as error:
