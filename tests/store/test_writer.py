@@ -106,7 +106,9 @@ async def test_failure_is_told_to_those_who_wait_and_leaves_the_queue_as_it_is(
     assert writer.put(1)
     with pytest.raises(StoreFull):
         await writer.commit(2, 60.0)
-    assert isinstance(writer.failure, StoreFull)
+    async with asyncio.timeout(60):
+        while not isinstance(writer.failure, StoreFull):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
     shelf.failure = None
     await writer.commit(3, 60.0)
