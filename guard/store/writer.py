@@ -129,6 +129,7 @@ class Writer(Generic[Item]):
                 if type(error) is StoreFailed and len(batch) > 1:  # the fault of one of them, perhaps
                     self._write_each(batch)
                     continue
+                self._note(error)  # before anybody is told, who may ask for it
                 for waiting in batch:
                     _tell(waiting, error)
                 raise
@@ -143,6 +144,7 @@ class Writer(Generic[Item]):
                 self._attempt([waiting.item])
             except StoreFailed as error:
                 if type(error) is not StoreFailed:  # the store's own, which the rest would only wait for
+                    self._note(error)
                     for rest in batch[number:]:
                         _tell(rest, error)
                     raise

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from guard.errors import StoreFailed, StoreFull, StoreLocked
+from guard.store import writer as writer_module
 from guard.store.writer import Writer
 
 
@@ -106,9 +108,7 @@ async def test_failure_is_told_to_those_who_wait_and_leaves_the_queue_as_it_is(
     assert writer.put(1)
     with pytest.raises(StoreFull):
         await writer.commit(2, 60.0)
-    async with asyncio.timeout(60):
-        while not isinstance(writer.failure, StoreFull):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+    assert isinstance(writer.failure, StoreFull)
 
     shelf.failure = None
     await writer.commit(3, 60.0)
@@ -117,6 +117,24 @@ async def test_failure_is_told_to_those_who_wait_and_leaves_the_queue_as_it_is(
     assert sorted(shelf.written) == [1, 3]
     assert not writer.failure
     assert shelf.lost == 0
+
+
+async def test_failure_is_known_before_anybody_is_told_of_it(
+    writer: Writer[int], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[StoreFailed | None] = []
+    tell = writer_module._tell
+
+    def told(waiting: Any, error: StoreFailed | None) -> None:
+        known.append(writer.failure)
+        tell(waiting, error)
+
+    monkeypatch.setattr(writer_module, "_tell", told)
+    shelf.failure = StoreFull("no room")
+    with pytest.raises(StoreFull):
+        await writer.commit(1, 60.0)
+
+    assert [type(each) for each in known] == [StoreFull]
 
 
 async def test_one_bad_item_does_not_end_the_writing_of_others(writer: Writer[int], shelf: Shelf) -> None:
