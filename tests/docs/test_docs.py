@@ -8,11 +8,8 @@ import pytest
 from tests.docs import reference
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    page
-    for folder in ("", "guard", "benchmark", "examples", "integrations")
-    for page in ((ROOT / folder).glob("*.md") if folder in {"", "guard"} else (ROOT / folder).rglob("*.md"))
-)
+_FOLDERS = ("guard", "benchmark", "examples", "integrations", "tests")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in _FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 
 
 def test_reference_page_is_what_the_code_says() -> None:
@@ -27,6 +24,19 @@ def test_every_link_and_path_of_a_page_exists(page: Path) -> None:
     missing = [link for link in links if not (page.parent / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists() and not (page.parent / path).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_into_a_page_leads_to_one_of_its_headings(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    lost = [f"{file}#{place}" for file, place in links if place not in _places(page.parent / file if file else page)]
+    assert lost == []
+
+
+def _places(page: Path) -> set[str]:
+    """Return what may stand behind the # of a link to a page, as GitHub makes it of the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_command_of_the_readme_exists() -> None:
