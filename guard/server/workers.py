@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,11 +20,12 @@ from guard.server.figures import Snapshot, add_up, lasting
 from guard.server.reload import Reload, with_reloaded
 from guard.server.run import Hangups, on_hangup
 from guard.server.spawning import WorkerProcess, start_worker
+from guard.server.steps import agree, go_back, tell
 
 _log = logging.getLogger("guard.server")
 
-# How long a change waits for its turn, each worker for its steps. A worker waits longer (`guard.server.worker`).
-_TURN_S, _PING_S, _PREPARE_S, _STEP_S = 120.0, 5.0, 600.0, 20.0
+# How long a change waits for its turn, and each worker for these steps. A worker waits longer (`guard.server.worker`).
+_TURN_S, _PING_S, _PREPARE_S = 120.0, 5.0, 600.0
 _FIGURES_S = 1.0
 # How often each worker is asked for its figures, and after how long a silence it is ended.
 _WATCH_S, _SILENT_S = 1.0, 60.0
@@ -122,23 +123,21 @@ class Supervisor:
             workers = list(self._workers.values())
             if len(workers) < self._count:
                 raise SwapRefused(f"{self._count - len(workers)} of {self._count} workers are being started; try again")
-            silent = await self._tell(workers, "ping", timeout_s=_PING_S)
+            silent = await tell(workers, "ping", timeout_s=_PING_S)
             if silent:
                 pids = ", ".join(str(worker.process.pid) for worker in silent)
                 raise SwapRefused(f"worker {pids} does not answer within {_PING_S:g} s")
             given = settings.model_dump(mode="json")
             try:
-                await self._agreed(
-                    workers, "prepare", timeout_s=_PREPARE_S, settings=given, reopens=reopens, digest=digest
-                )
-                found = await self._agreed(workers, "commit", timeout_s=_STEP_S)
+                await agree(workers, "prepare", timeout_s=_PREPARE_S, settings=given, reopens=reopens, digest=digest)
+                found = await agree(workers, "commit")
             except GuardError as error:
-                await self._go_back(workers)
+                await go_back(workers)
                 raise SwapRefused(str(error)) from error
             self.settings = settings
             for worker in workers:
                 worker.digest = found
-            await self._tell(workers, "settle")
+            await tell(workers, "settle")
             return found
 
     async def figures(self) -> Snapshot:
@@ -166,35 +165,6 @@ class Supervisor:
             yield
         finally:
             self._turn.release()
-
-    async def _agreed(self, workers: Sequence[WorkerProcess], step: str, *, timeout_s: float, **said: object) -> str:
-        """Return the digest that every worker answers to a step. Raises GuardError: the first reason against it."""
-        answers = await asyncio.gather(
-            *(worker.peer.call(step, timeout_s=timeout_s, **said) for worker in workers), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, GuardError):
-                raise answer
-            if isinstance(answer, BaseException):
-                raise SwapRefused(f"a worker did not take part ({step})") from answer
-        if len(set(answers)) > 1:
-            raise SwapRefused("the bundle changed while the workers opened it")
-        return str(answers[0])
-
-    async def _go_back(self, workers: Sequence[WorkerProcess]) -> None:
-        for worker in await self._tell(workers, "revert"):
-            _log.error("worker %d does not go back: it is started anew", worker.process.pid)
-            worker.kill()
-
-    async def _tell(
-        self, workers: Sequence[WorkerProcess], step: str, *, timeout_s: float = _STEP_S
-    ) -> list[WorkerProcess]:
-        """Have every worker take a step, and return those that did not."""
-        answers = await asyncio.gather(
-            *(worker.peer.call(step, timeout_s=timeout_s) for worker in workers), return_exceptions=True
-        )
-        pairs = zip(workers, answers, strict=True)
-        return [worker for worker, answer in pairs if isinstance(answer, BaseException)]
 
     async def _keep(self, place: int) -> None:
         """Start a worker anew whenever it dies, later and later when it dies soon."""

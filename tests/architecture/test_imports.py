@@ -31,7 +31,8 @@ DOMAIN = BASE | {
 }
 ADAPTERS = {"scorers", "perception", "upstreams"}
 ALLOWED: dict[str, set[str]] = {
-    "types": set(),
+    "terms": set(),
+    "types": {"terms"},
     "errors": set(),
     "strict_yaml": {"errors"},
     "runtime": set(),  # two adapters and the training import onnxruntime through it

@@ -20,6 +20,7 @@ from guard.server import workers as workers_module
 from guard.server.channel import ChannelClosed
 from guard.server.reload import Reload
 from guard.server.spawning import WorkerProcess
+from guard.server.steps import STEP_S
 from guard.server.workers import Supervisor
 from guard.types import Mode
 from tests.server.house import until
@@ -253,7 +254,7 @@ async def test_change_waits_for_its_turn_only_so_long(bound: socket.socket, monk
 
 
 def test_worker_that_asks_for_a_change_hears_of_its_outcome_and_not_of_its_own_impatience() -> None:
-    steps_s = workers_module._PING_S + workers_module._PREPARE_S + 3 * workers_module._STEP_S
+    steps_s = workers_module._PING_S + workers_module._PREPARE_S + 3 * STEP_S
     assert workers_module._TURN_S + steps_s < worker_module._CHANGE_S
 
 
