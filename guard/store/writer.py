@@ -126,8 +126,11 @@ class Writer(Generic[Item]):
             try:
                 self._attempt([waiting.item for waiting in batch])
             except StoreFailed as error:
-                if type(error) is StoreFailed and len(batch) > 1:  # the fault of one of them, perhaps
-                    self._write_each(batch)
+                if type(error) is StoreFailed:  # the fault of one of them, perhaps
+                    if len(batch) > 1:
+                        self._write_each(batch)
+                    else:
+                        _refuse(batch[0], error)
                     continue
                 self._note(error)  # before anybody is told, who may ask for it
                 for waiting in batch:
@@ -148,8 +151,7 @@ class Writer(Generic[Item]):
                     for rest in batch[number:]:
                         _tell(rest, error)
                     raise
-                _log.error("a decision was not written: %s", error)
-                _tell(waiting, error)
+                _refuse(waiting, error)
             else:
                 _tell(waiting, None)
 
@@ -195,6 +197,11 @@ class Writer(Generic[Item]):
     def _lose(self, count: int) -> None:
         _log.error("%d decisions were lost", count)
         self._on_lost(count)
+
+
+def _refuse(waiting: "_Waiting[Item]", error: StoreFailed) -> None:
+    _log.error("a decision was not written: %s", error)
+    _tell(waiting, error)
 
 
 def _tell(waiting: "_Waiting[Item]", error: StoreFailed | None) -> None:
