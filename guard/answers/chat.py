@@ -13,12 +13,11 @@ from guard.answers.forms import Asked, Verdict
 from guard.answers.found import Found
 from guard.answers.logprobs import read_logprobs
 from guard.answers.reading import read_value
-from guard.answers.sse import write_event
+from guard.core.events import DONE, write_event
 
-DONE = b"[DONE]"
 CONTENT_FILTER = "content_filter"
 _HEAD = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
-_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class ChatEnding:
         ends = [self._choice(index, None, CONTENT_FILTER) for index in open_]
         chunks.append(head | {"choices": ends, "guard": verdict})
         if self.asked.include_usage:
-            chunks.append(head | {"choices": [], "usage": _NO_USAGE})
+            chunks.append(head | {"choices": [], "usage": NO_USAGE})
         return b"".join(write_event(orjson.dumps(chunk)) for chunk in chunks) + write_event(DONE)
 
     def _choice(self, index: int, text: str | None, reason: str | None) -> dict[str, object]:

@@ -16,13 +16,13 @@ from guard.answers.blanks import squeezed
 from guard.answers.exact import parse_event
 from guard.answers.forms import Ending, Form
 from guard.answers.found import Found
-from guard.answers.sse import KEEP_ALIVE, Event, EventReader, write_event
+from guard.answers.sse import Event, EventReader
 from guard.answers.strands import MOST_CHARS, Choice, Windows, in_steps, joined
+from guard.core.events import DONE, KEEP_ALIVE, write_event
 from guard.core.formats.language import is_name
 from guard.errors import AnswerUnreadable, RequestInvalid, TextTooLong
 from guard.types import ImageInput
 
-_DONE = b"[DONE]"
 _MOST_EVENT_BYTES = 2**25
 _EVENT_NAME = re.compile(r"\w+(?:\.\w+)+")
 # Of what waits, for each character of a step and of what is held back: tokens with twenty candidates each take 500.
@@ -130,7 +130,7 @@ class HeldStream:
             self._ready.append(KEEP_ALIVE)  # what it says is for nobody
             return None
         found, document, data = Found(), None, event.data
-        if event.data == _DONE:
+        if event.data == DONE:
             found.ended.update(self._choices)
         elif event.data:
             try:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from guard.answers.forms import Asked, Verdict
 from guard.answers.found import Found
 from guard.answers.reading import read_value
-from guard.answers.sse import write_event
+from guard.core.events import write_typed
 
 REFUSAL = "refusal"
 
@@ -100,7 +98,7 @@ class MessagesEnding:
             {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 0}, "guard": verdict},
             {"type": "message_stop"},
         ]
-        return b"".join(write_event(orjson.dumps(event), name=str(event["type"]).encode()) for event in events)
+        return b"".join(map(write_typed, events))
 
     def _message(self, id_: str) -> dict[str, object]:
         return {

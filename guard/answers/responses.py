@@ -9,8 +9,7 @@ from guard.answers.forms import Asked, Verdict
 from guard.answers.found import Found, Piece, Strand
 from guard.answers.logprobs import read_logprobs
 from guard.answers.reading import read_value
-from guard.answers.sse import write_event
-from guard.core.document import write_document
+from guard.core.events import write_typed
 
 _DELTA = ".delta"
 _AUDIO = "response.audio.delta"
@@ -152,7 +151,7 @@ class ResponsesEnding:
         events.append({"type": "response.incomplete", "response": response, "guard": verdict})
         for number, event in enumerate(events, self.number + 1):
             event["sequence_number"] = number
-        return b"".join(write_event(write_document(event), name=str(event["type"]).encode()) for event in events)
+        return b"".join(map(write_typed, events))
 
     def _item(self, place: int) -> dict[str, Any]:
         item = self.items[place]

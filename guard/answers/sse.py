@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in any pieces to events, and events to bytes. The pieces make no difference.
+"""Server-sent events, read: bytes in any pieces to events. The pieces make no difference.
 
 Read as https://html.spec.whatwg.org/multipage/server-sent-events.html says, but for two things that clients of LLM APIs
 do: an event that the stream's end cuts off is an event, and so is one that has a name and no data.
@@ -8,13 +8,12 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from guard.core.events import LINE_END
 from guard.errors import AnswerUnreadable
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 # What else an event may carry: neither can hold a sentence.
 _MORE = re.compile(rb"id: ?[A-Za-z0-9_.:/+-]{0,64}|retry: ?[0-9]{1,9}")
 _BOM = b"\xef\xbb\xbf"
-KEEP_ALIVE = b":\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +24,6 @@ class Event:
     name: bytes = b""
     more: bytes = b""
     is_comment: bool = False
-
-
-def write_event(data: bytes, *, name: bytes = b"", more: bytes = b"") -> bytes:
-    """Return an event as it travels. Raises ValueError where a name or a line of `data` would end it early."""
-    if _LINE_END.search(name) or b"\r" in data:
-        raise ValueError("a line end inside an event")
-    head = b"event: " + name + b"\n" if name else b""
-    lines = b"data: " + data.replace(b"\n", b"\ndata: ") + b"\n" if data or not name else b""
-    return head + more + lines + b"\n"
 
 
 class EventReader:
@@ -65,7 +55,7 @@ class EventReader:
             self._skips_newline = False
             chunk = chunk.removeprefix(b"\n")
         start = 0
-        for end in _LINE_END.finditer(chunk):
+        for end in LINE_END.finditer(chunk):
             line = chunk[start : end.start()]
             start = end.end()
             try:

@@ -10,16 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from guard.config import Settings
 from guard.core.conversation import Turn
 from guard.core.document import read_json
 from guard.core.formats.pictures import image_input
 from guard.core.formats.reading import Draft
 from guard.errors import RequestInvalid
-from guard.pipeline import Guard
-from guard.server.admission import Admission
 from guard.server.exchange import Exchange
-from guard.server.items import MAX_ITEMS, judge_items, received
+from guard.server.items import MAX_ITEMS, OwnDoor, judge_items, received
 from guard.server.wire import json_answer
 
 ROUTE = "/guard/classify"
@@ -32,19 +29,14 @@ class ClassifyItem(BaseModel, frozen=True, extra="forbid"):
     images: tuple[str, ...] = ()
 
 
-class Classify:
+class Classify(OwnDoor):
     """The door of `/guard/classify`."""
-
-    def __init__(self, guard: Guard, settings: Settings, admission: Admission) -> None:
-        self._guard = guard
-        self._settings = settings
-        self._admission = admission
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. Raises GuardError, ClientLeft."""
-        async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
+        async with received(exchange, ROUTE, self.settings, self.admission) as (body, hold):
             given = read_json(body)
-            decisions = await judge_items(self._guard, list(map(_turn, self._items(given))), hold, exchange)
+            decisions = await judge_items(self.guard, list(map(_turn, self._items(given))), hold, exchange)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         verdicts = [decision.to_dict() for decision in decisions]
         await exchange.answer(json_answer(verdicts if isinstance(given, list) else verdicts[0]))
@@ -55,8 +47,8 @@ class Classify:
             raise RequestInvalid(f"{len(listed)} items, the list takes 1 to {MAX_ITEMS}")
         items = [_item(value, index) for index, value in enumerate(listed)]
         images = sum(len(item.images) for item in items)
-        if images > self._settings.images.max_per_request:
-            raise RequestInvalid(f"{images} pictures, limit is {self._settings.images.max_per_request}")
+        if images > self.settings.images.max_per_request:
+            raise RequestInvalid(f"{images} pictures, limit is {self.settings.images.max_per_request}")
         return items
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from guard.config import Settings
 from guard.core.conversation import Turn, pairs_of
@@ -20,6 +20,15 @@ from guard.types import Decision
 MAX_ITEMS = 256
 # Items of one list judged at once, so that the requests of others come between them.
 _AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDoor:
+    """A door behind which Guard judges for its own sake; each kind answers requests in words of its own."""
+
+    guard: Guard
+    settings: Settings
+    admission: Admission
 
 
 @asynccontextmanager

@@ -8,15 +8,13 @@ LiteLLM may choose `litellm_call_id`, so an answer is judged by itself, in the d
 from dataclasses import replace
 from typing import Any
 
-from guard.config import Settings
 from guard.core.conversation import Conversation, pairs_to_judge, substitute
 from guard.core.document import write_document
 from guard.core.formats.guardrail import GuardrailRequest, direction_asked, parse_guardrail
 from guard.errors import ContentUnjudged, ImageRejected, UnknownPart
-from guard.pipeline import Guard
-from guard.server.admission import Admission, Hold
+from guard.server.admission import Hold
 from guard.server.exchange import Exchange
-from guard.server.items import received
+from guard.server.items import OwnDoor, received
 from guard.server.refusals import TEXT
 from guard.server.wire import Answer, json_answer
 from guard.types import Action, Assessment, Basis, Decision, Direction, ImageResult
@@ -26,19 +24,14 @@ _PICTURES = ("images", "structured_messages")
 ROUTE = "/beta/litellm_basic_guardrail_api"
 
 
-class LiteLlmGuardrail:
+class LiteLlmGuardrail(OwnDoor):
     """The door of LiteLLM's generic guardrail."""
-
-    def __init__(self, guard: Guard, settings: Settings, admission: Admission) -> None:
-        self._guard = guard
-        self._settings = settings
-        self._admission = admission
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. Raises GuardError where there is no decision: no permit, or not the contract."""
-        async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
+        async with received(exchange, ROUTE, self.settings, self.admission) as (body, hold):
             try:
-                asked = parse_guardrail(body, max_images=self._settings.images.max_per_request)
+                asked = parse_guardrail(body, max_images=self.settings.images.max_per_request)
             except (UnknownPart, ContentUnjudged) as error:
                 decision = self._undecided(error, direction_asked(body))
                 exchange.decide(decision)
@@ -55,21 +48,21 @@ class LiteLlmGuardrail:
     async def _judge(self, asked: GuardrailRequest, hold: Hold, exchange: Exchange) -> tuple[Decision, Conversation]:
         conversation = asked.conversation
         if conversation.images:
-            conversation = substitute(conversation, await self._guard.resolve(conversation.images, hold=hold))
-        pairs = pairs_to_judge(conversation, judge_system=self._guard.policy.judge_system)
+            conversation = substitute(conversation, await self.guard.resolve(conversation.images, hold=hold))
+        pairs = pairs_to_judge(conversation, judge_system=self.guard.policy.judge_system)
         directed = tuple(replace(pair, direction=asked.direction) for pair in pairs)
-        decision = await self._guard.check_all(directed)
+        decision = await self.guard.check_all(directed)
         await exchange.keep(decision, directed, conversation.document)
         return decision, conversation
 
     def _undecided(self, error: UnknownPart | ContentUnjudged, direction: Direction) -> Decision:
         """Return what policy says about content of a kind that Guard does not know, or too much: it is not judged."""
-        decision = self._guard.decide(Assessment(scores=None, code=error.code), direction=direction)
-        self._guard.telemetry.decision(decision)
+        decision = self.guard.decide(Assessment(scores=None, code=error.code), direction=direction)
+        self.guard.telemetry.decision(decision)
         if error.code == ImageRejected.code:  # one for all of them: nobody looked at any
-            self._guard.telemetry.image(ImageResult(judged=False, reason=error.code))
+            self.guard.telemetry.image(ImageResult(judged=False, reason=error.code))
         else:
-            self._guard.telemetry.unjudged_part(error.code)
+            self.guard.telemetry.unjudged_part(error.code)
         return decision
 
 

@@ -7,33 +7,25 @@ stand; a category without a counterpart is never flagged and has no input types.
 
 from uuid import uuid4
 
-from guard.config import Settings
 from guard.core.conversation import Turn
 from guard.core.formats.moderations import parse_moderations
 from guard.core.taxonomies import OPENAI
-from guard.pipeline import Guard
-from guard.server.admission import Admission
 from guard.server.exchange import Exchange
-from guard.server.items import MAX_ITEMS, judge_items, received
+from guard.server.items import MAX_ITEMS, OwnDoor, judge_items, received
 from guard.server.wire import json_answer, unjudged_answer
 from guard.types import Action, Basis, Decision, Verdict
 
 ROUTE = "/v1/moderations"
 
 
-class Moderations:
+class Moderations(OwnDoor):
     """The door of `/v1/moderations`."""
-
-    def __init__(self, guard: Guard, settings: Settings, admission: Admission) -> None:
-        self._guard = guard
-        self._settings = settings
-        self._admission = admission
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. What could not be judged is an error where policy blocks it. Raises GuardError."""
-        async with received(exchange, ROUTE, self._settings, self._admission) as (body, hold):
-            items = parse_moderations(body, max_images=self._settings.images.max_per_request, max_items=MAX_ITEMS)
-            decisions = await judge_items(self._guard, items, hold, exchange)
+        async with received(exchange, ROUTE, self.settings, self.admission) as (body, hold):
+            items = parse_moderations(body, max_images=self.settings.images.max_per_request, max_items=MAX_ITEMS)
+            decisions = await judge_items(self.guard, items, hold, exchange)
         exchange.decide(max(decisions, key=lambda decision: decision.intended.strictness))
         refused = next((decision for decision in decisions if _is_refused(decision)), None)
         if refused is not None:
@@ -42,7 +34,7 @@ class Moderations:
             return
         results = [result(item, decision) for item, decision in zip(items, decisions, strict=True)]
         await exchange.answer(
-            json_answer({"id": f"modr-{uuid4().hex}", "model": self._guard.bundle.label, "results": results})
+            json_answer({"id": f"modr-{uuid4().hex}", "model": self.guard.bundle.label, "results": results})
         )
 
 

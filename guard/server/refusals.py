@@ -1,18 +1,18 @@
 """What refusals of unsafe requests say, in the words that OpenAI's APIs share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import orjson
 
 from guard.answers.apis import form_of
+from guard.answers.chat import CONTENT_FILTER
 from guard.answers.forms import Asked
-from guard.answers.sse import write_event
-from guard.server.wire import CONTENT_FILTER, Answer, failure
+from guard.core.events import write_event
+from guard.server.wire import Answer, failure
 from guard.types import Decision, RuleKind
 
 TEXT = "This request was refused by the content filter in front of this model."
 EVENT_STREAM = b"text/event-stream"
-NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 # Lower end of the probability of a category -> Azure's severity.
 _SEVERITIES = ((0.75, "high"), (0.5, "medium"), (0.25, "low"), (0.0, "safe"))
 
@@ -46,11 +46,6 @@ def streamed_refusal(api: str, decision: Decision, wish: Asked, *, created: int)
     ending = form_of(api).start(wish)
     stream = ending.refuse(decision.to_dict(), id_=decision.id, created=created, text=TEXT)
     return Answer(200, stream, content_type=EVENT_STREAM, code=CONTENT_FILTER)
-
-
-def named_event(document: Mapping[str, object]) -> bytes:
-    """Return a server-sent event that is named after its `type`."""
-    return write_event(orjson.dumps(document), name=str(document["type"]).encode())
 
 
 def error_event(code: str, message: str) -> bytes:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from guard.answers.chat import CONTENT_FILTER
 from guard.answers.held import Look
 from guard.core.policy import strictest
 from guard.errors import AuditUnavailable
@@ -12,7 +13,6 @@ from guard.server.admission import Admission, Hold
 from guard.server.exchange import Exchange, id_of_answer
 from guard.server.judge import Judged
 from guard.server.repeated import Repeated
-from guard.server.wire import CONTENT_FILTER
 from guard.types import Action, Basis, Decision, Direction, Pair, Verdict
 
 # Parts of one answer that are judged in one turn, so that other requests come between.

@@ -6,12 +6,12 @@ from typing import Protocol
 
 import orjson
 
+from guard.answers.chat import CONTENT_FILTER
 from guard.errors import AuditUnavailable, JudgeFailed, PreparationTimeout, ScorerFailed, ScorerTimeout
 from guard.types import Basis, Decision, Direction
 
 GUARD_UNAVAILABLE = "guard_unavailable"
 INTERNAL_ERROR = "internal_error"
-CONTENT_FILTER = "content_filter"
 CLIENT_LEFT = "client_left"  # in the log only: nobody is there to be answered
 
 _UNJUDGED = 400

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-DONE = b"data: [DONE]\n\n"
+from guard.core.events import write_event
+
 _MOST_CHARS = 1000
 # Names of litellm's that repeat what the rest says, in a form that no judge of answers reads.
 _LEFT_OUT = ("provider_specific_fields", "thinking_blocks")
@@ -29,7 +30,7 @@ def chunk(document: Mapping[str, Any], model: str) -> bytes:
     choices = [{**choice, "delta": _cleaned(choice.get("delta"))} for choice in document.get("choices", ())]
     if document.get("usage") is not None and not any(_says(choice) for choice in choices):
         choices = []  # as OpenAI closes a stream with its usage
-    return b"data: " + orjson.dumps({**document, "model": model, "choices": choices}) + b"\n\n"
+    return write_event(orjson.dumps({**document, "model": model, "choices": choices}))
 
 
 def error(status: int, message: str) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from guard.core.events import DONE, write_event
 from guard.errors import UpstreamBroken, UpstreamTimeout
 from guard.upstreams import litellm_answer as shape
 from guard.upstreams.litellm_failures import failure
@@ -63,7 +64,7 @@ class Stream:
         while event is not None:
             yield event
             event = await self._next_in_time()
-        yield shape.DONE
+        yield write_event(DONE)
 
     async def close(self) -> None:
         """Drop the provider's connection if the stream is not at its end; idempotent.

@@ -2,10 +2,11 @@
 
 import orjson
 
+from guard.answers.chat import CONTENT_FILTER, NO_USAGE
 from guard.core.formats.chat import parse_chat
 from guard.server.apis import Api, Wish
-from guard.server.refusals import NO_USAGE, TEXT, error_event, refusal_error, streamed_refusal
-from guard.server.wire import CONTENT_FILTER, Answer, error_answer
+from guard.server.refusals import TEXT, error_event, refusal_error, streamed_refusal
+from guard.server.wire import Answer, error_answer
 from guard.types import Decision
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 
+from guard.answers.chat import CONTENT_FILTER, NO_USAGE
 from guard.core.formats.completions import count_prompts, parse_completions
 from guard.server.apis import MOST_CHOICES, Api, Wish
-from guard.server.refusals import NO_USAGE, TEXT, error_event, refusal_error, streamed_refusal
-from guard.server.wire import CONTENT_FILTER, Answer, error_answer
+from guard.server.refusals import TEXT, error_event, refusal_error, streamed_refusal
+from guard.server.wire import Answer, error_answer
 from guard.types import Decision
 
 

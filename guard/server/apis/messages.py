@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import orjson
 
+from guard.answers.chat import CONTENT_FILTER
+from guard.core.events import write_typed
 from guard.core.formats.messages import parse_batch, parse_messages
 from guard.server.apis import Api, Wish
-from guard.server.refusals import TEXT, named_event, streamed_refusal
-from guard.server.wire import CONTENT_FILTER, Answer, failure, status_of
+from guard.server.refusals import TEXT, streamed_refusal
+from guard.server.wire import Answer, failure, status_of
 from guard.types import Decision
 
 _TYPES = {
@@ -32,7 +34,7 @@ def _error(code: str, message: str, *, param: str | None = None, decision: Decis
 def _error_event(code: str, message: str) -> bytes:
     # The blank lines before it end an event that broke off in its middle.
     error = {"type": "api_error", "message": message, "code": code}
-    return b"\n\n" + named_event({"type": "error", "error": error})
+    return b"\n\n" + write_typed({"type": "error", "error": error})
 
 
 def _refusal_error(decision: Decision) -> Answer:

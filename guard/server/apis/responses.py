@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import orjson
 
+from guard.answers.chat import CONTENT_FILTER
+from guard.core.events import write_typed
 from guard.core.formats.responses import parse_responses
 from guard.server.apis import Api, Wish
-from guard.server.refusals import EVENT_STREAM, TEXT, named_event, refusal_error
-from guard.server.wire import CONTENT_FILTER, Answer, error_answer
+from guard.server.refusals import EVENT_STREAM, TEXT, refusal_error
+from guard.server.wire import Answer, error_answer
 from guard.types import Decision
 
 _NO_USAGE = {
@@ -60,7 +62,7 @@ def _refusal_message(decision: Decision, wish: Wish, *, created: int) -> Answer:
     if not wish.stream:
         return Answer(200, orjson.dumps(ended), code=CONTENT_FILTER)
     events = (
-        named_event(event | {"sequence_number": number})
+        write_typed(event | {"sequence_number": number})
         for number, event in enumerate(_events(started, message, ended))
     )
     return Answer(200, b"".join(events), content_type=EVENT_STREAM, code=CONTENT_FILTER)
@@ -97,7 +99,7 @@ def _text(text: str) -> dict[str, object]:
 
 def _error_event(code: str, message: str) -> bytes:
     # The blank lines before it end an event that broke off in its middle.
-    return b"\n\n" + named_event({"type": "error", "code": code, "message": message, "param": None})
+    return b"\n\n" + write_typed({"type": "error", "code": code, "message": message, "param": None})
 
 
 RESPONSES = Api(
