@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,19 @@ def _words(text: str) -> list[str]:
 def _near_duplicates(texts: dict[str, str], among: Collection[str] | None = None) -> list[tuple[str, str]]:
     """Return ids of texts that share 70 % of their words, at least one of each two `among` some."""
     bags = {name: frozenset(_words(text)) for name, text in texts.items()}
+    held_by = Counter(word for bag in bags.values() for word in bag)
     holders: defaultdict[str, list[str]] = defaultdict(list)
     found = []
     for name, bag in bags.items():
-        shared = Counter(other for word in bag for other in holders[word])
-        for other, common in shared.items():
+        # Whoever shares so many words shares one of the rarest: as few may differ as these are, less one.
+        n_rarest = len(bag) - ceil(MAX_JACCARD * len(bag) - 1e-9) + 1
+        rarest = sorted(bag, key=lambda word: (held_by[word], word))[:n_rarest]
+        for other in {other for word in rarest for other in holders[word]}:
+            common = len(bag & bags[other])
             is_asked = among is None or name in among or other in among
             if is_asked and common / (len(bag) + len(bags[other]) - common) >= MAX_JACCARD:
                 found.append((name, other))
-        for word in bag:
+        for word in rarest:
             holders[word].append(name)
     return found
 
