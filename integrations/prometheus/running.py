@@ -66,7 +66,7 @@ def ask_for_series(address: str, query: str) -> list[dict[str, Any]]:
 def get(url: str) -> str | None:
     """Return a page, None where there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - an address of our own
             body: bytes = answer.read()
             return body.decode()
     except (urllib.error.URLError, OSError):

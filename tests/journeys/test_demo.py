@@ -75,7 +75,7 @@ def test_verdicts_that_differ_from_what_a_pair_means_are_named_both_ways() -> No
 
 @pytest.mark.slow
 def test_the_command_ends_well_with_the_guard_that_ships() -> None:
-    result = subprocess.run(guard_command("demo"), capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(guard_command("demo"), capture_output=True, text=True, timeout=600, check=False)
 
     assert (result.returncode, "Traceback" in result.stderr) == (0, False), result.stderr
     assert "unsafe: block" in result.stdout
