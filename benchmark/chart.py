@@ -2,38 +2,32 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
+from benchmark.drawing import GREEN, RED, Look, Square, diamond, line, page, words
 from benchmark.figures import Interval
+from benchmark.labels import Box, boxes_between, place_along, place_label
 from benchmark.named import NamedRun
 from benchmark.published import PUBLISHED
-from benchmark.visible import visible
 
-_SIZE, _LEFT, _TOP, _RIGHT, _BOTTOM = 440.0, 62.0, 22.0, 76.0, 66.0
-_LINE, _LETTER = 15.0, 7.4  # height of a label, width of a letter
-_DISTANCES = (4, -8, 16, -22, 30, -36, 44, -50, -64, -78, 58, 72)  # of a name from its mark, upwards and downwards
+_RIGHT, _BOTTOM = 76.0, 84.0
+_SQUARE = Square(size=440.0, left=62.0, top=22.0)
+_ROOM = Box(_SQUARE.x(0) + 2, 2, _SQUARE.x(1) + _RIGHT - 2, _SQUARE.y(0) + 6)  # of names
+_LETTER = 7.0  # width
 _HUMAN = "human"
-_STYLE = """
-svg { --ground: #ffffff; --ink: #1b1e23; --muted: #59616d; --line: #e1e5ea; --run: #1a7346; --model: #b3441a; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground: #14171b; --ink: #e7e9ec; --muted: #9aa3af; --line: #2c323a; --run: #63c795; --model: #f0925f; }
-}
-.ground { fill: var(--ground); }
-text { fill: var(--ink); font: 12.5px system-ui, sans-serif; }
-text { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
-.small { fill: var(--muted); font-size: 12px; }
-.middle { text-anchor: middle; }
-.end { text-anchor: end; }
-.grid { stroke: var(--line); }
-.axis { stroke: var(--muted); }
-.chance { stroke: var(--muted); stroke-dasharray: 4 4; }
+_BLIND = "without looking: always one answer, or a coin"
+_BLIND_SHARE = 0.45  # of the diagonal
+_LOOK = Look(
+    {"run": GREEN, "model": RED},
+    """
 .model { fill: var(--ground); stroke: var(--model); stroke-width: 1.6; }
 .human { fill: var(--ink); }
 .run { fill: var(--run); }
 .range { stroke: var(--run); stroke-width: 1.6; }
 .curve { stroke: var(--run); fill: none; stroke-dasharray: 2 3; }
+.leader { stroke: var(--muted); stroke-width: .8; }
 .named { fill: var(--run); font-weight: 600; }
-"""
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,99 +75,70 @@ def draw_errors(runs: Sequence[NamedRun]) -> str | None:
     marks = marks_of(runs)
     if all(mark.kind != "run" for mark in marks):
         return None
-    width, height = _LEFT + _SIZE + _RIGHT, _TOP + _SIZE + _BOTTOM
-    parts = [f'<rect class="ground" width="{width:g}" height="{height:g}"/>', *_axes()]
+    caption = "○ published models\u2003◆ human\u2003● measured here, with 95 % interval"
+    parts = [*_SQUARE.axes("harmless pairs refused, %", "unsafe pairs missed, %", caption)]
+    below = "┄┄ runs at other thresholds, chosen in hindsight"
+    if any(mark.curve for mark in marks):
+        parts.append(words(_SQUARE.x(0.5), _SQUARE.y(0) + 73, below, "small middle"))
+    parts.append(line("chance", _SQUARE.x(0), _SQUARE.y(1), _SQUARE.x(1), _SQUARE.y(0)))
+    taken = [box for mark in marks for box in _covered(mark)]
+    along = place_along(map(_along, (0.07, 0.17, 0.27, 0.37, 0.47)), taken)
+    parts.append(words(along[0].left, along[0].bottom, _BLIND, "small", turned=45))
     for mark in marks:
         parts += _drawn(mark)
-    parts += _labels(marks)
+    parts += draw_names(marks, [*taken, *along])
     title = "MMSafeAware: harmless pairs refused and unsafe pairs missed, by system"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>{''.join(parts)}</svg>\n"
+    return page(_SQUARE.x(1) + _RIGHT, _SQUARE.y(0) + _BOTTOM, title, _LOOK, parts)
+
+
+def draw_names(marks: Sequence[Mark], taken: Sequence[Box] = ()) -> Iterator[str]:
+    """Yield each mark's name, runs first, so that none covers another one or what is taken."""
+    covered = list(taken)
+    for mark in sorted(marks, key=lambda mark: mark.kind != "run"):
+        wide = _LETTER * len(mark.name) * (1.1 if mark.kind == "run" else 1.0)
+        x, y = _SQUARE.x(mark.refused), _SQUARE.y(mark.missed)
+        label = place_label(x, y, wide, covered, _ROOM)
+        covered.append(label.box)
+        if label.leader is not None:
+            yield line("leader", x, y + (6 if label.leader[1] > y else -6), *label.leader)
+        yield words(label.x, label.y, mark.name, "named" if mark.kind == "run" else "")
+
+
+def _along(start: float) -> list[Box]:
+    """Return what the words beside the diagonal cover, from a share of its length on."""
+    end = start + _BLIND_SHARE
+    above = 10  # the diagonal
+    return list(
+        boxes_between(
+            (_SQUARE.x(start) + above, _SQUARE.y(1 - start) - above),
+            (_SQUARE.x(end) + above, _SQUARE.y(1 - end) - above),
+            12,
+        )
     )
 
 
-def _x(share: float) -> float:
-    return _LEFT + _SIZE * share
-
-
-def _y(share: float) -> float:
-    return _TOP + _SIZE * (1 - share)
-
-
-def _axes() -> Iterator[str]:
-    for tick in range(0, 101, 20):
-        yield _line("grid", _x(tick / 100), _y(0), _x(tick / 100), _y(1))
-        yield _line("grid", _x(0), _y(tick / 100), _x(1), _y(tick / 100))
-        yield _text(_x(tick / 100), _y(0) + 17, str(tick), "small middle")
-        yield _text(_x(0) - 8, _y(tick / 100) + 4, str(tick), "small end")
-    yield _line("axis", _x(0), _y(0), _x(1), _y(0))
-    yield _line("axis", _x(0), _y(0), _x(0), _y(1))
-    yield _line("chance", _x(0), _y(1), _x(1), _y(0))
-    middle = f'transform="rotate(-90 16 {_y(0.5):.1f})"'
-    yield _text(_x(0.5), _y(0) + 38, "harmless pairs refused, %", "middle")
-    yield _text(16, _y(0.5), "unsafe pairs missed, %", "middle", middle)
-    yield _text(_x(0.5), _y(0) + 56, "○ published models ◆ human ● measured here, with 95 % interval", "small middle")
-    yield _text(_x(0.1) + 6, _y(0.9) - 6, "without looking: always one answer, or a coin", "small", _along())
-
-
-def _along() -> str:
-    return f'transform="rotate(45 {_x(0.1) + 6:.1f} {_y(0.9) - 6:.1f})"'
-
-
 def _drawn(mark: Mark) -> Iterator[str]:
-    x, y = _x(mark.refused), _y(mark.missed)
+    x, y = _SQUARE.x(mark.refused), _SQUARE.y(mark.missed)
     if mark.kind == "model":
         yield f'<circle class="model" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
     elif mark.kind == _HUMAN:
-        yield f'<path class="human" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"/>'
+        yield diamond("human", x, y)
     else:
         if mark.curve:
-            points = " ".join(f"{_x(refused):.1f},{_y(missed):.1f}" for refused, missed in mark.curve)
+            points = " ".join(f"{_SQUARE.x(refused):.1f},{_SQUARE.y(missed):.1f}" for refused, missed in mark.curve)
             yield f'<polyline class="curve" points="{points}"/>'
         if mark.refused_range is not None:
-            yield _line("range", _x(mark.refused_range[0]), y, _x(mark.refused_range[1]), y)
+            yield line("range", _SQUARE.x(mark.refused_range[0]), y, _SQUARE.x(mark.refused_range[1]), y)
         if mark.missed_range is not None:
-            yield _line("range", x, _y(mark.missed_range[0]), x, _y(mark.missed_range[1]))
+            yield line("range", x, _SQUARE.y(mark.missed_range[0]), x, _SQUARE.y(mark.missed_range[1]))
         yield f'<circle class="run" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
 
 
-def _labels(marks: Sequence[Mark]) -> Iterator[str]:
-    """Yield each name beside its mark, at the first of several places that covers no other name or mark."""
-    taken = [box for mark in marks for box in _covered(mark)]
-    for mark in sorted(marks, key=lambda mark: mark.kind != "run"):
-        wide = _LETTER * len(mark.name) * (1.1 if mark.kind == "run" else 1.0)
-        x, y = _x(mark.refused), _y(mark.missed)
-        sides = [(x + dx if dx > 0 else x + dx - wide, y + dy) for dy in _DISTANCES for dx in (10, -10)]
-        places = [*sides, *((x - wide / 2, y + dy) for dy in (-12, 20))]
-        left, base = next((place for place in places if _is_free(place, wide, taken)), places[0])
-        taken.append(_box((left, base), wide))
-        yield _text(left, base, mark.name, "named" if mark.kind == "run" else "")
-
-
-def _covered(mark: Mark) -> Iterator[tuple[float, float, float, float]]:
-    """Yield what a mark and its interval cover: left, top, right, bottom."""
-    x, y = _x(mark.refused), _y(mark.missed)
-    yield x - 6, y - 6, x + 6, y + 6
+def _covered(mark: Mark) -> Iterator[Box]:
+    """Yield what a mark and its interval cover."""
+    x, y = _SQUARE.x(mark.refused), _SQUARE.y(mark.missed)
+    yield Box(x - 6, y - 6, x + 6, y + 6)
     if mark.refused_range is not None:
-        yield _x(mark.refused_range[0]), y - 2, _x(mark.refused_range[1]), y + 2
+        yield Box(_SQUARE.x(mark.refused_range[0]), y - 2, _SQUARE.x(mark.refused_range[1]), y + 2)
     if mark.missed_range is not None:
-        yield x - 2, _y(mark.missed_range[1]), x + 2, _y(mark.missed_range[0])
-
-
-def _box(place: tuple[float, float], wide: float) -> tuple[float, float, float, float]:
-    return place[0], place[1] - _LINE + 4, place[0] + wide, place[1] + 4
-
-
-def _is_free(place: tuple[float, float], wide: float, taken: Sequence[tuple[float, float, float, float]]) -> bool:
-    left, top, right, bottom = _box(place, wide)
-    inside = left >= _x(0) + 2 and right <= _x(1) + _RIGHT - 2 and top >= 2 and bottom <= _y(0) + 6
-    return inside and all(right < a or left > c or bottom < b or top > d for a, b, c, d in taken)
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, kind: str, more: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" {more}>{escape(visible(text))}</text>'
+        yield Box(x - 2, _SQUARE.y(mark.missed_range[1]), x + 2, _SQUARE.y(mark.missed_range[0]))

@@ -42,11 +42,11 @@ def _with_safety_prompt(runs: Sequence[NamedRun], plain: Mapping[tuple[object, .
     ]
     rows += [_change(run.name, _before(run, plain), _of_report(run.report)) for run in runs]
     return Sheet(
-        "MMSafeAware with the safety system prompt: accuracy, % (without → with)",
+        "MMSafeAware with the safety system prompt: right, %",
         ("", *_PART_NAMES),
         tuple(rows),
         (
-            "Published rows: arXiv 2502.11184; the wording of this project's system prompt is its own.",
+            "Without → with the prompt. Published rows: arXiv 2502.11184; the wording of this project's is its own.",
             *_pairing(runs, plain),
         ),
     )

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from benchmark.chart import Mark, _labels
+from benchmark.chart import Mark, draw_names
 from benchmark.sheets import Sheet, to_markdown, to_terminal
 from benchmark.visible import visible
 
@@ -41,5 +41,5 @@ def test_markdown_holds_one_row_a_row_and_no_html() -> None:
 
 
 def test_picture_with_such_a_name_is_still_xml() -> None:
-    labels = "".join(_labels([Mark(HOSTILE, "run", 0.2, 0.3)]))
+    labels = "".join(draw_names([Mark(HOSTILE, "run", 0.2, 0.3)]))
     assert "owned" in str(ET.fromstring(f"<svg>{labels}</svg>")[0].text)
