@@ -37,9 +37,11 @@ class _Knot:
 
 @pytest.fixture
 def collector() -> Iterator[None]:
+    before = gc.get_threshold()
     gc.disable()
     yield
     gc.unfreeze()
+    gc.set_threshold(*before)
     gc.enable()
 
 
