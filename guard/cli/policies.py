@@ -19,8 +19,9 @@ def _policy(chosen: ChosenPolicy, *, is_default: bool) -> Iterator[str]:
     yield f"{policy.name}{' (judges)' if is_default else ''}"
     yield f"  unsafe from {policy.threshold:.4g} on ({_source(chosen)}): {policy.rules.unsafe_action}"
     yield from (f"  {line}" for line in _rules(policy.rules))
-    system = "" if policy.judge_system else "; system messages are not judged"
-    yield f"  when Guard fails: {policy.on_error}; what cannot be judged: {policy.on_unjudged}{system}"
+    yield f"  when Guard fails: {policy.on_error}; what cannot be judged: {policy.on_unjudged}"
+    if not policy.judge_system:
+        yield "  system messages are not judged"
 
 
 def _source(chosen: ChosenPolicy) -> str:

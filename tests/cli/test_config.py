@@ -59,12 +59,13 @@ policies:
         "  category violence from 0.1 on, unsafe or not: block",
         "  attack injection from 0.5 on, unsafe or not: review",
         "  attack injection from 0.9 on, unsafe or not: block",
-        "  when Guard fails: block; what cannot be judged: block; system messages are not judged",
+        "  when Guard fails: block; what cannot be judged: block",
+        "  system messages are not judged",
         "adults",
-        rest[8],
+        rest[9],
         "  when Guard fails: allow; what cannot be judged: block",
     ]
-    assert "(permissive, not certified): block" in rest[8]
+    assert "(permissive, not certified): block" in rest[9]
 
 
 def test_policy_that_blocks_nothing_is_valid_with_a_warning(tmp_path: Path) -> None:
