@@ -1,11 +1,13 @@
 """Accuracy by scenario: runs beside each other, and each run with its intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from benchmark.figures import SplitFigures
+from benchmark.figures import ScenarioFigures, SplitFigures
+from benchmark.measure import OVER_SAFETY, TYPICAL
 from benchmark.named import NamedRun
 from benchmark.sheets import Sheet
 
+_SPLITS = (TYPICAL, "attack", OVER_SAFETY)  # as in the paper's first table
 _WIDTH, _GAP = 80, 2  # of a terminal; between two columns
 
 
@@ -18,7 +20,8 @@ def scenario_sheets(suite: str, runs: Sequence[NamedRun]) -> list[Sheet]:
 
 def _beside_each_other(suite: str, runs: Sequence[NamedRun]) -> Iterator[Sheet]:
     """Yield sheets of as many runs as fit beside the names; rows are all scenarios that any of the runs has."""
-    names = list(dict.fromkeys(name for run in runs for name in run.report.scenarios))
+    parts = {name: part for run in runs for name, part in run.report.scenarios.items()}
+    names = _by_split(parts)
     room = _WIDTH - max(map(len, names))
     columns: list[NamedRun] = []
     for run in runs:
@@ -38,7 +41,8 @@ def _side_by_side(suite: str, names: Sequence[str], runs: Sequence[NamedRun]) ->
 def _with_intervals(run: NamedRun) -> Sheet:
     rows = tuple(
         (name, part.split or "several", str(part.n), str(part.n_groups), _percent(part), _interval(part))
-        for name, part in run.report.scenarios.items()
+        for name in _by_split(run.report.scenarios)
+        for part in (run.report.scenarios[name],)
     )
     return Sheet(
         f"{run.report.suite} by scenario: {run.name}",
@@ -46,6 +50,13 @@ def _with_intervals(run: NamedRun) -> Sheet:
         rows,
         wordy=("split",),
     )
+
+
+def _by_split(parts: Mapping[str, ScenarioFigures]) -> list[str]:
+    """Return the names of scenarios, those of a split together; a sample of rows has them in no order."""
+    found = dict.fromkeys(part.split for part in parts.values())
+    splits = sorted(found, key=lambda split: _SPLITS.index(split) if split in _SPLITS else len(_SPLITS))
+    return [name for split in splits for name, part in parts.items() if part.split == split]
 
 
 def _percent(part: SplitFigures | None) -> str:

@@ -17,6 +17,19 @@ SIZES: Mapping[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
 }
+MLLAMA_SIGHT: Mapping[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_global_layers": 1,
+    "attention_heads": 2,
+    "image_size": 16,
+    "patch_size": 8,
+    "max_num_tiles": 1,
+    "supported_aspect_ratios": [[1, 1]],
+    "intermediate_layers_indices": [0],
+    "vision_output_dim": 64,
+}
 TEMPLATE = (
     "{% for message in messages %}{{ message.role }}: {% for part in message.content %}"
     "{% if part.type == 'image' %}PLACE{% else %}{{ part.text }}{% endif %}{% endfor %}\n{% endfor %}assistant:"
@@ -94,31 +107,25 @@ def make_llama4(folder: Path, template: str) -> None:
 def make_mllama(folder: Path, template: str) -> None:
     """Write a tiny Mllama; PLACE in the template is where a picture goes."""
     tokenizer = make_tokenizer(["<|image|>", "<|python_tag|>"])
-    vision = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_global_layers": 1,
-        "attention_heads": 2,
-        "image_size": 16,
-        "patch_size": 8,
-        "max_num_tiles": 1,
-        "supported_aspect_ratios": [[1, 1]],
-        "intermediate_layers_indices": [0],
-        "vision_output_dim": 64,
-    }
     text = text_settings(
         tokenizer, num_hidden_layers=4, cross_attention_layers=[1, 3], rope_scaling={"rope_type": "default"}
     )
     config = hf.MllamaConfig(
-        vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<|image|>")
+        vision_config=dict(MLLAMA_SIGHT),
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<|image|>"),
     )
-    model = hf.MllamaForConditionalGeneration(config)
-    for name, weight in model.named_parameters():
-        if "gate" in name:  # closed in a new model: pictures would not be seen
-            torch.nn.init.constant_(weight, 3.0)
+    model = open_gates(hf.MllamaForConditionalGeneration(config))
     pictures = hf.MllamaImageProcessor(size={"height": 16, "width": 16}, max_image_tiles=1)
     save(folder, model, hf.MllamaProcessor(pictures, tokenizer, chat_template=template.replace("PLACE", "<|image|>")))
+
+
+def open_gates(model: Any) -> Any:
+    """Return an Mllama that sees: in a new one the gates of pictures are closed."""
+    for name, weight in model.named_parameters():
+        if "gate" in name:
+            torch.nn.init.constant_(weight, 3.0)
+    return model
 
 
 def make_tokenizer(special: Sequence[str], **named: str) -> Any:

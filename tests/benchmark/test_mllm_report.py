@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.chart import draw_errors, marks_of
+from benchmark.figures import SuiteReport
 from benchmark.judgement import Judgement
 from benchmark.named import NamedRun
 from benchmark.published import MITIGATIONS, PUBLISHED, SAFETY_PROMPT
@@ -121,6 +122,23 @@ async def test_scenarios_of_several_runs_stand_beside_each_other(tmp_path: Path)
     assert {row[0] for row in sheet.rows} == set(runs[0].report.scenarios) | set(runs[1].report.scenarios)
     assert _cells(sheet, "role_playing")[1:] == ("100.0", "100.0")
     assert _cells(sheet, "definitions")[1:] == ("100.0", "0.0")
+
+
+async def test_scenarios_of_a_split_stand_together_in_the_papers_order(tmp_path: Path) -> None:
+    runs = [await _run(tmp_path, name, judge) for name, judge in (("wise", _wise), ("alert", _alert))]
+    sheets = make_sheets([replace(run, report=_shuffled(run.report)) for run in runs])
+    for title in ("by scenario: wise", "by scenario: alert"):
+        splits = [row[1] for row in _sheet(sheets, title).rows]
+        assert list(dict.fromkeys(splits)) == ["typical", "attack", "over_safety"]
+        assert splits == sorted(splits, key=["typical", "attack", "over_safety"].index)
+    names = [row[0] for row in _sheet(sheets, "by scenario: wise").rows]
+    assert [row[0] for row in _sheet(sheets, "by scenario: right").rows] == names
+
+
+def _shuffled(report: SuiteReport) -> SuiteReport:
+    """Return a report whose scenarios stand in another order."""
+    mixed = sorted(report.scenarios.items(), key=lambda item: item[0][::-1])
+    return report.model_copy(update={"scenarios": dict(mixed)})
 
 
 async def test_runs_that_do_not_fit_beside_each_other_go_on_in_another_sheet(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from transformers import (
     SmolVLMForConditionalGeneration,
 )
 
+from benchmark.rivals.tiny_models import MLLAMA_SIGHT, SIZES, open_gates
+
 WORDS = 60  # tokens below are words, those above stand for pictures
 IMAGE, _VIDEO, _BEGIN, _END = range(WORDS, WORDS + 4)
 VOCABULARY = WORDS + 4
 
-_SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-_DECODER = _SIZES | {"num_key_value_heads": 2, "vocab_size": VOCABULARY, "max_position_embeddings": 256}
+_DECODER = dict(SIZES) | {"num_key_value_heads": 2, "vocab_size": VOCABULARY, "max_position_embeddings": 256}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def _with_prompt(model: Any, tokens: list[int], **more: torch.Tensor) -> TinyMod
 
 def _llava() -> TinyModel:
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**_SIZES, image_size=16, patch_size=8).to_dict(),
+        vision_config=CLIPVisionConfig(**SIZES, image_size=16, patch_size=8).to_dict(),
         text_config=LlamaConfig(**_DECODER).to_dict(),
         image_token_index=IMAGE,
         image_seq_length=4,
@@ -78,19 +79,7 @@ def _qwen() -> TinyModel:
 
 def _mllama() -> TinyModel:
     config = MllamaConfig(
-        vision_config={
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_global_layers": 1,
-            "attention_heads": 2,
-            "image_size": 16,
-            "patch_size": 8,
-            "max_num_tiles": 1,
-            "supported_aspect_ratios": [[1, 1]],
-            "intermediate_layers_indices": [0],
-            "vision_output_dim": 64,
-        },
+        vision_config=dict(MLLAMA_SIGHT),
         text_config={
             **_DECODER,
             "num_hidden_layers": 4,
@@ -102,12 +91,8 @@ def _mllama() -> TinyModel:
         },
         image_token_index=IMAGE,
     )
-    model = MllamaForConditionalGeneration(config)
-    for name, weight in model.named_parameters():
-        if "gate" in name:  # closed in a new model: pictures would not be seen
-            torch.nn.init.constant_(weight, 3.0)
     return _with_prompt(
-        model,
+        open_gates(MllamaForConditionalGeneration(config)),
         [1, IMAGE, 5, 6, 7],
         pixel_values=torch.randn(1, 1, 1, 3, 16, 16),
         aspect_ratio_ids=torch.ones(1, 1, dtype=torch.long),
@@ -118,7 +103,7 @@ def _mllama() -> TinyModel:
 
 def _smolvlm() -> TinyModel:
     config = SmolVLMConfig(
-        vision_config={**_SIZES, "image_size": 16, "patch_size": 4},
+        vision_config={**SIZES, "image_size": 16, "patch_size": 4},
         text_config={"model_type": "llama", **_DECODER, "pad_token_id": 0},
         image_token_id=IMAGE,
         scale_factor=2,
