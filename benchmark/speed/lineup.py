@@ -11,6 +11,7 @@ from benchmark.speed.stand_in import MODEL
 
 UPSTREAM, FORWARDER, GUARD, LITELLM = "upstream", "forwarder", "guard", "litellm"
 _KEY = "sk-loopback"
+_PATIENCE_S = 120
 
 
 def upstream_recipe() -> Recipe:
@@ -28,11 +29,13 @@ def forwarder_recipe(upstream: str) -> Recipe:
 def guard_recipe(upstream: str, bundle: str, folder: Path) -> Recipe:
     """Return `guard serve` in enforce mode with one worker; after the first request the verdict is cached.
 
-    Its decisions are kept in `folder`, and not among those of whoever measures.
+    Its decisions are kept in `folder`, and not among those of whoever measures. The first request may take long: a
+    picture is read for that, for many seconds where the machine is busy.
     """
     port = free_port()
     command = [sys.executable, "-m", "guard", "serve", "--upstream", upstream, "--port", str(port), "--bundle", bundle]
-    return Recipe(GUARD, command, port, ready_path="/readyz", environment={"XDG_STATE_HOME": str(folder / "state")})
+    environment = {"XDG_STATE_HOME": str(folder / "state"), "GUARD__LIMITS__SCORE_TIMEOUT_S": str(_PATIENCE_S)}
+    return Recipe(GUARD, command, port, ready_path="/readyz", environment=environment)
 
 
 def litellm_recipe(upstream: str, python: Path, folder: Path) -> Recipe:
