@@ -57,7 +57,7 @@ def _signature_of_another_bundle(bundle: Bundle) -> None:
     [
         (_unsigned, "missing: not signed"),
         (_downgraded, "missing: not signed"),
-        (_signed_by_another, f"by key {THEIRS.public.id}, which is not among"),
+        (_signed_by_another, "by key THEIRS, which is not among"),
         (_cut_short, "damaged"),
         (_threshold_moved, r"is not over these bytes of manifest\.json"),
         (_signature_of_another_bundle, r"is not over these bytes of manifest\.json"),
@@ -68,7 +68,7 @@ def test_bundle_that_no_configured_key_signed_is_opened_in_no_mode(
 ) -> None:
     spoil(bundle)
 
-    with pytest.raises(BundleUntrusted, match=message):
+    with pytest.raises(BundleUntrusted, match=message.replace("THEIRS", THEIRS.public.id)):
         open_guard(with_our_key(bundle, mode=mode))
 
 
