@@ -1,6 +1,7 @@
 """What is set side by side: the stand-in API bare, a bare forwarder, Guard, and LiteLLM's proxy without a guardrail."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import orjson
 
 from benchmark.speed.processes import Recipe, free_port
 from benchmark.speed.stand_in import MODEL
+from guard.errors import UsageError
 
 UPSTREAM, FORWARDER, GUARD, LITELLM = "upstream", "forwarder", "guard", "litellm"
 _KEY = "sk-loopback"
@@ -59,8 +61,14 @@ def litellm_recipe(upstream: str, python: Path, folder: Path) -> Recipe:
 
 
 def find_litellm(python: Path | None) -> Path | None:
-    """Return the interpreter that has LiteLLM's proxy: the one given, else this one if it has; None without."""
+    """Return the interpreter that has LiteLLM's proxy: the one given, else this one if it has; None without.
+
+    Raises:
+        UsageError: the one given is no program.
+    """
     if python is not None:
+        if not (python.is_file() and os.access(python, os.X_OK)):
+            raise UsageError(f"speed: --litellm-python: there is no program {python}")
         return python
     has_it = all(importlib.util.find_spec(name) for name in ("litellm", "fastapi", "uvicorn", "backoff"))
     return Path(sys.executable) if has_it else None

@@ -99,14 +99,14 @@ def run_speed(
     `say` is told what is running.
 
     Raises:
-        UsageError: a server does not start, answers with an error, or the load fails.
+        UsageError: `litellm_python` is no program, a server does not start, answers with an error, or the load fails.
     """
     if not sys.platform.startswith("linux"):
         raise UsageError("speed: processor time and memory are read from /proc, which this system does not have")
     started = time.perf_counter()
+    python = find_litellm(litellm_python)
     say("latency of Guard, one pair at a time")
     latency = measure_latency(bundle, repeats=plan.repeats)
-    python = find_litellm(litellm_python)
     left_out = {} if python else {"litellm": "litellm[proxy] is not installed here, and --litellm-python was not given"}
     if not can_read():
         left_out["writing"] = "rapidocr is not installed"

@@ -129,12 +129,23 @@ def test_terminated_run_takes_its_servers_with_it(tmp_path: Path) -> None:
 
 
 def test_litellm_runs_in_the_environment_that_was_named(tmp_path: Path) -> None:
-    python = find_litellm(Path("/opt/elsewhere/bin/python"))
-    assert python == Path("/opt/elsewhere/bin/python")
+    python = find_litellm(Path(sys.executable))
+    assert python == Path(sys.executable)
     recipe = litellm_recipe("http://127.0.0.1:1", python, tmp_path)
     assert recipe.command[0] == str(python)
     assert recipe.environment["LITELLM_MASTER_KEY"] == recipe.api_key
     assert recipe.environment["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+
+
+def test_python_that_there_is_not_ends_the_run_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    said: list[str] = []
+
+    for python in (tmp_path / "none", tmp_path / "text", tmp_path):
+        with pytest.raises(UsageError, match="--litellm-python: there is no program"):
+            run_speed(Plan(), litellm_python=python, say=said.append)
+
+    assert said == []
 
 
 @pytest.mark.parametrize("draw", [draw_scene, draw_writing])
