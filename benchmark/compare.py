@@ -99,7 +99,7 @@ def to_sheet(comparison: Comparison) -> Sheet:
     """Return the comparison as a table."""
     rows = tuple(
         (
-            name.removeprefix("splits/").replace("_", " "),
+            _in_words(name),
             *map(_signless, (one.first, one.second)),
             _signed(one),
             _range(one),
@@ -117,6 +117,14 @@ def to_sheet(comparison: Comparison) -> Sheet:
     return Sheet(
         f"{comparison.suite}: second − first", ("", "first", "second", "difference", "95 %"), rows, tuple(notes)
     )
+
+
+def _in_words(name: str) -> str:
+    """Return the name of a figure as a row has it."""
+    kind, _, limit = name.partition("/")
+    if kind == "recall_at_frr":
+        return f"recall at {100 * float(limit):g} % refused"
+    return name.removeprefix("splits/").replace("_", " ")
 
 
 def _same_pair(one: Row, other: Row) -> bool:

@@ -1,6 +1,6 @@
 """Finished runs as sheets: beside the published rows, with their controls and mitigations, by scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmark.answer_sheets import answer_sheets
 from benchmark.figures import Figures, Interval, Margin, SplitFigures, SuiteReport
@@ -49,7 +49,7 @@ def _beside_published(runs: Sequence[NamedRun]) -> Sheet:
                 _interval(report.intervals.get("auc_typical"), scale=1, digits=2),
             )
         )
-        if report.answers is not None:
+        if report.answers is not None and any("prose" in kinds for kinds in report.answers.kinds.values()):
             rows.append(_split_row("  lenient reading", report.answers.lenient))
         rows += [_split_row(f"  {name}", figures) for name, figures in report.controls.items()]
     return Sheet(
@@ -61,7 +61,7 @@ def _beside_published(runs: Sequence[NamedRun]) -> Sheet:
             "Indented rows are controls: the same target with a part of the content taken away.",
             "AUC: typical against over-safety.",
             *(_margin(run.name, run.report.picture_margin) for run in runs if run.report.picture_margin is not None),
-            *(note for run in runs for note in _notes(run)),
+            *_notes(runs),
         ),
     )
 
@@ -111,7 +111,7 @@ def _as_detector(suite: str, runs: Sequence[NamedRun]) -> Sheet:
             )
         )
         rows += [_detector_row(f"  {name}", figures) for name, figures in report.controls.items()]
-    notes = () if suite == _MMSAFEAWARE else tuple(note for run in runs for note in _notes(run))
+    notes = () if suite == _MMSAFEAWARE else tuple(_notes(runs))
     return Sheet(
         f"{suite}: unsafe pairs caught, harmless ones refused, %",
         ("", "n", "groups", "recall", "refused", "in groups", "AUC", "recall@5"),
@@ -140,24 +140,35 @@ def _margin(name: str, margin: Margin) -> str:
     )
 
 
-def _notes(run: NamedRun) -> list[str]:
-    report = run.report
-    info = report.target_info
-    policy = (
-        f", policy {info['policy']}, threshold {info['threshold']:.3f}"
-        if None not in (info.get("policy"), info.get("threshold"))
-        else ""
-    )
-    where = f" at {info['api_base']}" if info.get("api_base") is not None else ""
+def _notes(runs: Sequence[NamedRun]) -> list[str]:
+    """Return what there is to say about runs; what holds of several is said once."""
+    names: dict[str, list[str]] = {}
+    for run in runs:
+        for note in _notes_of(run.report):
+            names.setdefault(note, []).append(run.name)
+    return [f"{', '.join(said_of)}: {note}" for note, said_of in names.items()]
+
+
+def _decided_by(info: Mapping[str, str | float | None]) -> str:
+    """Return what a target was measured with, beside its name."""
+    policy, threshold, mitigation = (info.get(name) for name in ("policy", "threshold", "mitigation"))
+    said = f" at {info['api_base']}" if info.get("api_base") is not None else ""
+    said += f", policy {policy}" if policy is not None else ""
+    said += f", threshold {threshold:.3f}" if isinstance(threshold, float) else ""
+    return said + (f", mitigation {mitigation}" if mitigation not in (None, "none") else "")
+
+
+def _notes_of(report: SuiteReport) -> list[str]:
     notes = [
-        f"{run.name}: target {report.target}{where}{policy}; {report.n} rows with a verdict, {report.n_groups} groups."
+        f"target {report.target}{_decided_by(report.target_info)}; {report.n} rows with a verdict, "
+        f"{report.n_groups} groups."
     ]
     if report.limit is not None:
-        notes.append(f"{run.name}: a sample (--limit {report.limit}), not the whole suite.")
+        notes.append(f"a sample (--limit {report.limit}), not the whole suite.")
     if report.errors or report.unjudged:
         codes = ", ".join(f"{code} {count}" for code, count in report.codes.items())
         notes.append(
-            f"{run.name}: {report.errors} errors and {report.unjudged} unjudged rows ({codes}) are left out: "
+            f"{report.errors} errors and {report.unjudged} unjudged rows ({codes}) are left out: "
             f"accuracy {_percent(report.accuracy)}, {_percent(report.accuracy_if_wrong)} if they were all wrong, "
             f"{_percent(report.accuracy_if_right)} if all right."
         )
@@ -168,14 +179,12 @@ def _notes(run: NamedRun) -> list[str]:
             if report.missing_pictures > _NAMED
             else ""
         )
-        notes.append(
-            f"{run.name}: {report.missing_pictures} rows have no picture here and were not run: {named}{more}."
-        )
+        notes.append(f"{report.missing_pictures} rows have no picture here and were not run: {named}{more}.")
     if report.unequal_sampling:
-        notes.append(f"{run.name}: rows were sampled with different probabilities; every figure counts each row once.")
+        notes.append("rows were sampled with different probabilities; every figure counts each row once.")
     for why in dict.fromkeys(report.controls_left_out.values()):
         names = ", ".join(name for name, reason in report.controls_left_out.items() if reason == why)
-        notes.append(f"{run.name}: controls left out: {names}: {why}.")
+        notes.append(f"controls left out: {names}: {why}.")
     return notes
 
 

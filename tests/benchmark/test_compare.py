@@ -61,6 +61,13 @@ async def test_rows_without_a_common_verdict_are_refused(tmp_path: Path) -> None
         compare_runs(first, second)
 
 
+async def test_table_names_its_rows_in_words(tmp_path: Path) -> None:
+    first, second = await _run(tmp_path / "a", FakeTarget()), await _run(tmp_path / "b", FakeTarget(spec="other"))
+    names = [row[0] for row in to_sheet(compare_runs(first, second)).rows]
+    assert {"recall", "false refusal rate", "recall at 5 % refused"} <= set(names)
+    assert not any("_" in name or "/" in name for name in names)
+
+
 async def test_run_whose_rows_are_more_than_its_report_counts_is_compared_with_nothing(tmp_path: Path) -> None:
     first, larger = await _run(tmp_path / "a", FakeTarget()), await _run(tmp_path / "b", FakeTarget(), limit=10)
     suite = load_suite(str(tmp_path / "b" / "pack"))

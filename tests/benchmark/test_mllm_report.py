@@ -69,6 +69,22 @@ async def test_lenient_reading_is_a_row_below_the_strict_one(tmp_path: Path) -> 
     assert names[10:] == ["mine", "95 % interval", "lenient reading"]
 
 
+async def test_lenient_reading_that_finds_no_more_is_no_row(tmp_path: Path) -> None:
+    first = make_sheets([await _run(tmp_path, "mine", _wise)])[0]
+    assert [row[0].strip() for row in first.rows][10:] == ["mine", "95 % interval"]
+
+
+async def test_what_holds_of_several_runs_is_said_once_and_what_each_was_run_with_beside_it(tmp_path: Path) -> None:
+    runs = [await _run(tmp_path, "plain", _alert), await _run(tmp_path, "careful", _alert, "safety-prompt")]
+    cut = [replace(run, report=run.report.model_copy(update={"limit": 18})) for run in runs]
+    certified = {**cut[0].report.target_info, "threshold": 0.71}
+    cut.append(replace(cut[0], name="certified", report=cut[0].report.model_copy(update={"target_info": certified})))
+    notes = make_sheets(cut)[0].notes
+    assert "plain, careful, certified: a sample (--limit 18), not the whole suite." in notes
+    assert any(note.startswith("careful: target") and ", mitigation safety-prompt;" in note for note in notes)
+    assert any(note.startswith("certified: target") and ", threshold 0.710;" in note for note in notes)
+
+
 async def test_refusals_and_prose_are_columns_of_their_own_and_neither_right_nor_wrong(tmp_path: Path) -> None:
     run = await _run(tmp_path, "mine", _alert)
     sheet = _sheet(make_sheets([run]), "how models answered")
