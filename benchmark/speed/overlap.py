@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import orjson
@@ -60,7 +61,8 @@ def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[s
             say(f"starting {recipe.name}")
             servers.append(stack.enter_context(Server(recipe, folder / f"overlap-{place}.log")))
         say(f"{prompts} new prompts in turn, with overlap and without")
-        turns = [[_first_byte_ms(server, number) for server in servers] for number in range(prompts + 1)]
+        asked = [stack.enter_context(_Asked(server.recipe)) for server in servers]
+        turns = [[one.first_byte_ms(number) for one in asked] for number in range(prompts + 1)]
     waited = np.array(turns[1:])  # (prompts, servers); the first turn warms up
     return {
         server.recipe.name: Wait(
@@ -73,29 +75,38 @@ def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[s
     }
 
 
-def _first_byte_ms(server: Server, number: int) -> float:
-    """Return how long one new prompt waits, on a connection that is open already."""
-    messages = [{"role": "user", "content": _WORDS.format(number + 2, number % 7 + 1)}]
-    body = orjson.dumps({"model": "stand-in", "stream": True, "max_tokens": 4, "messages": messages})
-    recipe = server.recipe
-    headers = {
-        "content-type": "application/json",
-        "authorization": f"Bearer {recipe.api_key}",
-        "x-think-ms": str(THINK_MS),
-    }
-    connection = http.client.HTTPConnection("127.0.0.1", recipe.port, timeout=_ANSWER_TIMEOUT_S)
-    try:
-        connection.connect()
+class _Asked:
+    """A server that is asked over one connection, as clients keep it open."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._connection = http.client.HTTPConnection("127.0.0.1", recipe.port, timeout=_ANSWER_TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def first_byte_ms(self, number: int) -> float:
+        """Return how long one new prompt waits. Raises UsageError: there is no answer, or another than 200."""
+        recipe = self._recipe
+        messages = [{"role": "user", "content": _WORDS.format(number + 2, number % 7 + 1)}]
+        body = orjson.dumps({"model": "stand-in", "stream": True, "max_tokens": 4, "messages": messages})
+        headers = {
+            "content-type": "application/json",
+            "authorization": f"Bearer {recipe.api_key}",
+            "x-think-ms": str(THINK_MS),
+        }
         began = time.perf_counter()
-        connection.request("POST", recipe.path, body, headers)
-        answer = connection.getresponse()
-        answer.read(1)
-        spent_ms = (time.perf_counter() - began) * 1000
-        answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise UsageError(f"speed: {recipe.name} did not answer: {type(error).__name__}") from error
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise UsageError(f"speed: {recipe.name} answered {answer.status}")
-    return spent_ms
+        try:
+            self._connection.request("POST", recipe.path, body, headers)
+            answer = self._connection.getresponse()
+            answer.read(1)
+            spent_ms = (time.perf_counter() - began) * 1000
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise UsageError(f"speed: {recipe.name} did not answer: {type(error).__name__}") from error
+        if answer.status != 200:
+            raise UsageError(f"speed: {recipe.name} answered {answer.status}")
+        return spent_ms
