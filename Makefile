@@ -28,12 +28,12 @@ demo: $(VENV)/.demo ## see Guard in front of a stand-in LLM API, then end
 serve: $(VENV)/.demo ## put Guard in front of UPSTREAM and stay up
 	@$(BIN)/guard serve --upstream "$(UPSTREAM)" --port $(PORT)
 
-# EXTENT=--all runs the long simulations and trainings too, as CI does.
+# EXTENT=--all runs the long simulations and trainings too, and JOBS=1 one test after another, as CI does.
 test: $(VENV)/.test ## install everything and run the checks
-	@$(BIN)/python -m tests.check $(EXTENT)
+	@$(BIN)/python -m tests.check $(EXTENT) $(JOBS:%=--jobs %)
 
 fast: $(VENV)/.test ## the quick ones of them
-	@$(BIN)/python -m tests.check --fast
+	@$(BIN)/python -m tests.check --fast $(JOBS:%=--jobs %)
 
 clients: $(VENV)/.test $(CLIENTS)/openai2/.made $(CLIENTS)/openai3/.made $(CLIENTS)/litellm/.made $(CLIENTS)/inspect/.made ## run the official clients and LiteLLM's proxy against Guard
 	@GUARD_CLIENTS_ENVIRONMENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest -m clients tests/clients integrations/litellm integrations/inspect

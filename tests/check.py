@@ -1,9 +1,11 @@
-"""Run every check of the project: `python -m tests.check [--fast | --all]`; CI runs the long tests too.
+"""Run every check of the project: `python -m tests.check [--fast | --all] [--jobs N]`; CI runs the long tests too.
 
 What `make clients`, `make fuzz` and `make soak` run is left out here: they are commands of their own.
 
 The order is from quick to slow, and the first failure does not hide the others: each step is run, and the exit code is
 1 when any of them failed.
+
+The tests of one file stay in one process and in their order, as fixtures of modules have it.
 """
 
 import argparse
@@ -17,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# More would help little, since some files take minutes, and each process that loads torch takes 2 GB.
+_JOBS = min(2, os.cpu_count() or 1)
 
 
 def main() -> int:
@@ -25,6 +29,7 @@ def main() -> int:
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--fast", action="store_true", help="leave out what is slow, and the fresh install")
     extent.add_argument("--all", action="store_true", help="run the long simulations and trainings too")
+    parser.add_argument("--jobs", type=int, default=_JOBS, help=f"how many processes run the tests (default: {_JOBS})")
     chosen = parser.parse_args()
     left_out = ["clients", "corpus"]
     left_out += [] if chosen.all else ["simulation", "training"]
@@ -37,7 +42,7 @@ def main() -> int:
     if not chosen.fast:
         steps.append(("install", _fresh_install))
     markers = " and ".join(f"not {marker}" for marker in left_out)
-    steps.append(("tests", lambda: _run("pytest", "--durations=30", "-m", markers)))
+    steps.append(("tests", lambda: _run_tests(markers, chosen.jobs)))
     failed = [name for name, step in steps if not _passes(name, step)]
     if failed:
         print(f"check: failed: {', '.join(failed)}", file=sys.stderr)
@@ -54,6 +59,14 @@ def _passes(name: str, step: Callable[[], int]) -> bool:
 
 def _run(module: str, *arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False).returncode
+
+
+def _run_tests(markers: str, jobs: int) -> int:
+    arguments = ["--durations=30", "-m", markers]
+    if jobs > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # else each process would take every core
+        arguments += ["-n", str(jobs), "--dist", "loadfile"]
+    return _run("pytest", *arguments)
 
 
 def _fresh_install() -> int:
