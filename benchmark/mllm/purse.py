@@ -36,7 +36,7 @@ class Purse:
             await self._ended.wait()
         if self.spent_usd >= self._limit_usd:
             raise UsageError(
-                f"{self.spent_usd:.2f} USD are spent, the limit is {self._limit_usd:.2f}; call again to go on"
+                f"{self.spent_usd:.4g} USD are spent, the limit is {self._limit_usd:.4g}; call again to go on"
             )
         self._under_way += 1
         try:
