@@ -99,8 +99,9 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 def _vision(run: Mapping[str, Any], parameters: int) -> str:
     size = f"{parameters / 1e6:.1f} M parameters"
     if "vision_backbone" not in run:
+        epochs = " and then ".join(str(one["epochs"]) for one in run["scale"]["vision_rounds"])
         return (
-            f"- Vision tower: {size} from scratch, {run['scale']['vision_epochs']} epochs on CPU, {run['image_size']} "
+            f"- Vision tower: {size} from scratch, {epochs} epochs on CPU, {run['image_size']} "
             "pixels, drawn to the frozen text embeddings of its labels (LiT); a second output tells writing, taught on "
             "drawn pictures."
         )

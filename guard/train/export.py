@@ -28,7 +28,7 @@ from guard.train.rows import share
 
 MOST_BYTES = 40_000_000
 _COMPARED = 600
-_VERSION = "0.3.0"
+_VERSION = "0.4.0"
 
 
 def export(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,18 +20,18 @@ from guard.train.dual import describe, draw_signs, fit_dual, image_spec
 from guard.train.dual_tower import DualEncoder, load_dual
 from guard.train.hub import DEFAULT
 from guard.train.images import SIZE, SPEC, Gallery, Picture, chosen, load_pixels, pack_pictures, read_pictures
-from guard.train.labels import read_labels, save_labels
+from guard.train.labels import read_labels
 from guard.train.loop import Budget
 from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
 from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
+from guard.train.rounds import ROUNDS, Round
 from guard.train.rows import TextRow
 from guard.train.text_data import TextData, read_text_data
 from guard.train.text_tower import average_text, train_text
-from guard.train.vision import load_vision, train_vision, vision_data
-from guard.train.vision_figures import best_sharpness, hazard_recall, naming, writing_gate
-from guard.train.vision_tower import look
+from guard.train.vision import train_vision, vision_data
+from guard.train.vision_figures import measure_vision
 
 Part = Literal["text", "vision", "all"]
 
@@ -46,7 +47,7 @@ class Scale:
     text_epochs: int = 2
     judges: int = 2  # text towers, each on its own draw and in its own order; the mean of their weights is what ships
     text_rows: int | None = None  # at most so many rows; None is all
-    vision_epochs: int = 40
+    vision_rounds: tuple[Round, ...] = ROUNDS
     drawn: int = 6000  # pictures with writing; a third as many without
     plenty: Plenty = field(default_factory=Plenty)
     probe_squares: int = 400  # of each kind of novelty
@@ -138,45 +139,28 @@ class Recipe:
         backbone = load_backbone(self.backbone)
         pictures, pixels = self._pictures()
         train = chosen(pictures, lambda p: not p.is_held_out)
-        written = self._drawn(texts.train, pictures, pixels, self.scale.drawn, held_out=False)
-        unwritten = draw_unwritten(self.scale.drawn // 3, seed=self.seed)
-        data = vision_data([pictures[i] for i in train], pixels[train], written, unwritten)
         labels = read_labels(backbone, [pictures[i] for i in train])
-        folder = self.out / "vision"
-        finished = train_vision(
-            backbone,
-            labels,
-            data,
-            folder,
-            budget=budget,
-            seed=self.seed,
-            device=self.device,
-            epochs=self.scale.vision_epochs,
-        )
-        if not finished:
-            return False
-        model = load_vision(folder, backbone.width)
-        seen = look(model.tower, pixels)
-        drawn = look(
-            model.tower, self._drawn(texts.held_out, pictures, pixels, max(50, self.scale.drawn // 4), held_out=True)
-        )
-        typographic = chosen(pictures, lambda p: p.is_held_out and p.kind == "pack")
-        photos = chosen(pictures, lambda p: p.is_held_out and p.written is False)
-        sharpness = best_sharpness(pictures, seen.embedding, labels)
-        save_labels(folder, labels, sharpness)
-        save_json(
-            folder / "figures.json",
-            {
-                "parameters": sum(p.numel() for p in model.tower.parameters()),
-                "naming": naming(pictures, seen.embedding, labels),
-                "hazards": hazard_recall(pictures, seen.embedding, labels, sharpness),
-                "writing": writing_gate(
-                    drawn.writing,
-                    (seen.writing[typographic], [pictures[i].group for i in typographic]),
-                    (seen.writing[photos], [pictures[i].group for i in photos]),
-                ),
-            },
-        )
+        folders = [self.out / "vision" / str(order) for order in range(len(self.scale.vision_rounds))]
+        for order, (round_, folder) in enumerate(zip(self.scale.vision_rounds, folders, strict=True)):
+            written = self._drawn(self._texts(order).train, pictures, pixels, self.scale.drawn, order=order)
+            unwritten = draw_unwritten(self.scale.drawn // 3, seed=self.seed + order)
+            finished = train_vision(
+                backbone,
+                labels,
+                vision_data([pictures[i] for i in train], pixels[train], written, unwritten),
+                folder,
+                budget=budget,
+                seed=self.seed + order,
+                device=self.device,
+                round_=round_,
+                start=folders[order - 1] if order else None,
+            )
+            if not finished:
+                return False
+        for name in ("vision.json", "vision.safetensors"):
+            shutil.copyfile(folders[-1] / name, self.out / "vision" / name)
+        drawn = self._drawn(texts.held_out, pictures, pixels, max(50, self.scale.drawn // 4), held_out=True)
+        measure_vision(self.out / "vision", backbone.width, pictures, pixels, drawn, labels)
         return True
 
     def _all_pictures(self) -> list[Picture]:
@@ -193,7 +177,8 @@ class Recipe:
         pixels: NDArray[np.uint8],
         count: int,
         *,
-        held_out: bool,
+        order: int = 0,
+        held_out: bool = False,
     ) -> NDArray[np.uint8]:
         photos = chosen(pictures, lambda p: p.is_held_out == held_out and p.kind == "photo")
         return draw_written(
@@ -201,7 +186,7 @@ class Recipe:
             texts=_sign_texts(rows),
             photos=pixels[photos],
             fonts=system_fonts(),
-            seed=2 * self.seed + held_out,
+            seed=2 * (self.seed + order) + held_out,
         )
 
     def _describe(self, texts: TextData) -> None:

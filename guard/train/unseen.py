@@ -26,6 +26,7 @@ from guard.train.images import PHOTO_KINDS, Picture, chosen, load_pixels, read_p
 from guard.train.labels import Labels, read_labels
 from guard.train.loop import Budget
 from guard.train.measure import as_list
+from guard.train.rounds import Round
 from guard.train.vision import load_vision, train_vision, vision_data
 from guard.train.vision_tower import look
 
@@ -53,7 +54,7 @@ def measure_unseen(data: Path, out: Path, *, unseen: Sequence[str], epochs: int,
     labels = read_labels(backbone, [pictures[i] for i in train])
     nothing = np.zeros((0, *pixels.shape[1:]), np.uint8)
     kept = vision_data([pictures[i] for i in train], pixels[train], nothing, nothing)
-    train_vision(backbone, labels, kept, out / "vision", budget=Budget(), seed=seed, epochs=epochs)
+    train_vision(backbone, labels, kept, out / "vision", budget=Budget(), seed=seed, round_=Round(epochs))
     tower = load_vision(out / "vision", backbone.width).tower
     rows = chosen(pictures, lambda p: p.kind in PHOTO_KINDS and (p.source in unseen or p.is_held_out))
     seen = Seen([pictures[i] for i in rows], look(tower, pixels[rows]).embedding, labels)

@@ -17,10 +17,10 @@ from guard.train.checkpoint import load_json, load_weights, save_json, save_weig
 from guard.train.images import PHOTO_KINDS, SIZE, Picture
 from guard.train.labels import Labels, label_texts
 from guard.train.loop import Budget, Job, autocast, run
-from guard.train.vision_tower import VisionModel, augmented, crop_side, mixed
+from guard.train.rounds import Round
+from guard.train.vision_tower import VisionModel, augmented, mixed
 
 BATCH = 160
-_RATE = 2e-3
 _CROP, _WRITTEN_CROP = 0.25, 0.75  # smallest share of a picture that a crop keeps
 # Little detail in the first; thousands of things drawn only once in the others.
 _WEIGHTS = {"photo_lowres": 0.7, "emoji": 0.4, "icon": 0.3}
@@ -76,21 +76,26 @@ def train_vision(
     budget: Budget,
     seed: int,
     device: str = "cpu",
-    epochs: int = 40,
+    round_: Round,
+    start: Path | None = None,
 ) -> bool:
-    """Train the vision tower to name `labels`, those of `data`; weights go to `folder`/vision.safetensors.
+    """Train the vision tower for a round to name `labels`, those of `data`; it goes to `folder`/vision.safetensors.
 
-    False when the time was up first.
+    `start` is the folder of the round before, None for the first. False when the time was up first.
     """
     torch.manual_seed(seed)
     anchors = torch.from_numpy(labels.anchors).to(device)
     model = VisionModel(backbone.width, len(data.hazards)).to(device, memory_format=torch.channels_last)
+    if start is not None:
+        load_weights(start / "vision.safetensors", model)
     smallest = np.where(np.nan_to_num(data.written) == 1, _WRITTEN_CROP, _CROP).astype(np.float32)
 
     def loss(index: NDArray[np.int64]) -> Any:
-        progress = len(job.losses) / (epochs * len(batches(0)))
+        progress = len(job.losses) / (round_.epochs * len(batches(0)))
         pixels = _turned(data.pixels[index], data.label[index] < 0)
-        crops, mix = mixed(augmented(pixels, smallest[index], crop_side(progress)), progress)
+        crops = augmented(pixels, smallest[index], round_.side(progress))
+        # At last pictures look as they do in serving.
+        crops, mix = mixed(crops, 0.5 if progress < round_.mixed_until else 0.0)
         with autocast(device):
             embedding, writing = model.tower(crops.to(device))
         label, hazard = (torch.from_numpy(values[index]).to(device) for values in (data.label, data.hazard))
@@ -115,16 +120,16 @@ def train_vision(
     job = Job(
         name="vision tower",
         module=model,
-        groups=_groups(model),
-        epochs=epochs,
+        groups=_groups(model, round_.rate),
+        epochs=round_.epochs,
         batches=batches,
         loss=loss,
-        fingerprint=_fingerprint(backbone, data, seed, epochs),
+        fingerprint=_fingerprint(backbone, data, seed, round_, start),
     )
     if not run(job, folder, budget, seed=seed):
         return False
     save_weights(folder / "vision.safetensors", model)
-    save_json(folder / "vision.json", {"hazards": len(data.hazards), "size": SIZE, "epochs": epochs})
+    save_json(folder / "vision.json", {"hazards": len(data.hazards), "size": SIZE, "epochs": round_.epochs})
     return True
 
 
@@ -158,17 +163,19 @@ def ranks(embedding: NDArray[np.float32], anchors: NDArray[np.float32], label: N
     return np.asarray((cosines > own[:, None]).sum(axis=1), np.int64)
 
 
-def _groups(model: Any) -> list[dict[str, Any]]:
+def _groups(model: Any, rate: float) -> list[dict[str, Any]]:
     weights = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     return [
-        {"params": weights, "lr": _RATE, "weight_decay": 0.05},
-        {"params": rest, "lr": _RATE, "weight_decay": 0.0},
+        {"params": weights, "lr": rate, "weight_decay": 0.05},
+        {"params": rest, "lr": rate, "weight_decay": 0.0},
     ]
 
 
-def _fingerprint(backbone: Backbone, data: VisionData, seed: int, epochs: int) -> str:
-    digest = hashlib.sha256(f"vision-1 {backbone.digest} {SIZE} {seed} {epochs} {len(data.pixels)}".encode())
+def _fingerprint(backbone: Backbone, data: VisionData, seed: int, round_: Round, start: Path | None) -> str:
+    digest = hashlib.sha256(f"vision-2 {backbone.digest} {SIZE} {seed} {round_} {len(data.pixels)}".encode())
+    if start is not None:
+        digest.update((start / "vision.safetensors").read_bytes())
     for values in (data.pixels[:: max(1, len(data.pixels) // 500)], data.label, data.hazard, data.written, data.weight):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

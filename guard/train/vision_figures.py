@@ -1,6 +1,7 @@
 """How well the vision tower does on pictures held out: naming things zero-shot, and telling writing from none."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,51 @@ from numpy.typing import NDArray
 
 from guard.stats.bootstrap import estimate
 from guard.stats.measures import Share
+from guard.train.checkpoint import save_json
 from guard.train.images import PHOTO_KINDS, Picture, chosen
-from guard.train.labels import Labels
+from guard.train.labels import Labels, save_labels
 from guard.train.measure import as_list
 from guard.train.rows import share
-from guard.train.vision import ranks, zero_shot_classes
+from guard.train.vision import load_vision, ranks, zero_shot_classes
+from guard.train.vision_tower import look
 
 MOST_MISSED = 0.02  # of pictures with writing
 _SHARPNESSES = tuple(range(10, 121, 2))
 MOST_FIRED = 0.15  # of photographs without: each costs an OCR of half a second
+
+
+def measure_vision(
+    folder: Path,
+    width: int,
+    pictures: Sequence[Picture],
+    pixels: NDArray[np.uint8],
+    drawn: NDArray[np.uint8],
+    labels: Labels,
+) -> None:
+    """Write beside the trained tower in `folder` the names that it knows, how sharply, and how well it does.
+
+    Args:
+        width: of the text space.
+        pictures: all pictures, with their `pixels` (n, SIZE, SIZE, 3).
+        drawn: pictures with writing that were drawn on what is held out, likewise.
+    """
+    tower = load_vision(folder, width).tower
+    seen = look(tower, pixels)
+    typographic = chosen(pictures, lambda p: p.is_held_out and p.kind == "pack")
+    photos = chosen(pictures, lambda p: p.is_held_out and p.written is False)
+    sharpness = best_sharpness(pictures, seen.embedding, labels)
+    save_labels(folder, labels, sharpness)
+    figures = {
+        "parameters": sum(p.numel() for p in tower.parameters()),
+        "naming": naming(pictures, seen.embedding, labels),
+        "hazards": hazard_recall(pictures, seen.embedding, labels, sharpness),
+        "writing": writing_gate(
+            look(tower, drawn).writing,
+            (seen.writing[typographic], [pictures[i].group for i in typographic]),
+            (seen.writing[photos], [pictures[i].group for i in photos]),
+        ),
+    }
+    save_json(folder / "figures.json", figures)
 
 
 def naming(pictures: Sequence[Picture], embedding: NDArray[np.float32], labels: Labels) -> dict[str, Any]:

@@ -21,10 +21,6 @@ from guard.train.images import SIZE, SPEC
 
 WIDTHS = (64, 128, 224, 384)
 _PATCH = 4
-# Side of the crops while a run goes on: (until this share of the steps, pixels). Small first: most is learned there at
-# a third of the cost; at last as in serving.
-_SIDES = ((0.7, 64), (0.93, 96), (1.0, SIZE))
-_MIXED_UNTIL = 0.88  # share of the steps in which half of the batches are mixed
 _GREY_SHARE = 0.1
 
 
@@ -107,11 +103,6 @@ def pixel_tensor(pixels: NDArray[np.uint8], spec: ImageSpec = SPEC) -> Any:
     return values.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def crop_side(progress: float) -> int:
-    """Return the side of the crops, in pixels, when a share of the steps in [0, 1) is done."""
-    return next(side for until, side in _SIDES if progress < until or until == 1)
-
-
 def augmented(pixels: NDArray[np.uint8], smallest: NDArray[np.float32], side: int) -> Any:
     """Return random crops of pictures as the training input, float32 (n, 3, side, side).
 
@@ -156,15 +147,12 @@ class Mix:
         return ((1.0, own),) if self.share == 1 else ((self.share, own), (1 - self.share, self.other))
 
 
-def mixed(crops: Any, progress: float) -> tuple[Any, Mix]:
-    """Return crops (n, 3, side, side), half of the time with a rectangle of another one, and what was mixed.
-
-    Never in the last steps, when a share `progress` of them is done: at last pictures look as they do in serving.
-    """
+def mixed(crops: Any, share: float = 0.5) -> tuple[Any, Mix]:
+    """Return crops (n, 3, side, side), a share of the time with a rectangle of another one, and what was mixed."""
     n, side = len(crops), crops.shape[-1]
     uniform = torch.rand(4).tolist()
     other = torch.randperm(n)
-    if progress >= _MIXED_UNTIL or uniform[0] < 0.5:
+    if uniform[0] < 1 - share:
         return crops, Mix(other, 1.0)
     length = round(side * (0.2 + 0.6 * uniform[1]))
     top, left = int((side - length) * uniform[2]), int((side - length) * uniform[3])

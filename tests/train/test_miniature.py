@@ -19,6 +19,7 @@ from guard.train.labels import bare_name
 from guard.train.loop import Budget
 from guard.train.pairs import Plenty
 from guard.train.recipe import Recipe, Scale
+from guard.train.rounds import Round
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
@@ -28,7 +29,7 @@ SCALE = Scale(
     text_epochs=2,
     judges=2,
     text_rows=700,
-    vision_epochs=6,
+    vision_rounds=(Round(epochs=4), Round(epochs=2, rate=1e-3)),
     drawn=150,
     plenty=Plenty(squares=300, meetings=0, plain=0.2, alone=30),
     probe_squares=15,
@@ -100,12 +101,18 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundle"), precision="int8")
 
 
-@pytest.mark.parametrize("part", ["text/0", "text/1", "vision"])
+@pytest.mark.parametrize("part", ["text/0", "text/1", "vision/0"])
 def test_the_loss_of_each_part_falls(run: Path, part: str) -> None:
     losses = load_state(run / part / "state.pt")["losses"]
     tenth = max(1, len(losses) // 10)
 
     assert np.mean(losses[-tenth:]) < 0.9 * np.mean(losses[:tenth])
+
+
+def test_the_vision_tower_is_that_of_the_last_round(run: Path) -> None:
+    shipped, last = (read_weights(run / "vision" / number / "vision.safetensors") for number in ("", "1"))
+
+    assert all(torch.equal(shipped[name], last[name]) for name in last)
 
 
 def test_the_text_tower_is_the_mean_of_judges_that_began_as_one_and_went_their_own_ways(run: Path) -> None:

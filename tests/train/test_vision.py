@@ -1,19 +1,25 @@
-"""The vision tower's parts that need no training: preparation, crops, ranks, the choice of the gate."""
+"""The vision tower: preparation, crops, rounds, ranks, the choice of the gate."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from guard.core.image import frame_tensor
+from guard.train.backbone import Backbone
+from guard.train.checkpoint import read_weights
 from guard.train.images import SIZE, SPEC, Picture
 from guard.train.labels import Labels
+from guard.train.loop import Budget
+from guard.train.rounds import ROUNDS, Round
 from guard.train.rows import share
-from guard.train.vision import _turned, ranks, zero_shot_classes
+from guard.train.vision import _turned, ranks, train_vision, vision_data, zero_shot_classes
 from guard.train.vision_figures import MOST_FIRED, MOST_MISSED, best_sharpness, hazard_recall, writing_gate
-from guard.train.vision_tower import VisionTower, augmented, crop_side, look, mixed, pixel_tensor
+from guard.train.vision_tower import VisionTower, augmented, look, mixed, pixel_tensor
 from guard.types import Frame
 
 
@@ -52,8 +58,9 @@ def test_a_crop_of_everything_keeps_the_picture_as_it_is_up_to_mirror_and_light(
     assert (crops[:, :, :20].mean((1, 2, 3)) > crops[:, :, -20:].mean((1, 2, 3)) + 1).all()
 
 
-def test_crops_grow_to_the_size_of_serving() -> None:
-    sides = [crop_side(progress) for progress in np.linspace(0, 1, 21)]
+@pytest.mark.parametrize("round_", ROUNDS)
+def test_crops_grow_to_the_size_of_serving(round_: Round) -> None:
+    sides = [round_.side(progress) for progress in np.linspace(0, 1, 21)]
 
     assert sides == sorted(sides)
     assert sides[-1] == SIZE
@@ -63,7 +70,7 @@ def test_a_rectangle_of_another_picture_takes_the_share_that_is_said() -> None:
     torch.manual_seed(0)
     crops = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 3, 64, 64).contiguous()
 
-    found = [mixed(crops, 0.0) for _ in range(40)]
+    found = [mixed(crops) for _ in range(40)]
 
     assert 8 <= sum(mix.share == 1 for _, mix in found) <= 32
     for pasted, mix in found:
@@ -74,10 +81,10 @@ def test_a_rectangle_of_another_picture_takes_the_share_that_is_said() -> None:
     assert (crops[:, 0, 0, 0] == torch.arange(6.0)).all()
 
 
-def test_at_last_nothing_is_mixed() -> None:
+def test_nothing_is_mixed_where_no_share_of_the_time_is_given_to_it() -> None:
     crops = torch.zeros(4, 3, 64, 64)
 
-    assert all(mixed(crops, 0.95)[1].share == 1 for _ in range(50))
+    assert all(mixed(crops, 0.0)[1].share == 1 for _ in range(50))
 
 
 def test_only_pictures_that_may_turn_turn_and_only_by_a_quarter() -> None:
@@ -183,3 +190,26 @@ def test_the_rates_of_the_gate_are_those_of_groups_that_did_not_choose_it() -> N
     assert found["gate"] == pytest.approx(0.9, abs=1e-4)
     assert [found[name]["share"][0] for name in ("drawn_missed", "typographic_missed", "photos_fired")] == [1, 1, 1]
     assert found["drawn_missed"]["n"] == np.count_nonzero(~chose)
+
+
+def test_a_round_begins_with_the_weights_that_the_one_before_ended_with(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    nothing = np.zeros((0, SIZE, SIZE, 3), np.uint8)
+    pictures = [Picture(tmp_path, name, name, "s", "animal", name, "photo", False) for name in ("cat", "dog")]
+    data = vision_data(pictures, random.integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.uint8), nothing, nothing)
+    labels = Labels(data.texts, data.texts, np.eye(2, 8, dtype=np.float32))
+    backbone = Backbone("none", "digest", None, cast(Tokenizer, None), 8)
+    rounds = {"first": Round(2, sides=((1.0, 32),)), "second": Round(1, rate=0.0, sides=((1.0, 32),))}
+
+    def train(name: str, start: Path | None = None) -> dict[str, torch.Tensor]:
+        folder, budget = tmp_path / name / str(start is None), Budget(quiet=True)
+        train_vision(backbone, labels, data, folder, budget=budget, seed=0, round_=rounds[name], start=start)
+        weights = read_weights(folder / "vision.safetensors")
+        return {name: value for name, value in weights.items() if name.endswith("weight")}
+
+    first = train("first")
+    second = train("second", tmp_path / "first" / "True")
+    anew = train("second")
+
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], anew[name]) for name in first)
