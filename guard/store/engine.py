@@ -8,15 +8,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -65,12 +64,6 @@ class Link:
         finally:
             self._turn.release()
 
-    def insert_of(self, table: Table, columns: Sequence[str]) -> "Inserting":
-        """Return what inserts rows with these columns, and leaves those alone whose key is there already."""
-        new = (postgresql if self.file is None else sqlite).insert(table).on_conflict_do_nothing()
-        compiled = new.compile(dialect=self.engine.dialect, column_keys=list(columns))
-        return Inserting(str(compiled), tuple(compiled.positiontup or ()))
-
     def checkpoint(self, kind: Literal["PASSIVE", "TRUNCATE"]) -> bool:
         """Have SQLite bring its log into its file, and return whether it did; it waits for nobody."""
         if self.file is None:
@@ -104,21 +97,6 @@ class Link:
         if not file.exists():
             self.engine.dispose()
             raise StoreUnavailable(f"store {self.place}: the file is gone")
-
-
-@dataclass(frozen=True, slots=True)
-class Inserting:
-    """An INSERT in the words of one database: compiled once, since compiling takes longer than inserting."""
-
-    statement: str
-    order: tuple[str, ...]  # of the values; empty where they go by name
-
-    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows."""
-        if self.order:
-            connection.exec_driver_sql(self.statement, [tuple(row[name] for name in self.order) for row in rows])
-        else:
-            connection.exec_driver_sql(self.statement, [dict(row) for row in rows])
 
 
 def open_link(

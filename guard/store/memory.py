@@ -5,37 +5,25 @@ queued. What cannot be kept is counted, or refuses the request, as `store.audit`
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from guard.errors import AuditUnavailable, StoreFailed
 from guard.ports import Occasion
 from guard.store.contents import content_of
+from guard.store.made import Made, directed
 from guard.store.store import Store
 from guard.store.subjects import Subjects, end_user
 from guard.store.upkeep import Upkeep
-from guard.store.values import Draw, StoredDecision
+from guard.store.values import Draw
 from guard.store.writer import Writer
 from guard.store_settings import StoreSettings
-from guard.types import Action, Decision, Direction, Mode, Pair
+from guard.types import Action, Decision
 
 # Of a stopping process, to write what is queued.
 _LAST_S = 10.0
 # After a refusal for want of the store. Then requests may try again: nothing else finds out that the store works.
 _REFUSING_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    decision: Decision
-    at: float
-    draw: Draw
-    route: str
-    tenant: str
-    mode: Mode
-    subject: str | None
-    pair: Pair | None  # the decisive one; None where content is not kept: a queue of pictures would fill the memory
 
 
 class Memory:
@@ -67,7 +55,7 @@ class Memory:
         self._draw = draw
         self._subjects = subjects
         self._on_dropped = on_dropped
-        self._writer: Writer[_Entry] = Writer(self._write, most=settings.queue, on_lost=on_dropped)
+        self._writer: Writer[Made] = Writer(self._write, most=settings.queue, on_lost=on_dropped)
         self._upkeep = Upkeep(store, settings, now=now)
         self._refused_at: float | None = None
 
@@ -95,7 +83,7 @@ class Memory:
     def passes(self, decision: Decision) -> bool:
         """Return whether somebody allowed the content of this decision to pass under its policy, for now."""
         digest = decision.digest
-        return digest is not None and self._upkeep.allows(_directed(digest, decision.direction), decision.policy)
+        return digest is not None and self._upkeep.allows(directed(digest, decision.direction), decision.policy)
 
     def note_allowances(self) -> None:
         """Look at the allow entries anew: some were added or revoked. Blocks for the time of one query."""
@@ -117,7 +105,7 @@ class Memory:
         """Keep a decision that was acted upon before anybody could wait for that; without its content."""
         self._queue(replace(self._entry(decision, occasion), pair=None))
 
-    def _entry(self, decision: Decision, occasion: Occasion) -> _Entry:
+    def _entry(self, decision: Decision, occasion: Occasion) -> Made:
         now = self.now()
         draw = self._draw(decision, now)
         subject = None
@@ -126,7 +114,7 @@ class Memory:
         pair = None
         if occasion.pairs and self._keeps_content(decision, draw):
             pair = occasion.pairs[decision.decisive]
-        return _Entry(decision, now, draw, occasion.route, occasion.tenant, occasion.mode, subject, pair)
+        return Made(decision, now, draw, occasion.route, occasion.tenant, occasion.mode, subject, pair)
 
     def _keeps_content(self, decision: Decision, draw: Draw) -> bool:
         match self._settings.content.keep:
@@ -139,11 +127,11 @@ class Memory:
             case "all":
                 return True
 
-    def _queue(self, entry: _Entry) -> None:
+    def _queue(self, entry: Made) -> None:
         if not self._writer.put(entry):
             self._on_dropped(1)
 
-    async def _commit(self, entry: _Entry) -> None:
+    async def _commit(self, entry: Made) -> None:
         # A store that is known to fail keeps nobody waiting: the writer finds out when it works again.
         if self._writer.failure is None or self._is_required:
             try:
@@ -161,47 +149,7 @@ class Memory:
                 return
         self._queue(replace(entry, pair=None))
 
-    def _write(self, entries: Sequence[_Entry]) -> None:
-        made = [_stored(entry) for entry in entries]
+    def _write(self, entries: Sequence[Made]) -> None:
         most_bytes = self._settings.content.max_bytes
         content = {entry.decision.id: content_of(entry.pair, most_bytes) for entry in entries if entry.pair is not None}
-        self.store.add(made, content)
-
-
-def _stored(entry: _Entry) -> StoredDecision:
-    decision, draw = entry.decision, entry.draw
-    return StoredDecision(
-        id=decision.id,
-        at=entry.at,
-        direction=decision.direction,
-        route=entry.route,
-        tenant=entry.tenant,
-        policy=decision.policy,
-        mode=entry.mode,
-        verdict=decision.verdict,
-        intended=decision.intended,
-        action=decision.action,
-        basis=decision.basis,
-        bundle=decision.bundle,
-        cause=decision.cause,
-        rule=decision.rule,
-        code=decision.code,
-        scores=decision.scores,
-        probability=decision.probability,
-        threshold=decision.threshold,
-        images=decision.images,
-        content_digest=None if decision.digest is None else _directed(decision.digest, decision.direction).hex(),
-        also_blocked=tuple(_directed(digest, decision.direction).hex() for digest in decision.also_blocked),
-        subject=entry.subject,
-        cached=decision.cached,
-        latency_ms=decision.latency_ms,
-        sampling_probability=draw.probability,
-        is_sampled=draw.is_drawn,
-        stratum=draw.stratum,
-        plan=draw.plan,
-    )
-
-
-def _directed(digest: bytes, direction: Direction) -> bytes:
-    """Return the digest of content in its direction: what an answer may say is not what a prompt may ask."""
-    return digest if direction is Direction.INPUT else hashlib.sha256(b"output " + digest).digest()
+        self.store.add(entries, content)

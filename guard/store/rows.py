@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import RowMapping
 
 from guard.stats.logistic import logistic
+from guard.store.made import Made, directed
 from guard.store.values import StoredDecision
 from guard.types import (
     ATTACKS,
@@ -16,6 +17,7 @@ from guard.types import (
     Action,
     Basis,
     Cause,
+    Decision,
     Direction,
     Hit,
     ImageResult,
@@ -28,44 +30,60 @@ from guard.types import (
 # Log odds of the probability in steps of a quarter, from -8 on; what lies outside counts in the first or the last bin.
 BINS, FIRST_LOG_ODDS, BIN_WIDTH = 64, -8.0, 0.25
 
+# Of a row that is written; a review comes later.
+COLUMNS = (
+    *("id", "at", "direction", "route", "tenant", "policy", "mode", "verdict", "intended", "action", "basis", "bundle"),
+    *("cause", "rule", "code", "scores", "probability", "threshold", "log_odds_bin", "images"),
+    *("content_digest", "also_blocked", "subject", "cached", "latency"),
+    *("sampling_probability", "is_sampled", "stratum", "plan"),
+)
 _DIGEST_BYTES = 32
 _SCORES = struct.Struct(f"<?{1 + len(SCENARIOS) + len(ATTACKS) + 2}d")
 
 
-def row_of(decision: StoredDecision) -> dict[str, Any]:
-    """Return the row of a decision, without a review."""
-    rule, probability = decision.rule, decision.probability
-    return {
-        "id": decision.id,
-        "at": decision.at,
-        "direction": decision.direction.value,
-        "route": decision.route,
-        "tenant": decision.tenant,
-        "policy": decision.policy,
-        "mode": decision.mode.value,
-        "verdict": decision.verdict.value,
-        "intended": decision.intended.value,
-        "action": decision.action.value,
-        "basis": decision.basis.value,
-        "bundle": decision.bundle,
-        "cause": None if decision.cause is None else decision.cause.value,
-        "rule": None if rule is None else orjson.dumps(rule.to_dict()).decode(),
-        "code": decision.code,
-        "scores": None if decision.scores is None else _packed(decision.scores),
-        "probability": probability,
-        "threshold": decision.threshold,
-        "log_odds_bin": None if probability is None else bin_of(probability),
-        "images": _images_text(decision.images) if decision.images else None,
-        "content_digest": None if decision.content_digest is None else bytes.fromhex(decision.content_digest),
-        "also_blocked": bytes.fromhex("".join(decision.also_blocked)) or None,
-        "subject": decision.subject,
-        "cached": decision.cached,
-        "latency": _latency_text(decision.latency_ms) if decision.latency_ms else None,
-        "sampling_probability": decision.sampling_probability,
-        "is_sampled": decision.is_sampled,
-        "stratum": decision.stratum,
-        "plan": decision.plan,
-    }
+def values_of(kept: StoredDecision | Made) -> tuple[Any, ...]:
+    """Return the values of a decision's row, in the order of `COLUMNS`."""
+    made: Decision | StoredDecision
+    if isinstance(kept, Made):
+        decision, draw = kept.decision, kept.draw
+        digest = None if decision.digest is None else directed(decision.digest, decision.direction)
+        others = b"".join([directed(one, decision.direction) for one in decision.also_blocked])
+        drawn = (draw.probability, draw.is_drawn, draw.stratum, draw.plan)
+        made = decision
+    else:
+        digest = None if kept.content_digest is None else bytes.fromhex(kept.content_digest)
+        others = bytes.fromhex("".join(kept.also_blocked))
+        drawn = (kept.sampling_probability, kept.is_sampled, kept.stratum, kept.plan)
+        made = kept
+    rule, probability = made.rule, made.probability
+    return (
+        made.id,
+        kept.at,
+        made.direction.value,
+        kept.route,
+        kept.tenant,
+        made.policy,
+        kept.mode.value,
+        made.verdict.value,
+        made.intended.value,
+        made.action.value,
+        made.basis.value,
+        made.bundle,
+        None if made.cause is None else made.cause.value,
+        None if rule is None else orjson.dumps(rule.to_dict()).decode(),
+        made.code,
+        None if made.scores is None else _packed(made.scores),
+        probability,
+        made.threshold,
+        None if probability is None else bin_of(probability),
+        _images_text(made.images) if made.images else None,
+        digest,
+        others or None,
+        kept.subject,
+        made.cached,
+        _latency_text(made.latency_ms) if made.latency_ms else None,
+        *drawn,
+    )
 
 
 def decision_of(row: RowMapping) -> StoredDecision:

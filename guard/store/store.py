@@ -9,7 +9,9 @@ from guard.errors import ContentLocked
 from guard.store import allowing, labelling, purging, reading, traffic
 from guard.store.box import Box, Sealed
 from guard.store.engine import Link
-from guard.store.rows import row_of
+from guard.store.inserting import Inserting
+from guard.store.made import Made
+from guard.store.rows import COLUMNS, values_of
 from guard.store.schema import canaries, contents, decisions, labels
 from guard.store.values import (
     AllowEntry,
@@ -45,8 +47,8 @@ class Store:
     def __init__(self, link: Link, *, box: Box | None = None) -> None:
         self._link = link
         self._box = box
-        self._insert = link.insert_of(decisions, [one.name for one in decisions.c if one.name != "review"])
-        self._insert_content = link.insert_of(contents, [one.name for one in contents.c])
+        self._insert = Inserting.into(decisions, COLUMNS, link)
+        self._insert_content = Inserting.into(contents, ("decision_id", "at", "key_id", "sealed"), link)
 
     @property
     def place(self) -> str:
@@ -60,22 +62,22 @@ class Store:
 
     # Decisions
 
-    def add(self, made: Sequence[StoredDecision], content: Mapping[str, Content] | None = None) -> None:
+    def add(self, made: Sequence[StoredDecision | Made], content: Mapping[str, Content] | None = None) -> None:
         """Keep decisions, all or none; `content` by decision id, sealed on the way. What is kept already stays so."""
         if not made:
             return
-        rows = [row_of(decision) for decision in made]
+        rows = [values_of(decision) for decision in made]
         kept = [] if not content else [self._sealed(one, content[one.id]) for one in made if one.id in content]
         with self._link.writing() as connection:
             self._insert(connection, rows)
             if kept:
                 self._insert_content(connection, kept)
 
-    def _sealed(self, decision: StoredDecision, content: Content) -> dict[str, object]:
+    def _sealed(self, decision: StoredDecision | Made, content: Content) -> tuple[object, ...]:
         if self._box is None:
             raise ContentLocked("content cannot be kept without a key (store.content.key)")
         sealed = self._box.seal(content, decision.id)
-        return {"decision_id": decision.id, "at": decision.at, "key_id": sealed.key_id, "sealed": sealed.data}
+        return decision.id, decision.at, sealed.key_id, sealed.data
 
     def decision(self, id_: str) -> StoredDecision | None:
         """Return a decision by its id, None where there is none, or none any more."""

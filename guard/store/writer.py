@@ -19,7 +19,7 @@ _log = logging.getLogger("guard.store")
 Item = TypeVar("Item")
 
 _PAUSE_S = 0.1
-_BATCH = 64
+_BATCH = 128
 _URGENT_BATCH = 64
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from guard.errors import StoreFull
+from guard.store.made import Made
 from guard.store.memory import Memory
-from guard.store.values import StoredDecision
 from guard.types import Direction
 from tests.fakes import FakeUpstream
 from tests.server.house import SAFE, UNSAFE, Builder, House, chat, live
@@ -35,8 +35,8 @@ def _house(build: Builder, folder: Path, upstream: FakeUpstream, monkeypatch: py
     memory: Memory = house.app.state.memory
     adding = memory.store.add
 
-    def add(made: list[StoredDecision], content: Mapping[str, Any] | None = None) -> None:
-        if any(decision.direction is Direction.OUTPUT for decision in made):
+    def add(made: list[Made], content: Mapping[str, Any] | None = None) -> None:
+        if any(one.decision.direction is Direction.OUTPUT for one in made):
             raise StoreFull("no room left")
         adding(made, content or {})
 

@@ -48,7 +48,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def writer(shelf: Shelf) -> Iterator[Writer[int]]:
-    made: Writer[int] = Writer(shelf.write, most=100, on_lost=shelf.lose)
+    made: Writer[int] = Writer(shelf.write, most=200, on_lost=shelf.lose)
     made.start()
     yield made
     shelf.gate.set()
@@ -74,7 +74,7 @@ async def test_those_who_wait_at_once_are_written_together(writer: Writer[int], 
 
 async def test_whoever_waits_comes_before_what_was_handed_in(writer: Writer[int], shelf: Shelf) -> None:
     shelf.gate.clear()
-    for number in range(100):
+    for number in range(200):
         assert writer.put(number)
     await asyncio.sleep(0.1)
     waiting = asyncio.create_task(writer.commit(-1, 60.0))
@@ -82,23 +82,23 @@ async def test_whoever_waits_comes_before_what_was_handed_in(writer: Writer[int]
     shelf.gate.set()
     await waiting
 
-    assert shelf.written.index(-1) <= 64  # behind the batch that was under way
+    assert shelf.written.index(-1) <= 128  # behind the batch that was under way
 
 
 def test_what_is_handed_in_is_written_in_its_order(writer: Writer[int], shelf: Shelf) -> None:
-    for number in range(100):
+    for number in range(200):
         assert writer.put(number)
     writer.stop(60.0)
 
-    assert shelf.written == list(range(100))
-    assert max(map(len, shelf.batches)) <= 64
+    assert shelf.written == list(range(200))
+    assert max(map(len, shelf.batches)) <= 128
 
 
 def test_queue_that_is_full_takes_nothing_more(writer: Writer[int], shelf: Shelf) -> None:
     shelf.gate.clear()
-    taken = [writer.put(number) for number in range(120)]
+    taken = [writer.put(number) for number in range(220)]
 
-    assert taken == [True] * 100 + [False] * 20
+    assert taken == [True] * 200 + [False] * 20
 
 
 async def test_failure_is_told_to_those_who_wait_and_leaves_the_queue_as_it_is(
