@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from guard.config import LimitSettings
 from guard.errors import Overloaded
 from guard.server.client import LEAVING, Leaving
+from guard.server.gathering import Gathering
 from guard.server.wire import error_answer
 
 # What arrives in one read may hold the start of the body.
@@ -48,7 +49,7 @@ def bounded_protocol(limits: LimitSettings, on_refused: Callable[[], None]) -> t
             self._is_spare = beyond >= 0
             self._is_known = True
             self._leaving = Leaving()
-            super().connection_made(transport)
+            super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
             self._begin_head()
 
         def connection_lost(self, exc: Exception | None) -> None:

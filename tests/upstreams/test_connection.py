@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator
+from typing import Any, cast
 
 import pytest
 
@@ -345,3 +346,26 @@ async def test_connection_of_a_cancelled_request_is_dropped_and_its_place_is_fre
 
 async def _send(upstream: Passthrough) -> bytes:
     return await _read(await upstream.send(_POST))
+
+
+async def test_body_that_nobody_reads_to_its_end_gives_the_loop_nothing_to_do() -> None:
+    loop, made = asyncio.get_running_loop(), []
+
+    def note(
+        loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **more: Any
+    ) -> asyncio.Task[Any]:
+        made.append(coro)
+        return asyncio.Task(cast("Coroutine[Any, Any, Any]", coro), loop=loop, **more)
+
+    async with raw_api(_once(_OK, hangs=True)) as url, _passthrough(url) as upstream:
+        response = await upstream.send(_GET)
+        chunks = response.chunks()
+        assert await anext(chunks) == b"{}"
+        loop.set_task_factory(note)
+        del chunks
+        for _ in range(5):
+            await asyncio.sleep(0)
+        loop.set_task_factory(None)
+        await response.close()
+
+    assert made == []

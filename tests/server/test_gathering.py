@@ -1,0 +1,80 @@
+"""Head and body of an answer leave in one write, and no head waits for its body."""
+
+import asyncio
+from collections.abc import Iterable
+
+from guard.server.gathering import Gathering
+
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+
+
+class _Socket(asyncio.Transport):
+    """A transport that keeps what is written to it, each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.writes.append(b"".join(list_of_data))
+
+    def close(self) -> None:
+        self.writes.append(b"(closed)")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def test_head_and_body_leave_in_one_write() -> None:
+    socket = _Socket()
+    gathering = Gathering(socket, asyncio.get_running_loop())
+
+    gathering.write(_HEAD)
+    gathering.write(b"{}")
+    await asyncio.sleep(0)
+
+    assert socket.writes == [_HEAD + b"{}"]
+
+
+async def test_head_without_a_body_yet_leaves_at_the_next_turn_of_the_loop() -> None:
+    socket = _Socket()
+    gathering = Gathering(socket, asyncio.get_running_loop())
+
+    gathering.write(_HEAD)
+    await asyncio.sleep(0)
+    gathering.write(b"2\r\n{}\r\n")
+    gathering.write(b"0\r\n\r\n")
+
+    assert socket.writes == [_HEAD, b"2\r\n{}\r\n", b"0\r\n\r\n"]
+
+
+async def test_closing_lets_a_head_go_first() -> None:
+    socket = _Socket()
+    gathering = Gathering(socket, asyncio.get_running_loop())
+
+    gathering.write(_HEAD)
+    gathering.close()
+    await asyncio.sleep(0)
+
+    assert socket.writes == [_HEAD, b"(closed)"]
+
+
+async def test_two_answers_on_one_connection_keep_their_order() -> None:
+    socket = _Socket()
+    gathering = Gathering(socket, asyncio.get_running_loop())
+
+    for number in range(2):
+        gathering.write(_HEAD)
+        gathering.write(b"%d" % number * 2)
+    await asyncio.sleep(0)
+
+    assert socket.writes == [_HEAD + b"00", _HEAD + b"11"]
