@@ -211,6 +211,33 @@ class Decision:
         if self.basis is Basis.ERROR_POLICY and self.code is None:
             raise ValueError("a decision by error policy names its code")
 
+    def under(self, id_: str, latency_ms: Mapping[str, float]) -> "Decision":
+        """Return the same decision under an id; `dataclasses.replace` takes twice as long, for every request."""
+        return Decision(
+            id_,
+            self.verdict,
+            self.intended,
+            self.action,
+            self.basis,
+            self.policy,
+            self.bundle,
+            self.direction,
+            self.probability,
+            self.threshold,
+            self.categories,
+            self.attacks,
+            self.cause,
+            self.images,
+            latency_ms,
+            self.cached,
+            self.code,
+            self.rule,
+            self.scores,
+            self.digest,
+            self.also_blocked,
+            self.decisive,
+        )
+
     def to_dict(self) -> dict[str, object]:
         """Return the verdict object that `guard classify` prints and every API answer carries."""
         return {

@@ -90,6 +90,8 @@ def pairs_to_judge(conversation: Conversation, *, judge_system: bool = True) -> 
         [turn for turn in (given if judge_system else map(_without_words, given)) if not turn.is_empty]
         for given in (conversation.turns, conversation.context)
     )
+    if len(turns) == 1 and not context:
+        return tuple(pairs_of(turns[0]))
     pairs = [pair for turn in (*turns, *context) for pair in pairs_of(turn)]
     for thread in _threads(turns):
         pairs += [pair for pair in (_of_user(thread), _with_history(thread)) if pair is not None]

@@ -1,6 +1,7 @@
 """Which HTTP headers belong to the message, and which to one connection only (RFC 9110, section 7.6.1)."""
 
 from collections.abc import Iterable
+from functools import cache
 
 _HOP_BY_HOP = frozenset(
     {
@@ -17,6 +18,11 @@ _HOP_BY_HOP = frozenset(
 )
 
 
+@cache
+def _never_on(drop: frozenset[str]) -> frozenset[str]:
+    return _HOP_BY_HOP | drop
+
+
 def end_to_end(headers: Iterable[tuple[bytes, bytes]], *, drop: frozenset[str]) -> list[tuple[str, str]]:
     """Return the headers that travel on, names in lower case, in order; repeated ones stay repeated.
 
@@ -30,7 +36,7 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]], *, drop: frozenset[str]) 
         (name.decode("utf-8", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape"))
         for name, value in headers
     ]
-    dropped = _HOP_BY_HOP | drop
+    dropped = _never_on(drop)
     for name, value in decoded:
         if name == "connection":
             dropped = dropped | {option.strip().lower() for option in value.split(",")}

@@ -151,8 +151,7 @@ class Guard:
         decision = self._let_pass(self._decider.decide(assessment, self.policy_of(policy), direction))
         spent = time.perf_counter() - start
         self.telemetry.stage("decide", spent)
-        latency_ms = {**assessment.latency_ms, "decide": spent * 1000}
-        return replace(decision, id=next(self._ids), latency_ms=latency_ms)
+        return decision.under(next(self._ids), {**assessment.latency_ms, "decide": spent * 1000})
 
     async def resolve(self, images: Sequence[ImageInput], *, hold: Spend = spend_freely) -> tuple[ImageInput, ...]:
         """Return the pictures of one request as they are judged and sent on; see `guard.pipeline.arrival`.

@@ -138,11 +138,13 @@ _NOT_WORTH_A_LINE = "ASGI callable returned without completing"
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(_NOT_WORTH_A_LINE)
+    return record.name == access_log.logger.name or not record.getMessage().startswith(_NOT_WORTH_A_LINE)
 
 
 def start_logging(*, access: bool) -> LineWriter:
     """Send logs to stderr: warnings of everything, and the access lines if wanted."""
+    # Found out for each line, and in none of them: the standard library's own way to save the time.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LineWriter(sys.stderr)
     handler.setFormatter(_JsonLines())
     handler.addFilter(_is_worth_a_line)
