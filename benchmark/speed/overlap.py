@@ -1,6 +1,7 @@
 """What a client waits for Guard while the LLM thinks longer than Guard judges: `overlap: true` beside `false`.
 
-Every prompt is new, so each is judged. Asked in turn: the stand-in for the LLM itself, Guard with overlap, and without.
+Every prompt is new, so each is judged. Asked in turn: the stand-in for the LLM itself, a bare forwarder in front of it,
+which is the least that anything in between can cost, Guard with overlap, and without.
 """
 
 import http.client
@@ -15,11 +16,11 @@ from typing import Self
 import numpy as np
 import orjson
 
-from benchmark.speed.lineup import guard_recipe
+from benchmark.speed.lineup import forwarder_recipe, guard_recipe
 from benchmark.speed.processes import Recipe, Server, free_port
 from guard.errors import UsageError
 
-DIRECT, OVERLAPPED, IN_TURN = "stand-in", "guard, overlap", "guard, one after the other"
+DIRECT, BARE, OVERLAPPED, IN_TURN = "stand-in", "forwarder", "guard, overlap", "guard, one after the other"
 THINK_MS = 150.0  # before the first token: many times what judging one prompt takes
 _ANSWER_TIMEOUT_S = 60.0
 _QUIET = {"GUARD__MONITOR__CANARY_EVERY_S": "0"}  # seconds of a processor, which would fall on some turns alone
@@ -33,24 +34,26 @@ _WORDS = (
 class Wait:
     """Milliseconds to the first byte of an answer's body, over `n` new prompts.
 
-    `added_p50_ms` is the median over the turns of how much later it came than from the stand-in itself.
+    `added_p50_ms` is the median over the turns of how much later it came than from the stand-in itself, and
+    `over_forwarder_p50_ms` than through the bare forwarder.
     """
 
     n: int
     p50_ms: float
     p90_ms: float
     added_p50_ms: float
+    over_forwarder_p50_ms: float
 
 
 def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[str], None]) -> dict[str, Wait]:
-    """Return the waits for the stand-in, and for Guard with and without overlap, asked in turn; `folder` takes logs.
+    """Return the waits for the stand-in, the bare forwarder, and Guard with and without overlap; `folder` takes logs.
 
     Raises:
         UsageError: a server does not start, or answers with an error.
     """
     port = free_port()
-    paced = Recipe(DIRECT, [sys.executable, "-m", "benchmark.speed.paced", str(port)], port)
-    recipes = [paced]
+    paced = Recipe(DIRECT, [sys.executable, "-m", "benchmark.speed.paced", str(port), str(THINK_MS)], port)
+    recipes = [paced, replace(forwarder_recipe(paced.origin), name=BARE)]
     for name, overlap in ((OVERLAPPED, "true"), (IN_TURN, "false")):
         recipe = guard_recipe(paced.origin, bundle, folder / overlap)
         settings = {"GUARD__OVERLAP": overlap, **_QUIET}
@@ -70,6 +73,7 @@ def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[s
             float(np.median(mine)),
             float(np.percentile(mine, 90)),
             float(np.median(mine - waited[:, 0])),
+            float(np.median(mine - waited[:, 1])),
         )
         for server, mine in zip(servers, waited.T, strict=True)
     }
@@ -96,7 +100,6 @@ class _Asked:
         headers = {
             "content-type": "application/json",
             "authorization": f"Bearer {recipe.api_key}",
-            "x-think-ms": str(THINK_MS),
         }
         began = time.perf_counter()
         try:

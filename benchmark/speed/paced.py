@@ -1,7 +1,7 @@
 """A stand-in for an LLM that streams at a pace: a chunk a token, after some thought, and no two answers alike.
 
-Run as `python -m benchmark.speed.paced PORT`. The request says `max_tokens`, and by headers `x-think-ms` and
-`x-tokens-a-second`.
+Run as `python -m benchmark.speed.paced PORT [THINK_MS]`. The request says `max_tokens`, and by headers `x-think-ms`, in
+place of what the command line says, and `x-tokens-a-second`; not every proxy passes headers on.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ _SENTENCES = (
     "Fold the paper along the diagonal, then open it and fold the corners to the middle.",
 )
 _Message = MutableMapping[str, Any]
+_Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Message, Callable[[], Awaitable[_Message]], _Send], Awaitable[None]]
 
 
 def _tokens(count: int) -> Iterator[str]:
@@ -48,32 +50,38 @@ def _chunk(delta: dict[str, str], reason: str | None = None) -> bytes:
     return b"data: " + orjson.dumps(head | {"choices": [choice]}) + b"\n\n"
 
 
-async def app(
-    scope: _Message, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
-) -> None:
-    """Stream an answer, whatever the path; a GET is told that all is well."""
-    if scope["type"] != "http":
-        return
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-    if body:
-        headers = dict(scope["headers"])
-        await asyncio.sleep(float(headers.get(b"x-think-ms", b"0")) / 1000)
-        pace = float(headers.get(b"x-tokens-a-second", b"100"))
-        began = time.perf_counter()
-        for number, token in enumerate(_tokens(orjson.loads(body)["max_tokens"])):
-            await asyncio.sleep(began + number / pace - time.perf_counter())
-            await send({"type": "http.response.body", "body": _chunk({"content": token}), "more_body": True})
-        await send({"type": "http.response.body", "body": _chunk({}, "stop"), "more_body": True})
-    await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+def make_app(think_ms: str) -> _App:
+    """Return an application that streams an answer, whatever the path; a GET is told that all is well."""
+
+    async def app(scope: _Message, receive: Callable[[], Awaitable[_Message]], send: _Send) -> None:
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        if body:
+            headers = dict(scope["headers"])
+            await asyncio.sleep(float(headers.get(b"x-think-ms", think_ms)) / 1000)
+            pace = float(headers.get(b"x-tokens-a-second", b"100"))
+            await _stream(send, orjson.loads(body)["max_tokens"], pace)
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+
+    return app
+
+
+async def _stream(send: _Send, tokens: int, pace: float) -> None:
+    began = time.perf_counter()
+    for number, token in enumerate(_tokens(tokens)):
+        await asyncio.sleep(began + number / pace - time.perf_counter())
+        await send({"type": "http.response.body", "body": _chunk({"content": token}), "more_body": True})
+    await send({"type": "http.response.body", "body": _chunk({}, "stop"), "more_body": True})
 
 
 if __name__ == "__main__":
     uvicorn.run(
-        app,
+        make_app(sys.argv[2] if sys.argv[2:] else "0"),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         log_level="warning",

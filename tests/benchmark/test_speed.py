@@ -17,7 +17,7 @@ from benchmark.speed.kinds import Kind, make_kinds
 from benchmark.speed.latency import Timing
 from benchmark.speed.lineup import find_litellm, forwarder_recipe, litellm_recipe, upstream_recipe
 from benchmark.speed.load import run_load
-from benchmark.speed.overlap import DIRECT, IN_TURN, OVERLAPPED, Wait
+from benchmark.speed.overlap import BARE, DIRECT, IN_TURN, OVERLAPPED, THINK_MS, Wait
 from benchmark.speed.pictures import draw_scene, draw_writing
 from benchmark.speed.processes import Recipe, Server, free_port
 from benchmark.speed.report import make_sheets
@@ -170,8 +170,10 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
     assert report.picture_rps > 0
     assert report.cpu_ratios["forwarder"] > 0
     assert {"text", "picture"} <= report.latency.keys()
-    assert {name: wait.n for name, wait in report.overlap.items()} == {DIRECT: 2, OVERLAPPED: 2, IN_TURN: 2}
+    assert {name: wait.n for name, wait in report.overlap.items()} == {DIRECT: 2, BARE: 2, OVERLAPPED: 2, IN_TURN: 2}
     assert report.overlap[DIRECT].added_p50_ms == 0
+    assert report.overlap[BARE].over_forwarder_p50_ms == 0
+    assert all(wait.p50_ms >= THINK_MS for wait in report.overlap.values())
     assert ("eager PyTorch" in report.left_out) == (report.eager == {})
     assert any(words.startswith("round 1 of 1: guard") for words in said)
     assert _children() <= before
@@ -191,9 +193,10 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
         first_byte_ms=0.31,
         picture_rps=160.0,
         overlap={
-            DIRECT: Wait(60, 151.2, 152.0, 0.0),
-            OVERLAPPED: Wait(60, 151.9, 153.0, 0.72),
-            IN_TURN: Wait(60, 158.0, 161.0, 6.81),
+            DIRECT: Wait(60, 151.2, 152.0, 0.0, -0.41),
+            BARE: Wait(60, 151.6, 152.6, 0.41, 0.0),
+            OVERLAPPED: Wait(60, 151.9, 153.0, 0.72, 0.31),
+            IN_TURN: Wait(60, 158.0, 161.0, 6.81, 6.4),
         },
         left_out={"litellm": "not installed"},
         took_s=60.0,
@@ -204,8 +207,9 @@ def test_report_names_every_server_and_who_was_left_out() -> None:
     assert "0.80 × aiohttp forwarder" in text
     assert "0.40 × aiohttp forwarder" in text
     assert "0.31 ms later than through the aiohttp forwarder; 160 requests/s with a picture of 2 MB" in text
-    assert "| Guard, overlap: true | 60 | 151.90 | 153.00 | +0.72 |" in text
-    assert "| Guard, overlap: false | 60 | 158.00 | 161.00 | +6.81 |" in text
+    assert "| aiohttp forwarder | 60 | 151.60 | 152.60 | +0.41 | +0.00 |" in text
+    assert "| Guard, overlap: true | 60 | 151.90 | 153.00 | +0.72 | +0.31 |" in text
+    assert "| Guard, overlap: false | 60 | 158.00 | 161.00 | +6.81 | +6.40 |" in text
     assert "Left out: litellm: not installed." in text
     assert "| text | 150 | 2.50 | 3.00 | score 2.1 |" in text
     assert "| text | 200 | 2.50 | 3.00 | 12.50 | 14.00 | 5.0 |" in text
