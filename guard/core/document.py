@@ -20,7 +20,6 @@ _SAFE_DIGITS = 18
 
 # Each value takes some 60 bytes of memory, so that 50 MB of empty lists would take a gigabyte.
 _MOST_VALUES = 250_000
-_LEAP = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,9 @@ def read_json(body: bytes) -> Any:
         RequestInvalid: not UTF-8, not JSON, nested too deeply, NaN or Infinity, a key twice, or more values than any
             conversation has.
     """
-    # Commas and brackets in texts count as well: a million characters of prose have some 30,000.
-    if len(body) > _MOST_VALUES and sum(_occurrences(body, mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES:
-        raise RequestInvalid(f"the body holds more than {_MOST_VALUES:,} values")
     lifted = lift(body)
     if lifted is not None:
+        _require_few_values(lifted.body)
         try:
             value = _parse(lifted.body)
         except _NotJson:
@@ -57,10 +54,17 @@ def read_json(body: bytes) -> Any:
         else:
             if put_back(value, lifted.strings):
                 return value
+    _require_few_values(body)
     try:
         return _parse(body)
     except _NotJson as error:
         raise RequestInvalid(str(error)) from error
+
+
+def _require_few_values(body: bytes) -> None:
+    # Commas and brackets in texts count as well: a million characters of prose have some 30,000.
+    if len(body) > _MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise RequestInvalid(f"the body holds more than {_MOST_VALUES:,} values")
 
 
 class _NotJson(Exception):
@@ -78,16 +82,6 @@ def _parse(body: bytes) -> Any:
         raise _NotJson(f"the body is not JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
         raise _NotJson("the body is nested too deeply") from error
-
-
-def _occurrences(body: bytes, mark: bytes) -> int:
-    """Count like `bytes.count`, and leap over pictures: five times as fast on 2.7 MB of base64."""
-    total = 0
-    at = body.find(mark)
-    while at >= 0:
-        total += body.count(mark, at, at + _LEAP)
-        at = body.find(mark, at + _LEAP)
-    return total
 
 
 def write_document(document: dict[str, Any]) -> bytes:

@@ -46,10 +46,11 @@ def lift(body: bytes) -> Lifted | None:
         end = body.find(b'"', quote + _LONG)
         if end < 0:
             break
-        if _is_plain_string(body, quote, end):
+        plain = _plain_string(body, quote, end)
+        if plain is not None:
             prefix = prefix or os.urandom(16).hex()
             name = f"{prefix}{len(strings)}"
-            strings[name] = str(memoryview(body)[quote + 1 : end], "ascii")
+            strings[name] = plain
             pieces += [body[kept : quote + 1], name.encode()]
             kept = end
             quote = body.find(b'"', end + 1)
@@ -77,11 +78,15 @@ def put_back(value: Any, strings: Mapping[str, str]) -> bool:
     return missing == 0
 
 
-def _is_plain_string(body: bytes, quote: int, end: int) -> bool:
-    """Whether a whole JSON string without escapes stands between two quotes, in ASCII."""
+def _plain_string(body: bytes, quote: int, end: int) -> str | None:
+    """Return what stands between two quotes, where it is a whole JSON string without escapes, in ASCII."""
     if body[quote - 1 : quote] == b"\\" or not _BEGINNING.match(body, quote + 1, end):
-        return False
+        return None
     if body.find(b"\\", quote + 1, end) >= 0:
-        return False
-    signs = np.frombuffer(body, np.uint8, end - quote - 1, quote + 1)
-    return bool(signs.min() >= 0x20 and signs.max() < 0x80)
+        return None
+    if np.frombuffer(body, np.uint8, end - quote - 1, quote + 1).min() < 0x20:
+        return None
+    try:
+        return str(memoryview(body)[quote + 1 : end], "ascii")
+    except UnicodeDecodeError:
+        return None

@@ -12,6 +12,7 @@ from guard.types import ImageInput
 _BLANKS = " \n\r\t"
 # Enough base64 to tell a media type by the first bytes.
 _HEAD_CHARS = 32
+_PIECE_CHARS = 2**15
 
 
 def read_url(draft: Draft, holder: dict[str, Any], key: str, place: str, path: Path) -> None:
@@ -25,7 +26,7 @@ def read_url(draft: Draft, holder: dict[str, Any], key: str, place: str, path: P
         path: leads to `holder[key]` from the top of the document.
     """
     url = read_string(holder.get(key), f"{place}.{key}")
-    if url[:5].lower() == "data:" and any(blank in url for blank in _BLANKS):
+    if url[:5].lower() == "data:" and _has_blanks(url):
         holder[key] = url = "".join(url.split())
     image = image_input(url, place)
     if image.encoded is not None:
@@ -53,7 +54,7 @@ def read_base64(
             that is none of a picture makes it one that cannot be judged: a document to an upstream that goes by it.
     """
     encoded = read_string(holder.get(key), f"{place}.{key}")
-    if any(blank in encoded for blank in _BLANKS):
+    if _has_blanks(encoded):
         holder[key] = encoded = "".join(encoded.split())
     is_picture = True
     if declared is not None:
@@ -83,6 +84,12 @@ def image_input(url: str, place: str) -> ImageInput:
     if url[:8].lower().startswith(("http://", "https://")):
         return ImageInput(url=url, place=place)
     return ImageInput(failure=ImageUnreachable.code, place=place)
+
+
+def _has_blanks(text: str) -> bool:
+    # In pieces that stay in the processor's cache: four looks through megabytes each fetch them from memory.
+    pieces = (text[start : start + _PIECE_CHARS] for start in range(0, len(text), _PIECE_CHARS))
+    return any(blank in piece for piece in pieces for blank in _BLANKS)
 
 
 def _true_type(encoded: str) -> str | None:
