@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from guard.config import ImageSettings
-from guard.core.structure import webp_pixels
+from guard.core.structure import is_progressive, webp_pixels
 from guard.core.views import PLUGINS, Size, damage_is_rejected, open_picture, views_of
 from guard.errors import ImageRejected
 from guard.manifest import ImageSpec
@@ -33,7 +33,6 @@ VIEW_SIDE = 384
 
 # Pixels from which a picture takes noticeable time and memory.
 _LARGE_PIXELS = 4_000_000
-_PROGRESSIVE = b"\xff\xc2"  # begins the header of such a scan; pixels hold no 0xff but before a zero or a restart
 
 
 def media_type(data: bytes) -> str | None:
@@ -110,7 +109,7 @@ def is_large(data: bytes, limits: ImageSettings, *, in_full: bool = False) -> bo
     try:
         if media_type(data) == "image/webp":
             return webp_pixels(data) > _LARGE_PIXELS
-        if not in_full and data.startswith(b"\xff\xd8\xff") and _PROGRESSIVE not in data:
+        if not in_full and data.startswith(b"\xff\xd8\xff") and not is_progressive(data):
             return False
         with damage_is_rejected(), open_picture(data, _kind_of(data), limits) as image:
             return image.width * image.height > _LARGE_PIXELS

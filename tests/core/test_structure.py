@@ -4,10 +4,13 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from guard.config import ImageSettings
 from guard.core.image import decode_image
+from guard.core.structure import _holds, is_progressive
 from guard.errors import ImageRejected
 from tests.pictures import encoded, solid
 
@@ -71,3 +74,12 @@ def test_file_of_very_many_pieces_is_refused_at_once(make: Callable[[], bytes], 
 )
 def test_file_of_many_pieces_is_decoded(data: bytes) -> None:
     assert len(decode_image(data, ImageSettings())) == 1
+
+
+@given(st.lists(st.sampled_from([b"\xff", b"\xd8", b"\xc2", b"\x00", b"x"]), max_size=12).map(b"".join))
+def test_marks_are_found_wherever_they_stand(data: bytes) -> None:
+    for mark in (b"\xff\xc2", b"\xff\xd8\xff"):
+        places = [place for place in range(len(data)) if data[place : place + len(mark)] == mark]
+
+        assert _holds(data, mark).nonzero()[0].tolist() == places
+    assert is_progressive(data) == (b"\xff\xc2" in data)
