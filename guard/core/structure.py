@@ -52,7 +52,7 @@ def _holds(data: bytes, sign: bytes) -> NDArray[np.bool_]:
     """Return at which places a few bytes stand; to look for them with `bytes.count` takes seven times as long."""
     signs = np.frombuffer(data, np.uint8)
     places = max(len(data) - len(sign) + 1, 0)
-    found = signs[:places] == sign[0]
+    found: NDArray[np.bool_] = signs[:places] == sign[0]
     for number, byte in enumerate(sign[1:], 1):
         found &= signs[number : number + places] == byte
     return found
