@@ -1,9 +1,16 @@
 """The model card of a bundle, generated from its report: from what, how, how well, and what it cannot do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from guard.train.hub import DEFAULT
+
+_GLOSSED = (
+    "- Words of other languages are looked up under their English gloss, by the glossaries in `guard/train/own`: what "
+    "the judge learnt of a word holds in all of them. It reads such texts word by word, and words that English has as "
+    "English."
+)
 _LIMITS = """\
 ## What it cannot do, and must not be used for
 
@@ -41,7 +48,7 @@ def write_card(path: Path, report: Mapping[str, Any]) -> None:
 
 
 def _licence(run: Mapping[str, Any]) -> str:
-    pretrained = [run["backbone"]] if run["backbone"] != "minilm" else []
+    pretrained = [run["backbone"]] if run["backbone"] != DEFAULT else []
     pretrained += [run["vision_backbone"]["backbone"]] if "vision_backbone" in run else []
     if not pretrained:
         return "Licence of the weights: Apache-2.0."
@@ -84,10 +91,11 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {scale['text_epochs']} epoch(s) of fine-tuning with mean pooling; the mean of the weights of "
-            f"{scale.get('judges', 1)} that began alike and saw the rows in other orders. The picture is a second "
-            "segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs teach it "
-            "to combine: every text and every thing stands on both sides of the label.",
+            f"- Judge: {_epochs(scale['text_rounds'])} of fine-tuning with mean pooling; each round ends with the mean "
+            f"of the weights of {scale['judges']} that began alike and saw the rows in other orders. The picture is a "
+            "second segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs "
+            "teach it to combine: every text and every thing stands on both sides of the label.",
+            *([_GLOSSED] if run["backbone"] == DEFAULT else []),
             _vision(run, report["vision"]["parameters"]),
             *(f"- {remark}" for remark in run.get("remarks", ())),
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
@@ -96,12 +104,16 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     )
 
 
+def _epochs(rounds: Sequence[Mapping[str, Any]]) -> str:
+    return f"{' and then '.join(str(one['epochs']) for one in rounds)} epoch(s)"
+
+
 def _vision(run: Mapping[str, Any], parameters: int) -> str:
     size = f"{parameters / 1e6:.1f} M parameters"
     if "vision_backbone" not in run:
-        epochs = " and then ".join(str(one["epochs"]) for one in run["scale"]["vision_rounds"])
+        epochs = _epochs(run["scale"]["vision_rounds"])
         return (
-            f"- Vision tower: {size} from scratch, {epochs} epochs on CPU, {run['image_size']} "
+            f"- Vision tower: {size} from scratch, {epochs} on CPU, {run['image_size']} "
             "pixels, drawn to the frozen text embeddings of its labels (LiT); a second output tells writing, taught on "
             "drawn pictures."
         )

@@ -14,11 +14,12 @@ from guard.bundle import Bundle, digest_file, write_manifest
 from guard.errors import BundleInvalid, UsageError
 from guard.manifest import Calibration, Device, Manifest, OperatingPoint, TextSpec
 from guard.stats.calibrators import to_probability
-from guard.train.backbone import Backbone, load_backbone
+from guard.train.backbone import Backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, save_json
 from guard.train.findings import failures, languages
 from guard.train.finished import Finished, load_finished
+from guard.train.glossary import load_reader
 from guard.train.gpu_graphs import write_gpu
 from guard.train.graphs import Precision, quantise_text, store_half, write_text, write_vision
 from guard.train.measure import calibrate, figures, flips, operating_points, score
@@ -60,7 +61,7 @@ def export(
     seen_by = load_json(checkpoint / "vision" / "vision.json")
     if "backbone" in seen_by:
         run |= {"vision_backbone": seen_by, "image_size": seen_by["image"]["size"]}
-    backbone = load_backbone(run["backbone"])
+    backbone = load_reader(run["backbone"])
     model = load_finished(checkpoint, backbone)
     probes = load_probes(checkpoint / "probes")
     with tempfile.TemporaryDirectory() as scratch:

@@ -113,7 +113,7 @@ def own_digests() -> dict[str, str]:
     """Return the SHA-256 of each of the project's own files of texts, by folder and name."""
     return {
         f"{folder}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("acts", "pairs", "prompts")
+        for folder in ("acts", "glossary", "pairs", "prompts")
         for path in _files(folder)
     }
 
@@ -124,5 +124,5 @@ def _records(folder: str) -> list[Mapping[str, Any]]:
 
 
 def _files(folder: str) -> list[Traversable]:
-    found = (path for path in (files("guard.train.own") / folder).iterdir() if path.name.endswith(".jsonl"))
+    found = (path for path in (files("guard.train.own") / folder).iterdir() if path.name.endswith((".jsonl", ".tsv")))
     return sorted(found, key=lambda path: path.name)

@@ -18,6 +18,7 @@ from guard.train.checkpoint import load_json, save_json
 from guard.train.drawing import draw_unwritten, draw_written, system_fonts
 from guard.train.dual import describe, draw_signs, fit_dual, image_spec
 from guard.train.dual_tower import DualEncoder, load_dual
+from guard.train.glossary import load_reader
 from guard.train.hub import DEFAULT
 from guard.train.images import SIZE, SPEC, Gallery, Picture, chosen, load_pixels, pack_pictures, read_pictures
 from guard.train.labels import read_labels
@@ -26,8 +27,8 @@ from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
 from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
-from guard.train.rounds import ROUNDS, Round
-from guard.train.rows import TextRow
+from guard.train.rounds import ROUNDS, TEXT_ROUNDS, Round, TextRound
+from guard.train.rows import TextRow, some
 from guard.train.text_data import TextData, read_text_data
 from guard.train.text_tower import average_text, train_text
 from guard.train.vision import train_vision, vision_data
@@ -44,8 +45,8 @@ _OF_EYES = ("vision_backbone", "image_size")  # in run.json; chosen when the fir
 class Scale:
     """How much of everything. The default is what ships; tests run less."""
 
-    text_epochs: int = 2
-    judges: int = 2  # text towers, each on its own draw and in its own order; the mean of their weights is what ships
+    text_rounds: tuple[TextRound, ...] = TEXT_ROUNDS
+    judges: int = 2  # of a round, each on its own draw and in its own order; the mean of their weights goes on
     text_rows: int | None = None  # at most so many rows; None is all
     vision_rounds: tuple[Round, ...] = ROUNDS
     drawn: int = 6000  # pictures with writing; a third as many without
@@ -99,32 +100,36 @@ class Recipe:
         return texts if self.scale.text_rows is None else texts.thinned(self.scale.text_rows)
 
     def _train_text(self, budget: Budget) -> bool:
-        folders = [self.out / "text" / str(order) for order in range(self.scale.judges)]
         pictures = read_pictures(self.data)
-        for order, folder in enumerate(folders):
-            backbone = load_backbone(self.backbone)
-            rows = rows_beside_pictures(
-                backbone,
-                self._texts(order).train,
-                own_acts(),
-                pictures,
-                seed=self.seed + order,
-                plenty=self.scale.plenty,
-                kept=folder / "seen.json",
-            )
-            finished = train_text(
-                backbone,
-                rows,
-                folder,
-                budget=budget,
-                start=self.seed,
-                order=self.seed + order,
-                device=self.device,
-                epochs=self.scale.text_epochs,
-            )
-            if not finished:
-                return False
-        average_text(folders, self.out / "text")
+        means = [self.out / "text" / str(number) for number in range(len(self.scale.text_rounds))]
+        for number, (round_, mean) in enumerate(zip(self.scale.text_rounds, means, strict=True)):
+            folders = [mean / str(judge) for judge in range(self.scale.judges)]
+            for judge, folder in enumerate(folders):
+                order = number * self.scale.judges + judge
+                rows = rows_beside_pictures(
+                    load_backbone(self.backbone),
+                    self._texts(order).train,
+                    own_acts(),
+                    pictures,
+                    seed=self.seed + order,
+                    plenty=self.scale.plenty,
+                    kept=folder / "seen.json",
+                )
+                finished = train_text(
+                    load_reader(self.backbone),
+                    some(rows, round_.share, seed=self.seed + order),
+                    folder,
+                    budget=budget,
+                    seed=self.seed,
+                    order=self.seed + order,
+                    round_=round_,
+                    device=self.device,
+                    start=means[number - 1] if number else None,
+                )
+                if not finished:
+                    return False
+            average_text(folders, mean)
+        shutil.copyfile(means[-1] / "text.safetensors", self.out / "text" / "text.safetensors")
         return True
 
     def _fit_dual(self, dual: DualEncoder, texts: TextData, budget: Budget) -> bool:

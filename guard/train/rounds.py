@@ -1,7 +1,7 @@
-"""In how many rounds the vision tower is trained, and what each of them shows it.
+"""In how many rounds the judge and the vision tower are trained, and what each of them is.
 
 Every round raises the learning rate again and lets it fall, from the weights that the one before ended with (warm
-restarts, arXiv 1608.03983), over pictures with writing that were drawn anew.
+restarts, arXiv 1608.03983), over squares and pictures with writing that were drawn anew.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,25 @@ from guard.train.images import SIZE
 
 
 @dataclass(frozen=True, slots=True)
+class TextRound:
+    """One round of the judge.
+
+    Attributes:
+        epochs: how often every row is seen.
+        encoder_rate: the highest learning rate of what was pretrained.
+        head_rate: that of the heads.
+        share: of the rows in (0, 1], drawn for each judge.
+    """
+
+    epochs: int
+    encoder_rate: float = 1e-4
+    head_rate: float = 1e-3
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
-    """One round.
+    """One round of the vision tower.
 
     Attributes:
         epochs: how often every picture is seen.
@@ -31,6 +48,7 @@ class Round:
         return next(side for until, side in self.sides if progress < until or until == 1)
 
 
+TEXT_ROUNDS = (TextRound(epochs=2), TextRound(epochs=1, encoder_rate=5e-5, head_rate=3e-4, share=0.5))
 ROUNDS = (
     Round(epochs=40),
     # What is left to learn is in the details: lower, and longer at the size of serving.

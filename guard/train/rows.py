@@ -101,3 +101,9 @@ def capped(rows: Iterable[TextRow], limit: int, *, key: str) -> list[TextRow]:
     listed = list(rows)
     chosen = sorted(range(len(listed)), key=lambda index: share(key, listed[index].id))[:limit]
     return [listed[index] for index in sorted(chosen)]
+
+
+def some(rows: Sequence[TextRow], share: float, *, seed: int) -> list[TextRow]:
+    """Return a share of the rows in (0, 1], drawn by seed, in their order."""
+    drawn = np.random.default_rng([seed, 5]).permutation(len(rows))[: round(share * len(rows))]
+    return [rows[index] for index in np.sort(drawn)]

@@ -18,16 +18,16 @@ from torch.nn import functional
 from guard.train.backbone import Backbone
 from guard.train.checkpoint import load_weights, read_weights, save_tensors, save_weights
 from guard.train.loop import Budget, Job, autocast, run, shuffled_batches
+from guard.train.rounds import TextRound
 from guard.train.rows import TextRow, targets
 from guard.train.tokens import Tokens, encode
 from guard.types import ATTACKS, SCENARIOS
 
 _BLANK = "[MASK]"
+_WEIGHTS = "text.safetensors"
 OUTPUTS = 1 + len(SCENARIOS) + len(ATTACKS)
 BATCH = 64
 HIDDEN = 0.04  # of the words of a batch
-_ENCODER_RATE = 1e-4
-_HEAD_RATE = 1e-3
 
 
 class TextTower(nn.Module):
@@ -66,20 +66,25 @@ def train_text(
     folder: Path,
     *,
     budget: Budget,
-    start: int,
+    seed: int,
     order: int,
+    round_: TextRound,
     device: str = "cpu",
-    epochs: int = 2,
+    start: Path | None = None,
 ) -> bool:
     """Fine-tune the text tower on `rows`; weights go to `folder`/text.safetensors. False when the time was up first.
 
-    `start` seeds the new weights, `order` the batches and the hidden words: judges with one start can be averaged.
+    `start` is the folder of the round before; None begins with the backbone and heads that `seed` draws. `order` seeds
+    the batches and the hidden words: judges that begin alike can be averaged.
     """
-    torch.manual_seed(start)
+    torch.manual_seed(seed)
     tokens = encode(backbone.tokenizer, [row.text for row in rows], [row.second for row in rows])
     goals = torch.from_numpy(targets(rows).stacked()).to(device)
-    fingerprint = _fingerprint(backbone, tokens, goals, f"{start} {order} {epochs}")
-    model = Judge(TextTower(backbone.encoder), backbone.width).to(device)
+    fingerprint = _fingerprint(backbone, tokens, goals, f"{seed} {order} {round_}", start)
+    model = Judge(TextTower(backbone.encoder), backbone.width)
+    if start is not None:
+        load_weights(start / _WEIGHTS, model)
+    model.to(device)
     model.tower.encoder.embeddings.requires_grad_(requires_grad=False)
     _without_dropout(model.tower.encoder)
     blank, marks = (
@@ -99,15 +104,18 @@ def train_text(
     job = Job(
         name="text tower",
         module=model,
-        groups=[{"params": encoder, "lr": _ENCODER_RATE}, {"params": list(model.heads.parameters()), "lr": _HEAD_RATE}],
-        epochs=epochs,
+        groups=[
+            {"params": encoder, "lr": round_.encoder_rate},
+            {"params": list(model.heads.parameters()), "lr": round_.head_rate},
+        ],
+        epochs=round_.epochs,
         batches=lambda epoch: shuffled_batches(tokens.lengths, size=BATCH, seed=order, epoch=epoch),
         loss=loss,
         fingerprint=fingerprint,
     )
     if not run(job, folder, budget, seed=order):
         return False
-    save_weights(folder / "text.safetensors", model)
+    save_weights(folder / _WEIGHTS, model)
     return True
 
 
@@ -117,15 +125,15 @@ def average_text(judges: Sequence[Path], folder: Path) -> None:
     The mean of what several orders of the same data end in errs less than each of them, at the cost of one (model
     soups, arXiv 2203.05482). Raises UsageError where a judge is not trained.
     """
-    each = [read_weights(path / "text.safetensors") for path in judges]
+    each = [read_weights(path / _WEIGHTS) for path in judges]
     mean = {name: torch.stack([weights[name].float() for weights in each]).mean(0) for name in each[0]}
-    save_tensors(folder / "text.safetensors", {name: mean[name].to(kept.dtype) for name, kept in each[0].items()})
+    save_tensors(folder / _WEIGHTS, {name: mean[name].to(kept.dtype) for name, kept in each[0].items()})
 
 
 def load_text(backbone: Backbone, folder: Path) -> Judge:
     """Return the trained model, in evaluation mode. Raises UsageError where there is none."""
     model = Judge(TextTower(backbone.encoder), backbone.width)
-    load_weights(folder / "text.safetensors", model)
+    load_weights(folder / _WEIGHTS, model)
     model.eval()
     return model
 
@@ -168,8 +176,10 @@ def _tensors(tokens: Tokens, index: NDArray[np.int64], device: str) -> dict[str,
     return {name: torch.from_numpy(array).to(device) for name, array in tokens.padded(index).items()}
 
 
-def _fingerprint(backbone: Backbone, tokens: Tokens, goals: Any, settings: str) -> str:
-    digest = hashlib.sha256(f"judge-2 {backbone.digest} {settings}".encode())
+def _fingerprint(backbone: Backbone, tokens: Tokens, goals: Any, settings: str, start: Path | None) -> str:
+    digest = hashlib.sha256(f"judge-3 {backbone.digest} {settings}".encode())
+    if start is not None:
+        digest.update((start / _WEIGHTS).read_bytes())
     for ids, segments in zip(tokens.ids, tokens.segments, strict=True):
         digest.update(ids.tobytes() + segments.tobytes())
     digest.update(goals.cpu().numpy().tobytes())

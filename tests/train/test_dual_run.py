@@ -30,6 +30,7 @@ from guard.train.own_data import own_acts, own_rows
 from guard.train.pairs import Plenty
 from guard.train.probes import Probes, load_probes
 from guard.train.recipe import Recipe, Scale
+from guard.train.rounds import TextRound
 from guard.train.text_tower import load_text
 from guard.train.tokens import encode
 from guard.train.vision_tower import pixel_tensor
@@ -40,7 +41,12 @@ from tests.train.tiny_data import SHAPES, write_tiny_data
 pytestmark = pytest.mark.training
 
 SCALE = Scale(
-    text_epochs=8, judges=1, text_rows=300, drawn=45, probe_squares=6, plenty=Plenty(squares=20, meetings=0, alone=10)
+    text_rounds=(TextRound(epochs=8),),
+    judges=1,
+    text_rows=300,
+    drawn=45,
+    probe_squares=6,
+    plenty=Plenty(squares=20, meetings=0, alone=10),
 )
 _APART: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.2}
 EXPORTS: tuple[tuple[Kind, Precision, bool], ...] = (

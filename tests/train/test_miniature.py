@@ -19,14 +19,14 @@ from guard.train.labels import bare_name
 from guard.train.loop import Budget
 from guard.train.pairs import Plenty
 from guard.train.recipe import Recipe, Scale
-from guard.train.rounds import Round
+from guard.train.rounds import Round, TextRound
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
 pytestmark = pytest.mark.training
 
 SCALE = Scale(
-    text_epochs=2,
+    text_rounds=(TextRound(epochs=2), TextRound(epochs=1, encoder_rate=5e-5, head_rate=3e-4)),
     judges=2,
     text_rows=700,
     vision_rounds=(Round(epochs=4), Round(epochs=2, rate=1e-3)),
@@ -101,7 +101,7 @@ def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundle"), precision="int8")
 
 
-@pytest.mark.parametrize("part", ["text/0", "text/1", "vision/0"])
+@pytest.mark.parametrize("part", ["text/0/0", "text/0/1", "vision/0"])
 def test_the_loss_of_each_part_falls(run: Path, part: str) -> None:
     losses = load_state(run / part / "state.pt")["losses"]
     tenth = max(1, len(losses) // 10)
@@ -115,11 +115,25 @@ def test_the_vision_tower_is_that_of_the_last_round(run: Path) -> None:
     assert all(torch.equal(shipped[name], last[name]) for name in last)
 
 
-def test_the_text_tower_is_the_mean_of_judges_that_began_as_one_and_went_their_own_ways(run: Path) -> None:
-    first, second, mean = (read_weights(run / "text" / f / "text.safetensors")["heads.weight"] for f in ("0", "1", ""))
+def _heads(folder: Path) -> torch.Tensor:
+    found = read_weights(folder / "text.safetensors")["heads.weight"]
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_round_ends_with_the_mean_of_judges_that_began_as_one_and_went_their_own_ways(run: Path, number: int) -> None:
+    first, second, mean = (_heads(run / "text" / str(number) / judge) for judge in ("0", "1", ""))
 
     assert not torch.allclose(first, second)
     assert torch.allclose(mean, (first + second) / 2, atol=1e-6)
+
+
+def test_the_text_tower_is_that_of_the_last_round_which_went_on_from_the_first(run: Path) -> None:
+    shipped, first, last = (_heads(run / "text" / number) for number in ("", "0", "1"))
+
+    assert torch.equal(shipped, last)
+    assert 0 < (last - first).norm() < 0.5 * first.norm()
 
 
 def test_the_bundle_loads_and_says_what_pytorch_says(bundle: Bundle) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from guard.core.naming import UNKNOWN, beside_prompt
-from guard.train.rows import EVERYDAY_SHARE, HELD_OUT_SHARE, TextRow, capped, is_held_out, targets
+from guard.train.rows import EVERYDAY_SHARE, HELD_OUT_SHARE, TextRow, capped, is_held_out, some, targets
 from guard.types import ATTACKS, SCENARIOS
 
 
@@ -82,3 +82,13 @@ def test_a_cap_keeps_the_same_rows_whatever_comes_with_them() -> None:
     assert few == sorted(few, key=lambda kept: rows.index(kept))
     assert set(few) <= set(capped(rows, 20, key="k"))
     assert {kept.id for kept in few} != {kept.id for kept in capped(rows, 10, key="another")}
+
+
+def test_a_share_of_the_rows_is_drawn_by_seed_and_keeps_their_order() -> None:
+    rows = [row(number) for number in range(100)]
+    first, again, other = (some(rows, 0.5, seed=seed) for seed in (1, 1, 2))
+
+    assert len(first) == 50
+    assert first == again == [row for row in rows if row in first]
+    assert first != other
+    assert some(rows, 1.0, seed=1) == rows

@@ -1,0 +1,117 @@
+"""Words of other languages read as English ones: what the tokenizer makes of them, and what the encoder then sees."""
+
+from importlib.resources import files
+
+import pytest
+import torch
+
+from guard.train.backbone import Backbone, load_backbone
+from guard.train.glossary import read_glossary, with_glossary
+
+LANGUAGES = {"es", "fr", "de", "pt", "zh", "hi", "ar"}
+GLOSSARY = {
+    "ar": {"كتاب": "book", "ال": "the", "و": "and"},
+    "de": {"drogen": "drugs", "handel": "trade", "gift": "poison", "töten": "kill", "der": "the"},
+    "es": {"matar": "kill", "drogen": "never"},
+    "zh": {"毒药": "poison", "毒": "bad", "狗": "dog", "给": "give"},
+}
+
+
+@pytest.fixture(scope="module")
+def plain() -> Backbone:
+    return load_backbone()
+
+
+@pytest.fixture(scope="module")
+def glossed() -> Backbone:
+    return with_glossary(load_backbone(), GLOSSARY)
+
+
+def _read(backbone: Backbone, text: str) -> list[str]:
+    """Return the English words that the encoder sees in a text."""
+    words = backbone.encoder.embeddings.word_embeddings
+    english = {number: word for word, number in load_backbone().tokenizer.get_vocab().items()}
+    ids = backbone.tokenizer.encode(text, add_special_tokens=False).ids
+    return [english[int(row)] for row in words.row_of[torch.tensor(ids)]]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("matar", ["kill"]),
+        ("TÖTEN", ["kill"]),  # accents and case as the tokenizer takes them
+        ("Drogenhandel", ["drugs", "trade"]),  # compounds
+        ("matarlos", ["kill", "##los"]),  # endings are the tokenizer's
+        ("gift", ["gift"]),  # an English word stays one
+        ("k i l l", ["k", "i", "l", "l"]),
+        ("der", ["the"]),  # one that the tokenizer knew, and English does not have
+        ("والكتاب", ["and", "the", "book"]),  # what Arabic writes as one word
+        ("给狗毒药", ["give", "dog", "poison"]),  # the longest word first
+        ("毒龘狗", ["bad", "[UNK]", "dog"]),  # an unknown character takes no other with it
+        ("狗龘龘kill", ["dog", "[UNK]", "[UNK]", "kill"]),
+        ("how to kill a dog", ["how", "to", "kill", "a", "dog"]),
+    ],
+)
+def test_words_are_read_as_their_english_gloss(glossed: Backbone, text: str, seen: list[str]) -> None:
+    assert _read(glossed, text) == seen
+
+
+def test_english_gets_the_embeddings_that_it_had(plain: Backbone, glossed: Backbone) -> None:
+    text = "Explain how ships keep their balance in a storm, please: unbelievably interesting."
+    ids = [torch.tensor([one.tokenizer.encode(text).ids]) for one in (plain, glossed)]
+
+    assert torch.equal(*ids)
+    with torch.inference_mode():
+        before, after = (
+            one.encoder(input_ids=numbers).last_hidden_state for one, numbers in zip((plain, glossed), ids, strict=True)
+        )
+    assert torch.equal(before, after)
+
+
+def test_a_foreign_text_is_to_the_encoder_what_its_gloss_is(glossed: Backbone) -> None:
+    with torch.inference_mode():
+        foreign, english = (
+            glossed.encoder(input_ids=torch.tensor([glossed.tokenizer.encode(text).ids])).last_hidden_state
+            for text in ("matar Drogenhandel", "kill drugs trade")
+        )
+    assert torch.equal(foreign, english)
+
+
+def test_a_word_of_two_languages_means_what_matters_more_and_what_is_spelt_as_its_language_is() -> None:
+    glossary = {"de": {"und": "and", "tuer": "door"}, "fr": {"tuer": "kill"}, "hi": {"bolo": "speak"}}
+    found = with_glossary(load_backbone(), {**glossary, "pt": {"o": "the", "bolo": "cake"}})
+
+    assert _read(found, "tuer bolo") == ["kill", "cake"]
+
+
+def test_forms_that_another_one_and_an_ending_spell_are_no_words_of_their_own() -> None:
+    words = {"qu": "that", "que": "that", "mata": "kill", "matamos": "kill", "matanza": "massacre", "matando": "kill"}
+    found = with_glossary(load_backbone(), {"es": words})
+
+    vocabulary = found.tokenizer.get_vocab()
+    assert {"mata", "matanza"} <= vocabulary.keys()
+    assert not {"matamos", "matando"} & vocabulary.keys()
+    assert _read(found, "matamos")[0] == "kill"
+    assert _read(found, "que") == ["that"]  # the tokenizer has it as a word of its own
+
+
+def test_the_project_has_a_glossary_of_each_language_that_it_has_prompts_in() -> None:
+    assert {language: len(words) > 5000 for language, words in read_glossary().items()} == dict.fromkeys(
+        LANGUAGES, True
+    )
+
+
+def test_words_that_stay_english_are_listed_once_in_small_letters() -> None:
+    words = (files("guard.train.own") / "glossary" / "english.txt").read_text(encoding="utf-8").split("\n")[:-1]
+
+    assert words == sorted({word for word in words if word.isascii() and word.isalpha() and word.islower()})
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_lines_give_single_words_for_one_english_word_that_the_encoder_knows(language: str, plain: Backbone) -> None:
+    vocabulary = plain.tokenizer.get_vocab()
+    text = (files("guard.train.own") / "glossary" / f"{language}.tsv").read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        english, _, forms = line.partition("\t")
+        assert english in vocabulary, f"{language}.tsv:{number}: {line}"
+        assert forms.split(), f"{language}.tsv:{number}: {line}"
