@@ -17,11 +17,9 @@ from guard.manifest import OperatingPoint
 from guard.perception.fetch import HttpFetcher, NoFetcher
 from guard.perception.ocr import HOW_TO_INSTALL, NoReader, RapidOcrReader, is_available
 from guard.pipeline import Guard
-from guard.ports import Fetcher, ScorerInfo, SecondOpinion, TextReader, Upstream
+from guard.ports import Fetcher, ScorerInfo, TextReader, Upstream
 from guard.scorers.onnx import OnnxScorer
-from guard.second_opinion.bands import Between, band_of
-from guard.second_opinion.cascade import Cascade
-from guard.secrets import read_secret
+from guard.second_opinion.opening import band_for, open_cascade
 from guard.telemetry import Telemetry
 from guard.trust import Trusted, gate_in_use, open_trusted, require_fit, trust
 from guard.types import Direction
@@ -132,7 +130,7 @@ def open_unannounced(settings: Settings, telemetry: Telemetry, *, scorer: type[O
         fetcher=fetcher,
         telemetry=telemetry,
         threads=threads,
-        cascade=_cascade(settings, bundle, policies, telemetry),
+        cascade=open_cascade(settings, bundle, policies, telemetry, os.environ),
         is_shown=False,
     )
     return Opened(guard, scoring.info, gate_in_use(trusted, policies.points).value, _covered(policies, settings))
@@ -142,7 +140,7 @@ def _fit(trusted: Trusted, settings: Settings) -> Policies:
     """Return the policies of the settings on a bundle that may judge by them, with a warning for each oddity."""
     policies = choose_policies(settings, trusted.bundle)
     if settings.judge.is_set:
-        _band(settings, trusted.bundle, policies)
+        band_for(settings.judge, trusted.bundle, policies)
     require_fit(trusted, policies.points, settings)
     for warning in warnings(policies, settings):
         _log.warning("%s", warning)
@@ -221,44 +219,6 @@ def choose_policies(settings: Settings, bundle: Bundle) -> Policies:
             there_are = ", ".join(sorted(by_name))
             raise ConfigInvalid(f"monitor.false_refusal_limits.{name}: no policy of this name judges ({there_are} do)")
     return Policies(chosen.default, MappingProxyType(by_name))
-
-
-def _cascade(settings: Settings, bundle: Bundle, policies: Policies, telemetry: Telemetry) -> Cascade | None:
-    """Return what asks a judge where the guard is not sure; None where there is none."""
-    said = settings.judge
-    if not said.is_set:
-        return None
-    band = _band(settings, bundle, policies)
-    _log.warning(
-        "judge: %s of probability %.4g to %.4g are decided by %s; no certificate and no gate covers that",
-        "prompts and answers" if said.answers else "prompts",
-        band.allow,
-        band.block,
-        said.model or said.vlm,
-    )
-    return Cascade(_judge(settings), said, band=band, telemetry=telemetry, share=1 / settings.workers)
-
-
-def _band(settings: Settings, bundle: Bundle, policies: Policies) -> Between:
-    said = settings.judge
-    return band_of(said.band, bundle.manifest.calibration, policies.policies, answers=said.answers)
-
-
-def _judge(settings: Settings) -> SecondOpinion:
-    said = settings.judge
-    # Imported where they are used: litellm and torch take seconds to load, and are extras.
-    if said.model is not None:
-        try:
-            from guard.second_opinion.through_litellm import LitellmJudge
-        except ImportError as error:
-            raise ConfigInvalid("judge.model needs litellm: pip install 'mllm-guard[litellm]'") from error
-        key = None if said.key is None else read_secret(said.key, os.environ, place="judge.key")
-        return LitellmJudge(said, key)
-    try:
-        from guard.second_opinion.local import LocalJudge
-    except ImportError as error:
-        raise ConfigInvalid("judge.vlm needs torch and transformers: pip install 'mllm-guard[vlm]'") from error
-    return LocalJudge(said)
 
 
 def _fetcher(settings: Settings) -> Fetcher:

@@ -86,10 +86,10 @@ ALLOWED: dict[str, set[str]] = {
     "tracing": BASE,
     "suites": DOMAIN,
     # `second_opinion.local` asks a local model; nothing imports it unless one is configured.
-    "second_opinion": DOMAIN | {"ports", "telemetry", "mllm", "litellm_ready"},
+    "second_opinion": DOMAIN | {"ports", "telemetry", "mllm", "litellm_ready", "secrets"},
     "pipeline": DOMAIN | {"ports", "telemetry", "second_opinion"},
     "monitor": DOMAIN | {"ports", "telemetry", "store"},
-    "wiring": DOMAIN | ADAPTERS | {"second_opinion", "ports", "telemetry", "pipeline", "monitor", "store", "secrets"},
+    "wiring": DOMAIN | ADAPTERS | {"second_opinion", "ports", "telemetry", "pipeline", "monitor", "store"},
     "swap": DOMAIN | {"wiring"},
     "server": DOMAIN
     | {"answers", "ports", "telemetry", "tracing", "pipeline", "wiring", "swap", "store", "monitor", "secrets"}
