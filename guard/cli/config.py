@@ -45,7 +45,8 @@ def check(
         typer.echo(settings.model_dump_json())
         return
     policy = policies.chosen.policy
-    typer.echo(f"{file}: valid; policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
+    typer.echo(f"{file}: valid")
+    typer.echo(f"policy {policy.name}, threshold {policy.threshold:.4g}, bundle {bundle.label}")
     for line in lines(policies):
         typer.echo(line)
     for name, said in settings.tenants.items():
