@@ -9,14 +9,13 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from guard.policy_settings import Section
-from guard.upstream_settings import UpstreamName
+from guard.upstream_settings import ELSEWHERE, SecretReference, UpstreamName
 
 MOST_TENANTS = 200  # each is a value of the label `tenant` in the metrics
 
-_DIGEST, _ELSEWHERE = r"sha256:[0-9a-f]{64}", r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
-# The value stays out of the message of a pattern that does not fit: it may be the secret itself.
-SecretReference = Annotated[str, Field(pattern=rf"^(?:{_ELSEWHERE})$")]
-KeyReference = Annotated[str, Field(pattern=rf"^(?:{_DIGEST}|{_ELSEWHERE})$")]
+_DIGEST = r"sha256:[0-9a-f]{64}"
+# What does not fit stays out of the message: it may be the secret itself.
+KeyReference = Annotated[str, Field(pattern=rf"^(?:{_DIGEST}|{ELSEWHERE})$")]
 
 
 class AdminSettings(Section):
@@ -64,7 +63,7 @@ class TenantSettings(Section):
     it shows. For the LLM API of `upstream`, where that is the only one"""
     upstream_keys: Mapping[UpstreamName, SecretReference] = {}
     """the same where there are several: a key for each, by its name in `upstream.others` (default: that of `upstream`
-    itself). An LLM API that is not named here is sent its own key_env, and nothing that the tenant shows"""
+    itself). An LLM API that is not named here is sent its own key, and nothing that the tenant shows"""
     max_inflight: PositiveInt | None = None
     """of its requests under way at once in each worker, to the end of their answers; more are refused with 429"""
     requests_per_minute: PositiveInt | None = None

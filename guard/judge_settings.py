@@ -4,9 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt, model_validator
 
-from guard.access_settings import SecretReference
 from guard.policy_settings import Probability, Section
-from guard.upstream_settings import Seconds
+from guard.upstream_settings import Seconds, SecretReference
 
 _Dollars = Annotated[float, Field(ge=0, le=1_000_000)]
 Unavailable = Literal["block", "guard", "allow"]

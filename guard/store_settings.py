@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from guard.access_settings import SecretReference
 from guard.policy_settings import Section
+from guard.upstream_settings import SecretReference
 
 _Days = Annotated[int, Field(ge=1, le=3650)]
 _Share = Annotated[float, Field(ge=0, le=1)]

@@ -36,6 +36,9 @@ ModelPattern = Annotated[str, StringConstraints(pattern=r"^(?:[^*]{1,256}|[^*]{0
 # LiteLLM's name of a model behind its provider; a star at its end stands for what the pattern's star stood for.
 ProviderModel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}/(?:[^*]{1,256}|[^*]{0,255}\*)$")]
 Option = str | bool | int | float
+# Where a secret is. What does not fit stays out of the message: it may be the secret itself.
+ELSEWHERE = r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
+SecretReference = Annotated[str, Field(pattern=rf"^(?:{ELSEWHERE})$")]
 
 
 class TlsSettings(Section):
@@ -66,15 +69,19 @@ class OneUpstream(Section):
     """what else litellm is told for these models, by its own names (api_version, aws_region_name)"""
     litellm_environment: bool = False
     """true: litellm takes its credentials from the environment (AWS, Google), and no key of the caller's"""
+    key: SecretReference | None = None
+    """API key that is sent in place of the caller's: env:NAME or file:PATH; none sends the caller's own"""
     key_env: VariableName | None = None
-    """environment variable with the API key that is sent in place of the caller's; none sends the caller's own"""
+    """the same key by the name of its environment variable, without env:"""
     key_header: Literal["authorization", "x-api-key", "api-key"] | None = None
     """header of that key; none: x-api-key for Anthropic's paths, api-key for Azure's paths, else authorization"""
     tls: TlsSettings = TlsSettings()
     proxy: ProxyUrl | None = None
     """HTTP proxy on the way; those of the environment are never taken"""
+    proxy_login: SecretReference | None = None
+    """USER:PASSWORD for the proxy: env:NAME or file:PATH"""
     proxy_login_env: VariableName | None = None
-    """environment variable with USER:PASSWORD for the proxy"""
+    """the same by the name of its environment variable, without env:"""
     connect_timeout_s: Seconds = 5.0
     """until there is a connection, retries included"""
     connect_retries: Annotated[int, Field(ge=0, le=10)] = 1
@@ -87,6 +94,11 @@ class OneUpstream(Section):
     """how long an idle connection is kept; below the upstream's own limit, or requests meet closed connections"""
     max_connections: PositiveInt = 256
     """open at once"""
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key of Guard's own is sent."""
+        return self.key is not None or self.key_env is not None
 
     @property
     def paid(self) -> tuple[str, ...]:
@@ -108,14 +120,22 @@ class OneUpstream(Section):
             raise ValueError("tls, proxy and key_header are not for litellm, which reads SSL_CERT_FILE and HTTPS_PROXY")
         if (self.litellm_options or self.litellm_environment) and not self.litellm:
             raise ValueError("litellm_options and litellm_environment need litellm")
-        if self.litellm_environment and self.key_env is not None:
-            raise ValueError("litellm_environment or key_env: which of them pays?")
-        if self.key_env is not None and len(self.paid) > 1:
-            raise ValueError(f"key_env is one key, for {' and '.join(self.paid)}: make each of them one of `others`")
-        if self.proxy_login_env is not None and self.proxy is None:
-            raise ValueError("proxy_login_env needs proxy")
-        if self.key_header is not None and self.key_env is None:
-            raise ValueError("key_header needs key_env")
+        if self.litellm_environment and self.has_key:
+            raise ValueError("litellm_environment or a key: which of them pays?")
+        if self.has_key and len(self.paid) > 1:
+            raise ValueError(f"there is one key, for {' and '.join(self.paid)}: make each of them one of `others`")
+        if self.key_header is not None and not self.has_key:
+            raise ValueError("key_header needs key")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_are_said_once(self) -> Self:
+        if self.key is not None and self.key_env is not None:
+            raise ValueError("key or key_env: they say the same")
+        if self.proxy_login is not None and self.proxy_login_env is not None:
+            raise ValueError("proxy_login or proxy_login_env: they say the same")
+        if (self.proxy_login or self.proxy_login_env) is not None and self.proxy is None:
+            raise ValueError("proxy_login needs proxy")
         return self
 
 

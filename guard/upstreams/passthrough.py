@@ -14,7 +14,7 @@ from guard.errors import ConfigInvalid, RequestInvalid, UpstreamBroken, Upstream
 from guard.ports import UpstreamRequest
 from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams.bodies import payload
-from guard.upstreams.keys import read_key, without_keys
+from guard.upstreams.keys import own_key, without_keys
 from guard.upstreams.sessions import Sessions
 
 # It points clients to a door that is not Guard's.
@@ -46,9 +46,7 @@ class Passthrough:
         environment = environment or {}
         self._root = base_url(str(settings.url))
         self._name = name
-        self._key = None
-        if settings.key_env is not None:
-            self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
+        self._key = own_key(settings, environment, name=name)
         self._key_header = settings.key_header
         self._silence_s = settings.first_byte_timeout_s
         self._sessions = Sessions(settings, environment)

@@ -11,9 +11,9 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from guard.errors import ConfigInvalid, UpstreamTimeout, UpstreamUnreachable
+from guard.errors import UpstreamTimeout, UpstreamUnreachable
 from guard.upstream_settings import OneUpstream
-from guard.upstreams.keys import read_key
+from guard.upstreams.keys import proxy_login
 from guard.upstreams.tls import tls_context
 
 _READ_BUFFER_BYTES = 2**18
@@ -133,10 +133,5 @@ class Sessions:
 
 
 def _proxy_headers(settings: OneUpstream, environment: Mapping[str, str]) -> dict[str, str]:
-    if settings.proxy_login_env is None:
-        return {}
-    login = read_key(environment, settings.proxy_login_env, setting="upstream.proxy_login_env")
-    user, colon, password = login.partition(":")
-    if not colon:
-        raise ConfigInvalid(f"upstream.proxy_login_env: {settings.proxy_login_env} must hold USER:PASSWORD")
-    return {"proxy-authorization": encode_basic_auth(user, password)}
+    login = proxy_login(settings, environment)
+    return {} if login is None else {"proxy-authorization": encode_basic_auth(*login)}

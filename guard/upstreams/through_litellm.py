@@ -16,7 +16,7 @@ from guard.ports import UpstreamRequest
 from guard.upstream_settings import DEFAULT, OneUpstream
 from guard.upstreams import litellm_answer as shape
 from guard.upstreams.by_model import best_pattern
-from guard.upstreams.keys import read_key
+from guard.upstreams.keys import own_key
 from guard.upstreams.listing import Listing, listing, one_model
 from guard.upstreams.litellm_failures import failure, message_of, retry_after, status_of
 from guard.upstreams.litellm_request import chat_arguments, provider_model
@@ -42,9 +42,7 @@ class ThroughLitellm:
     def __init__(self, settings: OneUpstream, environment: Mapping[str, str], *, name: str = DEFAULT) -> None:
         self._settings = settings
         self._name = name
-        self._key = None
-        if settings.key_env is not None:
-            self._key = read_key(environment, settings.key_env, setting="upstream.key_env")
+        self._key = own_key(settings, environment, name=name)
         make_ready(next(iter(settings.litellm.values()), ""))
         self._timeout = _timeout(settings)
 
@@ -104,7 +102,7 @@ class ThroughLitellm:
             if key is None and not request.keys:
                 key = _callers_key(request.headers)
             if not key:
-                raise Unauthorized("no API key for the provider of this model: send one, or set upstream.key_env")
+                raise Unauthorized("no API key for the provider of this model: send one, or set upstream.key")
             fixed["api_key"] = key
         return fixed
 

@@ -42,9 +42,9 @@ ALLOWED: dict[str, set[str]] = {
     "output_settings": {"policy_settings"},
     "access_settings": {"policy_settings", "upstream_settings"},
     "picture_settings": {"policy_settings", "upstream_settings"},
-    "store_settings": {"policy_settings", "access_settings"},
+    "store_settings": {"policy_settings", "upstream_settings"},
     "monitor_settings": {"policy_settings"},
-    "judge_settings": {"policy_settings", "access_settings", "upstream_settings"},
+    "judge_settings": {"policy_settings", "upstream_settings"},
     "secrets": {"errors"},
     "config": BASE
     | {
@@ -80,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "ports": BASE,
     "scorers": DOMAIN | {"ports", "runtime", "graph_files"},
     "perception": DOMAIN | {"ports", "runtime"},
-    "upstreams": DOMAIN | {"ports", "litellm_ready"},
+    "upstreams": DOMAIN | {"ports", "litellm_ready", "secrets"},
     "store": DOMAIN | {"ports", "secrets", "state_folder"},
     "telemetry": BASE | {"ports"},
     "tracing": BASE,

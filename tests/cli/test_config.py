@@ -104,6 +104,7 @@ def test_tenants_are_shown_with_their_policies_and_without_their_keys(
         ("admin: {token: 'env:NOT_SET_HERE'}", "admin.token: the environment has no NOT_SET_HERE"),
         ("tenants: {shop: {keys: ['file:no.key']}}", "tenants.shop.keys.0: no.key: No such file or directory"),
         ("tls: {certificate: no.crt}", "tls.certificate: no.crt: no such file"),
+        ("upstream: {url: 'http://h', key: 'file:no.key'}", "upstream.key: no.key: No such file or directory"),
         ("upstream: {url: 'http://h', key_env: NOT_SET_HERE}", "upstream.key_env: the environment has no NOT_SET_HERE"),
         (
             "upstream: {url: 'https://h', tls: {ca_file: no.pem}}",

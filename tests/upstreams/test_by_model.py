@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -203,6 +204,54 @@ def test_key_that_is_missing_or_none_stops_the_start_and_names_its_variable(envi
         open_upstreams(settings, environment)
 
 
+@pytest.mark.parametrize("kept", ["env:K", "file:key.txt"])
+async def test_key_is_taken_from_where_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key.txt").write_text("operator\n")
+    heads: list[str] = []
+
+    async with raw_api(remembering(heads, _OK)) as url:
+        upstream = open_upstreams(UpstreamSettings.model_validate({"url": url, "key": kept}), {"K": "operator"})
+        await upstream.send(_ask("gpt-4o"))
+        await upstream.close()
+
+    assert _keys_in(heads[0]) == {"authorization: Bearer operator"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"url": "http://h", "key": "env:GONE"}, r"^upstream\.key: the environment has no GONE$"),
+        ({"url": "http://h", "key": "file:gone.txt"}, r"^upstream\.key: gone\.txt: No such file or directory$"),
+        (
+            {"others": {"a": {"url": "http://h", "models": ["x"], "key": "env:GONE"}}},
+            r"^upstream\.others\.a\.key: the environment has no GONE$",
+        ),
+        (
+            {"others": {"a": {"url": "http://h", "models": ["x"], "key_env": "GONE"}}},
+            r"^upstream\.others\.a\.key_env: the environment variable GONE is not set",
+        ),
+        (
+            {"url": "http://h", "proxy": "http://p:1", "proxy_login": "env:GONE"},
+            r"^upstream\.proxy_login: the environment has no GONE$",
+        ),
+        (
+            {"url": "http://h", "proxy": "http://p:1", "proxy_login": "env:ALONE"},
+            r"^upstream\.proxy_login: env:ALONE must hold USER:PASSWORD$",
+        ),
+    ],
+)
+def test_secret_that_is_not_there_stops_the_start_and_names_its_setting(
+    settings: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigInvalid, match=message):
+        open_upstreams(UpstreamSettings.model_validate(settings), {"ALONE": "geheim"})
+
+
 def test_no_upstream_at_all_is_a_configuration_error() -> None:
     assert not UpstreamSettings().is_set
     with pytest.raises(ConfigInvalid, match="not set"):
@@ -229,8 +278,16 @@ def test_no_upstream_at_all_is_a_configuration_error() -> None:
         ({"url": "http://h", "proxy_login_env": "P"}, "needs proxy"),
         ({"url": "http://h", "proxy": "https://p:1"}, "must begin with http:"),
         ({"url": "http://h", "proxy": "http://u:geheim@p:1"}, "credentials"),
-        ({"litellm": {"x": "p/x", "y": "q/y"}, "key_env": "K"}, "key_env is one key, for p and q"),
-        ({"url": "http://h", "key_header": "api-key"}, "needs key_env"),
+        ({"litellm": {"x": "p/x", "y": "q/y"}, "key_env": "K"}, "there is one key, for p and q"),
+        ({"litellm": {"x": "p/x"}, "litellm_environment": True, "key": "env:K"}, "which of them pays"),
+        ({"url": "http://h", "key": "env:K", "key_env": "K"}, "they say the same"),
+        (
+            {"url": "http://h", "proxy": "http://p:1", "proxy_login": "env:P", "proxy_login_env": "P"},
+            "they say the same",
+        ),
+        ({"url": "http://h", "proxy_login": "env:P"}, "needs proxy"),
+        ({"url": "http://h", "key": "sk-geheim"}, "pattern"),
+        ({"url": "http://h", "key_header": "api-key"}, "needs key"),
         ({"url": "http://h", "tls": {"key_file": "k"}}, "needs certificate_file"),
     ],
 )

@@ -54,14 +54,15 @@ def _tunnel(heads: list[str]) -> Handler:
     return handler
 
 
-async def test_request_over_plain_http_goes_to_the_proxy_with_its_whole_address() -> None:
+@pytest.mark.parametrize("login", [{"proxy_login_env": "PROXY_LOGIN"}, {"proxy_login": "env:PROXY_LOGIN"}])
+async def test_request_over_plain_http_goes_to_the_proxy_with_its_whole_address(login: dict[str, str]) -> None:
     heads: list[str] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await read_request(reader))[0])
         writer.write(_OK)
 
-    settings = {"url": "http://llm.example:8000/v1", "proxy_login_env": "PROXY_LOGIN"}
+    settings = {"url": "http://llm.example:8000/v1", **login}
     async with raw_api(handler) as proxy, _passthrough({**settings, "proxy": proxy}, _LOGIN) as upstream:
         response = await upstream.send(_POST)
         await response.close()
