@@ -7,7 +7,7 @@ which is the least that anything in between can cost, Guard with overlap, and wi
 import http.client
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[s
             servers.append(stack.enter_context(Server(recipe, folder / f"overlap-{place}.log")))
         say(f"{prompts} new prompts in turn, with overlap and without")
         asked = [stack.enter_context(_Asked(server.recipe)) for server in servers]
-        turns = [[one.first_byte_ms(number) for one in asked] for number in range(prompts + 1)]
+        turns = [_turn(asked, number) for number in range(prompts + 1)]
     waited = np.array(turns[1:])  # (prompts, servers); the first turn warms up
     return {
         server.recipe.name: Wait(
@@ -77,6 +77,14 @@ def compare_overlap(bundle: str, *, prompts: int, folder: Path, say: Callable[[s
         )
         for server, mine in zip(servers, waited.T, strict=True)
     }
+
+
+def _turn(asked: "Sequence[_Asked]", number: int) -> list[float]:
+    """Return how long each waits for one new prompt; each turn begins with another one: who comes first finds its
+    processor at rest."""
+    first = number % len(asked)
+    waited = [one.first_byte_ms(number) for one in (*asked[first:], *asked[:first])]
+    return [*waited[len(asked) - first :], *waited[: len(asked) - first]]
 
 
 class _Asked:

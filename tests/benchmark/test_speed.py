@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
@@ -17,7 +18,7 @@ from benchmark.speed.kinds import Kind, make_kinds
 from benchmark.speed.latency import Timing
 from benchmark.speed.lineup import find_litellm, forwarder_recipe, litellm_recipe, upstream_recipe
 from benchmark.speed.load import run_load
-from benchmark.speed.overlap import BARE, DIRECT, IN_TURN, OVERLAPPED, THINK_MS, Wait
+from benchmark.speed.overlap import BARE, DIRECT, IN_TURN, OVERLAPPED, THINK_MS, Wait, _Asked, _turn
 from benchmark.speed.pictures import draw_scene, draw_writing
 from benchmark.speed.processes import Recipe, Server, free_port
 from benchmark.speed.report import make_sheets
@@ -177,6 +178,23 @@ def test_speed_run_measures_every_server_and_leaves_none_behind(tmp_path: Path) 
     assert ("eager PyTorch" in report.left_out) == (report.eager == {})
     assert any(words.startswith("round 1 of 1: guard") for words in said)
     assert _children() <= before
+
+
+def test_turn_begins_with_another_server_each_time_and_keeps_their_places() -> None:
+    order: list[str] = []
+
+    class Asked:
+        def __init__(self, name: str, wait_ms: float) -> None:
+            self.name, self.wait_ms = name, wait_ms
+
+        def first_byte_ms(self, number: int) -> float:
+            order.append(self.name)
+            return self.wait_ms + number
+
+    asked = cast("list[_Asked]", [Asked("a", 10.0), Asked("b", 20.0), Asked("c", 30.0)])
+
+    assert [_turn(asked, number) for number in range(4)] == [[10.0 + n, 20.0 + n, 30.0 + n] for n in range(4)]
+    assert "".join(order) == "abcbcacababc"
 
 
 def test_report_names_every_server_and_who_was_left_out() -> None:
