@@ -44,6 +44,7 @@ class Gathering:
         self._transport.close()
 
     def _let_go(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
+        head, self._head = self._head, b""
+        # uvloop raises where a connection is lost already, and nobody is here to hear of it.
+        if head and not self._transport.is_closing():
             self._transport.write(head)

@@ -14,6 +14,7 @@ class _Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+        self.is_lost = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
@@ -25,7 +26,7 @@ class _Socket(asyncio.Transport):
         self.writes.append(b"(closed)")
 
     def is_closing(self) -> bool:
-        return False
+        return self.is_lost
 
     def pause_reading(self) -> None:
         pass
@@ -66,6 +67,17 @@ async def test_closing_lets_a_head_go_first() -> None:
     await asyncio.sleep(0)
 
     assert socket.writes == [_HEAD, b"(closed)"]
+
+
+async def test_head_on_a_connection_that_was_lost_meanwhile_is_dropped() -> None:
+    socket = _Socket()
+    gathering = Gathering(socket, asyncio.get_running_loop())
+
+    gathering.write(_HEAD)
+    socket.is_lost = True
+    await asyncio.sleep(0)
+
+    assert socket.writes == []
 
 
 async def test_two_answers_on_one_connection_keep_their_order() -> None:
