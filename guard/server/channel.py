@@ -16,7 +16,7 @@ _log = logging.getLogger("guard.server")
 # One line of JSON a message; the longest are all figures of a worker.
 _MOST_LINE_BYTES = 2**25
 
-Answers: TypeAlias = Mapping[str, Callable[[Mapping[str, Any]], Awaitable[object]]]
+Handlers: TypeAlias = Mapping[str, Callable[[Mapping[str, Any]], Awaitable[object]]]
 
 
 class ChannelClosed(Exception):
@@ -32,14 +32,14 @@ class Peer:
     """One end of a channel.
 
     Args:
-        answers: what the other side may call, by name. A `GuardError` travels back with its code and message, any other
-            error as a `GuardError` that names its type.
+        handlers: what the other side may call, by name. A `GuardError` travels back with its code and message, any
+            other error as a `GuardError` that names its type.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Answers) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handlers: Handlers) -> None:
         self._reader = reader
         self._writer = writer
-        self._answers = answers
+        self._handlers = handlers
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._answering: set[asyncio.Task[None]] = set()
@@ -95,7 +95,7 @@ class Peer:
 
     async def _answer(self, message: dict[str, Any]) -> None:
         try:
-            answer: dict[str, object] = {"answer": await self._answers[message["call"]](message["said"])}
+            answer: dict[str, object] = {"answer": await self._handlers[message["call"]](message["said"])}
         except ChannelClosed as error:
             answer = {"error": [GuardError.code, str(error)]}
         except GuardError as error:

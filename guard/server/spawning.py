@@ -14,7 +14,7 @@ import orjson
 import guard
 from guard.config import Settings
 from guard.errors import GuardError
-from guard.server.channel import Answers, Peer, error_of, open_streams
+from guard.server.channel import Handlers, Peer, error_of, open_streams
 from guard.server.figures import Snapshot
 
 _START_S = 300.0
@@ -41,13 +41,13 @@ class WorkerProcess:
         kill(self.process)
 
 
-async def start_worker(settings: Settings, bound: socket.socket, answers: Answers, *, place: int) -> WorkerProcess:
+async def start_worker(settings: Settings, bound: socket.socket, handlers: Handlers, *, place: int) -> WorkerProcess:
     """Return a worker that serves.
 
     Args:
         settings: what it serves by.
         bound: the socket that it serves on.
-        answers: what it may call.
+        handlers: what it may call.
         place: which of the workers it is.
 
     Raises:
@@ -77,7 +77,7 @@ async def start_worker(settings: Settings, bound: socket.socket, answers: Answer
         if isinstance(error, OSError | ValueError):
             raise GuardError(_ENDED) from error
         raise
-    return WorkerProcess(process, Peer(reader, writer, answers), hello)
+    return WorkerProcess(process, Peer(reader, writer, handlers), hello)
 
 
 def kill(process: asyncio.subprocess.Process) -> None:

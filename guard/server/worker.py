@@ -32,7 +32,7 @@ class Together:
         self._live = live
         self._end = end
         self._peer: Peer | None = None
-        self._answers = {
+        self._handlers = {
             "ping": self._ping,
             "prepare": self._prepare,
             "commit": self._commit,
@@ -56,7 +56,7 @@ class Together:
     async def serve(self) -> None:
         """Do what the supervisor says, and end the process when that is gone."""
         reader, writer = await open_streams(self._end)
-        self._peer = Peer(reader, writer, self._answers)
+        self._peer = Peer(reader, writer, self._handlers)
         await self._peer.run()
         os.kill(os.getpid(), signal.SIGTERM)
 
