@@ -79,7 +79,7 @@ class Windows:
     def are_read(self, text: str, tokens: list[int]) -> bool:
         """Return whether the model gets to see the words of a text, given with its `tokens`, that have Latin letters.
 
-        Words in other scripts do not count: of Chinese the tokenizer knows 246 signs.
+        Words in other scripts do not count: of some the tokenizer knows no more than a few signs.
         """
         if self._unknown is None or self._unknown not in tokens:
             return True

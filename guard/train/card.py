@@ -105,7 +105,11 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 
 
 def _epochs(rounds: Sequence[Mapping[str, Any]]) -> str:
-    return f"{' and then '.join(str(one['epochs']) for one in rounds)} epoch(s)"
+    each = [
+        f"{one['epochs']}" + (f" over {one['share']:.0%} of the rows" if one.get("share", 1) < 1 else "")
+        for one in rounds
+    ]
+    return f"{' and then '.join(each)} epoch(s)"
 
 
 def _vision(run: Mapping[str, Any], parameters: int) -> str:

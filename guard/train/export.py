@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from guard.train.finished import Finished, load_finished
 from guard.train.glossary import load_reader
 from guard.train.gpu_graphs import write_gpu
 from guard.train.graphs import Precision, quantise_text, store_half, write_text, write_vision
+from guard.train.hub import DEFAULT
 from guard.train.measure import calibrate, figures, flips, operating_points, score
+from guard.train.own_data import own_digests
 from guard.train.parity import aucs, differences, require_little_loss
 from guard.train.probes import load_probes
 from guard.train.rows import share
 
 MOST_BYTES = 40_000_000
 _COMPARED = 600
-_VERSION = "0.4.0"
+_VERSION = "0.5.0"
 
 
 def export(
@@ -61,6 +63,7 @@ def export(
     seen_by = load_json(checkpoint / "vision" / "vision.json")
     if "backbone" in seen_by:
         run |= {"vision_backbone": seen_by, "image_size": seen_by["image"]["size"]}
+    _require_of_today(checkpoint, run)
     backbone = load_reader(run["backbone"])
     model = load_finished(checkpoint, backbone)
     probes = load_probes(checkpoint / "probes")
@@ -128,6 +131,16 @@ def export(
     return write_manifest(out, _bound(written.manifest, ("cpu", "gpu") if agree else ("cpu",)))
 
 
+def _require_of_today(checkpoint: Path, run: Mapping[str, Any]) -> None:
+    """Raise UsageError where a run was made by another recipe, or reads words by other glossaries than today's."""
+    if "text_rounds" not in run["scale"]:
+        raise UsageError(f"{checkpoint}: a run of an older recipe; train anew")
+    now, before = own_digests(), run["own_sha256"]
+    changed = [name for name in now if name.startswith("glossary/") and now[name] != before.get(name)]
+    if changed and run["backbone"] == DEFAULT:
+        raise UsageError(f"{checkpoint} was trained with another {changed[0]}: the judge would read other words")
+
+
 def _write_graphs(model: Finished, backbone: Backbone, folder: Path, precision: Precision) -> Bundle:
     """Write graphs and tokenizer with a manifest that only serves to score."""
     folder.mkdir(parents=True)
@@ -139,7 +152,7 @@ def _write_graphs(model: Finished, backbone: Backbone, folder: Path, precision: 
     if precision != "fp32":
         for name in ("text.onnx", "vision.onnx"):
             store_half(folder / name)
-    backbone.tokenizer.save(str(folder / "tokenizer.json"))
+    backbone.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     (folder / "card.md").write_text("In the making.\n", encoding="utf-8")
     point = {"balanced": OperatingPoint(threshold=0.5, chosen_on="nothing yet")}
     return write_manifest(folder, _manifest(model, folder, precision, Calibration(kind="temperature"), point, 0.5))

@@ -44,7 +44,10 @@ class _Kept:
         return own
 
     def array(self, name: str) -> NDArray[Any]:
-        return np.asarray(numpy_helper.to_array(self.tensors[name]))
+        """Return a constant's values; large ones may be stored as float16, under a name that says so."""
+        tensor = self.tensors[name] if name in self.tensors else self.tensors[f"{name}.half"]
+        values = np.asarray(numpy_helper.to_array(tensor))
+        return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def write_gpu(exact: Path, stored: Path) -> Path:
@@ -130,7 +133,9 @@ def _read_from(kept: _Kept, gpu: Any, exact: Any) -> None:
 def _made_of(kept: _Kept, name: str, original: NDArray[Any], data_type: int) -> Iterator[Any]:
     """Yield constants and nodes that give a weight; nothing where the file does not hold it."""
     half, quantised = f"{name}.half", f"{name}_quantized"
-    if half in kept.places:
+    if name in kept.places and kept.tensors[name].data_type == data_type:
+        yield kept.reference(name)
+    elif half in kept.places:
         yield kept.reference(half)
         yield helper.make_node("Cast", [half], [name], to=data_type)
     elif quantised in kept.places:

@@ -124,5 +124,7 @@ def _records(folder: str) -> list[Mapping[str, Any]]:
 
 
 def _files(folder: str) -> list[Traversable]:
-    found = (path for path in (files("guard.train.own") / folder).iterdir() if path.name.endswith((".jsonl", ".tsv")))
+    found = (
+        path for path in (files("guard.train.own") / folder).iterdir() if path.name.endswith((".jsonl", ".tsv", ".txt"))
+    )
     return sorted(found, key=lambda path: path.name)

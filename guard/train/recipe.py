@@ -28,7 +28,7 @@ from guard.train.packs import Profile, read_packs
 from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
 from guard.train.rounds import ROUNDS, TEXT_ROUNDS, Round, TextRound
-from guard.train.rows import TextRow, some
+from guard.train.rows import TextRow, drawn_share
 from guard.train.text_data import TextData, read_text_data
 from guard.train.text_tower import average_text, train_text
 from guard.train.vision import train_vision, vision_data
@@ -117,7 +117,7 @@ class Recipe:
                 )
                 finished = train_text(
                     load_reader(self.backbone),
-                    some(rows, round_.share, seed=self.seed + order),
+                    drawn_share(rows, round_.share, seed=self.seed + order),
                     folder,
                     budget=budget,
                     seed=self.seed,

@@ -103,7 +103,7 @@ def capped(rows: Iterable[TextRow], limit: int, *, key: str) -> list[TextRow]:
     return [listed[index] for index in sorted(chosen)]
 
 
-def some(rows: Sequence[TextRow], share: float, *, seed: int) -> list[TextRow]:
-    """Return a share of the rows in (0, 1], drawn by seed, in their order."""
-    drawn = np.random.default_rng([seed, 5]).permutation(len(rows))[: round(share * len(rows))]
+def drawn_share(rows: Sequence[TextRow], part: float, *, seed: int) -> list[TextRow]:
+    """Return a part of the rows in (0, 1], drawn by seed, in their order; at least one row of some."""
+    drawn = np.random.default_rng([seed, 5]).permutation(len(rows))[: max(1, round(part * len(rows)))]
     return [rows[index] for index in np.sort(drawn)]

@@ -48,12 +48,42 @@ def _read(backbone: Backbone, text: str) -> list[str]:
         ("والكتاب", ["and", "the", "book"]),  # what Arabic writes as one word
         ("给狗毒药", ["give", "dog", "poison"]),  # the longest word first
         ("毒龘狗", ["bad", "[UNK]", "dog"]),  # an unknown character takes no other with it
-        ("狗龘龘kill", ["dog", "[UNK]", "[UNK]", "kill"]),
+        ("狗药龘龘kill", ["dog", "[UNK]", "[UNK]", "[UNK]", "kill"]),  # nor one that is known within a word alone
         ("how to kill a dog", ["how", "to", "kill", "a", "dog"]),
     ],
 )
 def test_words_are_read_as_their_english_gloss(glossed: Backbone, text: str, seen: list[str]) -> None:
     assert _read(glossed, text) == seen
+
+
+def test_english_words_are_cut_as_before_but_where_common_foreign_words_begin_them(plain: Backbone) -> None:
+    folder = files("guard.train.own") / "glossary"
+    english, common = ((folder / name).read_text(encoding="utf-8").split() for name in ("english.txt", "common.txt"))
+    shipped = with_glossary(load_backbone(), read_glossary())
+
+    before, after = (one.tokenizer.encode_batch(english, add_special_tokens=False) for one in (plain, shipped))
+    changed = [one.tokens for one, other in zip(after, before, strict=True) if one.ids != other.ids]
+    new = {piece for pieces in changed for piece in pieces} - plain.tokenizer.get_vocab().keys()
+    assert new <= {*common}
+    assert len(changed) < 0.03 * len(english)
+
+
+def test_figures_and_signs_stay_what_they_are() -> None:
+    found = with_glossary(load_backbone(), {"es": {"11": "eleven", "%": "percent", "t'": "your", "3g": "phone"}})
+
+    assert found.tokenizer.get_vocab() == load_backbone().tokenizer.get_vocab()
+
+
+def test_an_arabic_article_is_not_taken_for_the_beginning_of_a_short_word() -> None:
+    found = with_glossary(load_backbone(), {"ar": {"ال": "the", "الم": "pain", "مدرسة": "school"}})
+
+    assert _read(found, "المدرسة") == ["the", "school"]
+
+
+def test_a_word_is_no_other_one_with_an_ending_that_means_something() -> None:
+    found = with_glossary(load_backbone(), {"zh": {"毒": "poison", "毒药": "poison", "药": "medicine"}})
+
+    assert _read(found, "毒药") == ["poison"]
 
 
 def test_english_gets_the_embeddings_that_it_had(plain: Backbone, glossed: Backbone) -> None:

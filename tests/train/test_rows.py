@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from guard.core.naming import UNKNOWN, beside_prompt
-from guard.train.rows import EVERYDAY_SHARE, HELD_OUT_SHARE, TextRow, capped, is_held_out, some, targets
+from guard.train.rows import EVERYDAY_SHARE, HELD_OUT_SHARE, TextRow, capped, drawn_share, is_held_out, targets
 from guard.types import ATTACKS, SCENARIOS
 
 
@@ -86,9 +86,9 @@ def test_a_cap_keeps_the_same_rows_whatever_comes_with_them() -> None:
 
 def test_a_share_of_the_rows_is_drawn_by_seed_and_keeps_their_order() -> None:
     rows = [row(number) for number in range(100)]
-    first, again, other = (some(rows, 0.5, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (drawn_share(rows, 0.5, seed=seed) for seed in (1, 1, 2))
 
     assert len(first) == 50
     assert first == again == [row for row in rows if row in first]
     assert first != other
-    assert some(rows, 1.0, seed=1) == rows
+    assert drawn_share(rows, 1.0, seed=1) == rows
