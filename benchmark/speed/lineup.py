@@ -36,7 +36,12 @@ def guard_recipe(upstream: str, bundle: str, folder: Path) -> Recipe:
     """
     port = free_port()
     command = [sys.executable, "-m", "guard", "serve", "--upstream", upstream, "--port", str(port), "--bundle", bundle]
-    environment = {"XDG_STATE_HOME": str(folder / "state"), "GUARD__LIMITS__SCORE_TIMEOUT_S": str(_PATIENCE_S)}
+    environment = {
+        "XDG_STATE_HOME": str(folder / "state"),
+        "GUARD__LIMITS__SCORE_TIMEOUT_S": str(_PATIENCE_S),
+        # They are judged when a Guard starts, and would be measured as if requests had cost it.
+        "GUARD__MONITOR__CANARY_EVERY_S": "0",
+    }
     return Recipe(GUARD, command, port, ready_path="/readyz", environment=environment)
 
 

@@ -59,7 +59,8 @@ def _load_sheet(report: SpeedReport) -> Sheet:
             f"{report.picture_rps:,.0f} requests/s with a picture of 2 MB.",
             f"Closed loop, {report.rounds} rounds of {report.seconds:g} s in turn, medians. first: to the first byte "
             "of an answer's body; CPU: processor time a request of the proxy process alone. stand-in: the LLM API "
-            "without anything in front; forwarder: the least that aiohttp can do; Guard: with its verdict cached.",
+            "without anything in front; forwarder: the least that aiohttp can do; Guard: with its verdict cached, and "
+            "without the canaries that it judges at its start and every quarter of an hour (`monitor.canary_every_s`).",
             *(f"Left out: {name}: {why}." for name, why in report.left_out.items()),
             f"The whole run took {report.took_s:.0f} s. CUDA not run: `guard benchmark speed --gpu` does.",
         ),
