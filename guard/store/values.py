@@ -87,10 +87,7 @@ class StoredDecision:
     plan: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sampling_probability <= 1:
-            raise ValueError(f"a probability lies in [0, 1], not at {self.sampling_probability}")
-        if self.is_sampled and not self.sampling_probability:
-            raise ValueError("what cannot be drawn was not drawn")
+        _require_draw(self.sampling_probability, is_drawn=self.is_sampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +98,9 @@ class Draw:
     is_drawn: bool
     stratum: str
     plan: str
+
+    def __post_init__(self) -> None:
+        _require_draw(self.probability, is_drawn=self.is_drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,3 +259,10 @@ class Purged:
     decisions: int
     labels: int
     contents: int
+
+
+def _require_draw(probability: float, *, is_drawn: bool) -> None:
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability lies in [0, 1], not at {probability}")
+    if is_drawn and not probability:
+        raise ValueError("what cannot be drawn was not drawn")

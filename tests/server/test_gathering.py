@@ -14,7 +14,7 @@ class _Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
-        self.is_lost = False
+        self.closes = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
@@ -26,7 +26,7 @@ class _Socket(asyncio.Transport):
         self.writes.append(b"(closed)")
 
     def is_closing(self) -> bool:
-        return self.is_lost
+        return self.closes
 
     def pause_reading(self) -> None:
         pass
@@ -69,15 +69,29 @@ async def test_closing_lets_a_head_go_first() -> None:
     assert socket.writes == [_HEAD, b"(closed)"]
 
 
-async def test_head_on_a_connection_that_was_lost_meanwhile_is_dropped() -> None:
+async def test_head_on_a_connection_that_was_lost_meanwhile_disturbs_nobody() -> None:
+    class Lost(_Socket):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            raise RuntimeError("the handler is closed")
+
+    loop, told = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    Gathering(Lost(), loop).write(_HEAD)
+    await asyncio.sleep(0)
+
+    assert told == []
+
+
+async def test_head_goes_before_its_body_on_a_connection_that_closes_once_everything_is_written() -> None:
     socket = _Socket()
     gathering = Gathering(socket, asyncio.get_running_loop())
 
     gathering.write(_HEAD)
-    socket.is_lost = True
+    socket.closes = True  # closing, with bytes of the answer before still on their way
     await asyncio.sleep(0)
+    gathering.write(b"{}")
 
-    assert socket.writes == []
+    assert socket.writes == [_HEAD, b"{}"]
 
 
 async def test_two_answers_on_one_connection_keep_their_order() -> None:

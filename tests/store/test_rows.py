@@ -133,3 +133,9 @@ def _short(direction: Direction) -> Decision:
     return Decision(
         "a", Verdict.SAFE, Action.ALLOW, Action.ALLOW, Basis.ALLOW_LIST, "p", "b", direction, digest=b"\x01" * 32
     )
+
+
+@pytest.mark.parametrize(("probability", "is_drawn"), [(1.5, True), (-0.1, False), (0.0, True)])
+def test_a_draw_that_cannot_be_is_refused_where_it_is_made(probability: float, is_drawn: bool) -> None:
+    with pytest.raises(ValueError, match=r"probability|drawn"):
+        Draw(probability, is_drawn, "stratum", "plan")
