@@ -41,7 +41,7 @@ from tests.train.tiny_data import SHAPES, write_tiny_data
 pytestmark = pytest.mark.training
 
 SCALE = Scale(
-    text_rounds=(TextRound(epochs=8),),
+    text_rounds=(TextRound(epochs=8, encoder_rate=2e-3, head_rate=2e-2),),
     judges=1,
     text_rows=300,
     drawn=45,
@@ -99,8 +99,6 @@ def _small() -> Iterator[None]:
         patch.setattr("guard.train.recipe.own_acts", lambda: few)
         patch.setattr("guard.train.probes.hand_pairs", lambda: ())
         patch.setattr("guard.train.text_data.own_rows", lambda: neutral)
-        patch.setattr("guard.train.text_tower._ENCODER_RATE", 2e-3)
-        patch.setattr("guard.train.text_tower._HEAD_RATE", 2e-2)
         yield
 
 
