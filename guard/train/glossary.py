@@ -2,7 +2,8 @@
 
 `own/glossary/*.tsv` gives words of a language for an English one. Each becomes a word of the tokenizer, and the encoder
 looks it up under the number of its English gloss: not one weight is added, and what the judge learnt of "poison" holds
-for "veneno" before it has seen any Spanish. Words that English has too ("die", "gift", `english.txt`) stay English.
+for "veneno" before it has seen any Spanish. Words that English has too ("die", "gift", `english.txt`) stay English, but
+for some that are common elsewhere ("los", "hat", "sage", `common.txt`).
 """
 
 import json
@@ -113,7 +114,7 @@ def _pieces(
 
 
 def _is_word(text: str) -> bool:
-    """Return whether a tokenizer takes a text for one word, and that not for a figure."""
+    """Return whether a tokenizer takes a text for one word, that not for a figure, nor its beginning for an article."""
     signs = any(unicodedata.category(letter)[0] in "NPSZC" for letter in text)
     return bool(text) and not signs and not _ARTICLES.match(text)
 
