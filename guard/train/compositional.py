@@ -80,8 +80,8 @@ def make_squares(
     random = np.random.default_rng(seed)
     speaking = [act for act in acts if _side("act", act.id) == texts]
     shown = _by_label(pictures, classes)
-    opposed = _opposed(speaking, {key: pictures[found[0]] for key, found in shown.items()})
-    if not opposed:
+    opposed = _Opposed(speaking, list(shown))
+    if not len(opposed):
         return []
     squares = []
     for number in range(count):
@@ -172,25 +172,36 @@ def _by_label(pictures: Sequence[Picture], side: Side) -> dict[Kind, list[int]]:
     return dict(found)
 
 
-def _opposed(
-    acts: Sequence[Act], kinds: Mapping[Kind, Picture]
-) -> list[tuple[Act, Act, dict[str, list[Kind]], dict[str, list[Kind]]]]:
-    """Return act pairs with the kinds on which only the first, and only the second, is unsafe; each by hazard."""
-    verdicts = {act.id: {kind: act.verdict(label=kind[0], hazard=kind[1]) for kind in kinds} for act in acts}
-    result = []
-    for number, a in enumerate(acts):
-        for b in acts[number + 1 :]:
-            only_a: dict[str, list[Kind]] = defaultdict(list)
-            only_b: dict[str, list[Kind]] = defaultdict(list)
-            for kind in kinds:
-                said = verdicts[a.id][kind], verdicts[b.id][kind]
-                if said == (True, False):
-                    only_a[kind[1]].append(kind)
-                elif said == (False, True):
-                    only_b[kind[1]].append(kind)
-            if only_a and only_b:
-                result.append((a, b, dict(only_a), dict(only_b)))
-    return result
+class _Opposed:
+    """Acts that disagree on two kinds in opposite ways, two and two; `len` of them.
+
+    Verdicts stand in matrices of acts by kinds: the pairs are a million, and which kinds part two acts is asked of few.
+    """
+
+    def __init__(self, acts: Sequence[Act], kinds: Sequence[Kind]) -> None:
+        self._acts, self._kinds = acts, kinds
+        verdicts = [[act.verdict(label=label, hazard=hazard) for label, hazard in kinds] for act in acts]
+        shape = (len(acts), len(kinds))
+        self._unsafe = np.array([[said is True for said in row] for row in verdicts], bool).reshape(shape)
+        self._safe = np.array([[said is False for said in row] for row in verdicts], bool).reshape(shape)
+        # How many kinds are unsafe with one act and safe with the other; counts are exact in float32.
+        only = self._unsafe.astype(np.float32) @ self._safe.astype(np.float32).T
+        self._pairs = np.argwhere(np.triu((only > 0) & (only.T > 0), 1))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, number: int) -> tuple[Act, Act, dict[str, list[Kind]], dict[str, list[Kind]]]:
+        """Return two acts with the kinds on which only the first, and only the second, is unsafe; each by hazard."""
+        a, b = self._pairs[number].tolist()
+        return self._acts[a], self._acts[b], self._parting(a, b), self._parting(b, a)
+
+    def _parting(self, unsafe: int, safe: int) -> dict[str, list[Kind]]:
+        found: dict[str, list[Kind]] = defaultdict(list)
+        for index in np.flatnonzero(self._unsafe[unsafe] & self._safe[safe]).tolist():
+            kind = self._kinds[index]
+            found[kind[1]].append(kind)
+        return dict(found)
 
 
 def _pick_topic(by_hazard: Mapping[str, Sequence[Kind]], random: np.random.Generator) -> Kind:
