@@ -76,15 +76,24 @@ def _training(part: Part) -> Callable[..., None]:
                 show_default="minilm, and a vision tower from scratch",
             ),
         ] = None,
+        start: Annotated[
+            str | None,
+            typer.Option(
+                "--from",
+                metavar="DIR|embedded",
+                help="Go on from a bundle: its judge learns another round, its vision tower stays as it is.",
+            ),
+        ] = None,
         profile: Annotated[Profile, typer.Option(help="Licence classes of the packs used.")] = Profile.PERMISSIVE,
         device: _Device = Device.CPU,
         seed: _Seed = 0,
         minutes: _Minutes = None,
         quiet: _Quiet = False,
     ) -> None:
+        from guard.bundle import Bundle
         from guard.train.hub import sort_backbones
         from guard.train.loop import Budget
-        from guard.train.recipe import Recipe
+        from guard.train.recipe import FURTHER, Recipe, Scale
 
         backbones = sort_backbones(backbone or ())
         recipe = Recipe(
@@ -92,9 +101,11 @@ def _training(part: Part) -> Callable[..., None]:
             out,
             backbone=backbones.text,
             vision_backbone=backbones.vision,
+            start=None if start is None else Bundle.load(start),
             profile=profile.value,
             device=device.value,
             seed=seed,
+            scale=Scale() if start is None else FURTHER,
         )
         if not recipe.train(part.value, Budget.of_minutes(minutes, quiet=quiet)):
             _leave_unfinished(out)

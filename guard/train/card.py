@@ -91,16 +91,34 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {_epochs(scale['text_rounds'])} of fine-tuning with mean pooling; each round ends with the mean "
+            f"- Judge: {_epochs(_text_rounds(run))} of fine-tuning with mean pooling; each round ends with the mean "
             f"of the weights of {scale['judges']} that began alike and saw the rows in other orders. The picture is a "
             "second segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs "
             "teach it to combine: every text and every thing stands on both sides of the label.",
             *([_GLOSSED] if run["backbone"] == DEFAULT else []),
             _vision(run, report["vision"]["parameters"]),
+            *([_gone_on(run["from"])] if "from" in run else []),
             *(f"- {remark}" for remark in run.get("remarks", ())),
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
             "",
         ]
+    )
+
+
+def _text_rounds(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return all rounds of a judge, those of the bundle that its run goes on from first."""
+    return [*(_text_rounds(run["from"]) if "from" in run else ()), *run["scale"]["text_rounds"]]
+
+
+def _first(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _first(run["from"]) if "from" in run else run
+
+
+def _gone_on(before: Mapping[str, Any]) -> str:
+    rounds = len(_text_rounds(before))
+    return (
+        f"- This run goes on from {before['name']} (digest `{before['digest'][:12]}`), which had the first {rounds} of "
+        "these rounds of the judge: weights as that bundle stores them, and its vision tower as it is."
     )
 
 
@@ -115,7 +133,7 @@ def _epochs(rounds: Sequence[Mapping[str, Any]]) -> str:
 def _vision(run: Mapping[str, Any], parameters: int) -> str:
     size = f"{parameters / 1e6:.1f} M parameters"
     if "vision_backbone" not in run:
-        epochs = _epochs(run["scale"]["vision_rounds"])
+        epochs = _epochs(_first(run)["scale"]["vision_rounds"])
         return (
             f"- Vision tower: {size} from scratch, {epochs} on CPU, {run['image_size']} "
             "pixels, drawn to the frozen text embeddings of its labels (LiT); a second output tells writing, taught on "

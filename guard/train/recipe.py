@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from guard.bundle import Bundle
 from guard.errors import UsageError
 from guard.train.backbone import load_backbone
 from guard.train.checkpoint import load_json, save_json
@@ -27,7 +28,8 @@ from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
 from guard.train.pairs import Plenty, rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
-from guard.train.rounds import ROUNDS, TEXT_ROUNDS, Round, TextRound
+from guard.train.restored import described, judges_before, restore_judge, restore_vision
+from guard.train.rounds import FURTHER_TEXT_ROUNDS, ROUNDS, TEXT_ROUNDS, Round, TextRound
 from guard.train.rows import TextRow, drawn_share
 from guard.train.text_data import TextData, read_text_data
 from guard.train.text_tower import average_text, train_text
@@ -37,7 +39,7 @@ from guard.train.vision_figures import measure_vision
 Part = Literal["text", "vision", "all"]
 
 _SIGN_CHARS = 220
-_SETTINGS = ("backbone", "vision_backbone", "profile", "seed", "scale")
+_SETTINGS = ("backbone", "vision_backbone", "profile", "seed", "from", "scale")
 _OF_EYES = ("vision_backbone", "image_size")  # in run.json; chosen when the first picture is looked at
 
 
@@ -54,6 +56,11 @@ class Scale:
     probe_squares: int = 400  # of each kind of novelty
 
 
+# What goes on from a bundle: its judge learns another round, with fewer of the pairs that it had so many of, and its
+# vision tower stays.
+FURTHER = Scale(text_rounds=FURTHER_TEXT_ROUNDS, vision_rounds=(), plenty=Plenty(squares=8000, meetings=3))
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One run: what it learns from, where it writes, how long it may take."""
@@ -62,6 +69,7 @@ class Recipe:
     out: Path
     backbone: str = DEFAULT  # reads prompts
     vision_backbone: str | None = None  # a dual encoder that sees pictures; None trains the project's own vision tower
+    start: Bundle | None = None  # whose judge learns on and whose vision tower stays; None begins anew
     profile: Profile = "permissive"
     device: str = "cpu"
     seed: int = 0
@@ -82,6 +90,8 @@ class Recipe:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self.out}: {error.strerror}") from error
+        if self.start is not None and (self.vision_backbone or described(self.start)["backbone"] != self.backbone):
+            raise UsageError(f"{self.start.label} goes on with its own backbones: leave --backbone away")
         texts = self._texts()
         self._describe(texts)
         if part in ("text", "all") and not self._train_text(budget):
@@ -102,10 +112,12 @@ class Recipe:
     def _train_text(self, budget: Budget) -> bool:
         pictures = read_pictures(self.data)
         means = [self.out / "text" / str(number) for number in range(len(self.scale.text_rounds))]
+        start = self._restored_judge()
+        before = judges_before(described(self.start)) if self.start is not None else 0
         for number, (round_, mean) in enumerate(zip(self.scale.text_rounds, means, strict=True)):
             folders = [mean / str(judge) for judge in range(self.scale.judges)]
             for judge, folder in enumerate(folders):
-                order = number * self.scale.judges + judge
+                order = before + number * self.scale.judges + judge
                 rows = rows_beside_pictures(
                     load_backbone(self.backbone),
                     self._texts(order).train,
@@ -124,13 +136,22 @@ class Recipe:
                     order=self.seed + order,
                     round_=round_,
                     device=self.device,
-                    start=means[number - 1] if number else None,
+                    start=start,
                 )
                 if not finished:
                     return False
             average_text(folders, mean)
+            start = mean
         shutil.copyfile(means[-1] / "text.safetensors", self.out / "text" / "text.safetensors")
         return True
+
+    def _restored_judge(self) -> Path | None:
+        if self.start is None:
+            return None
+        folder = self.out / "text" / "start"
+        if not (folder / "text.safetensors").is_file():
+            restore_judge(self.start, load_reader(self.backbone), folder)
+        return folder
 
     def _fit_dual(self, dual: DualEncoder, texts: TextData, budget: Budget) -> bool:
         gallery = Gallery(self._all_pictures(), dual.spec)
@@ -142,6 +163,9 @@ class Recipe:
         if self.vision_backbone is not None:
             return self._fit_dual(load_dual(self.vision_backbone), texts, budget)
         backbone = load_backbone(self.backbone)
+        if self.start is not None:
+            restore_vision(self.start, backbone.width, self.out / "vision")
+            return True
         pictures, pixels = self._pictures()
         train = chosen(pictures, lambda p: not p.is_held_out)
         labels = read_labels(backbone, [pictures[i] for i in train])
@@ -207,6 +231,7 @@ class Recipe:
             "profile": self.profile,
             "seed": self.seed,
             "scale": asdict(self.scale),
+            **({"from": described(self.start)} if self.start is not None else {}),
             **self._seen_by(),
             "texts": {"train": len(texts.train), "held_out": len(texts.held_out), "everyday": len(texts.everyday)},
             "sources": dict(texts.sources),

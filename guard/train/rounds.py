@@ -49,6 +49,8 @@ class Round:
 
 
 TEXT_ROUNDS = (TextRound(epochs=2), TextRound(epochs=1, encoder_rate=5e-5, head_rate=3e-4, share=0.5))
+# After those of a bundle that a run goes on from.
+FURTHER_TEXT_ROUNDS = (TextRound(epochs=1, encoder_rate=7e-5, head_rate=5e-4, share=0.6),)
 ROUNDS = (
     Round(epochs=40),
     # What is left to learn is in the details: lower, and longer at the size of serving.
