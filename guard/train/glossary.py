@@ -2,8 +2,8 @@
 
 `own/glossary/*.tsv` gives words of a language for an English one. Each becomes a word of the tokenizer, and the encoder
 looks it up under the number of its English gloss: not one weight is added, and what the judge learnt of "poison" holds
-for "veneno" before it has seen any Spanish. Words that English has too ("die", "gift", `english.txt`) stay English, but
-for some that are common elsewhere ("los", "hat", "sage", `common.txt`).
+for "veneno" before it has seen any Spanish. Words that English has too stay English ("die", "hat", "invade"): those of
+`english.txt`, and whatever the encoder knows as a whole, but for some that are common elsewhere ("los", `common.txt`).
 """
 
 import json
@@ -76,7 +76,10 @@ def with_glossary(backbone: Backbone, glossary: Mapping[str, Mapping[str, str]])
     document = json.loads(backbone.tokenizer.to_str())
     original: dict[str, int] = document["model"]["vocab"]
     english, common = _listed("english.txt"), _listed("common.txt")
-    rows_of = _without_endings(_pieces(backbone.tokenizer, original, glossary, english), original)
+    # Letters spell what is spaced out or disguised; "##en" and the like are ends that the encoder knows.
+    known = {piece for piece in original if piece.isascii() or piece.startswith("##")}
+    taken = {*known, *english, *"abcdefghijklmnopqrstuvwxyz"} - common
+    rows_of = _without_endings(_pieces(backbone.tokenizer, original, glossary, taken), original)
     rows_of = _beside_english(rows_of, english, {*original, *common})
     # A run of Han characters with one that has no piece would be unknown as a whole.
     han = sorted({letter for piece in rows_of for letter in piece if _IS_HAN.match(letter)})
@@ -95,11 +98,9 @@ def _pieces(
     tokenizer: Tokenizer,
     original: Mapping[str, int],
     glossary: Mapping[str, Mapping[str, str]],
-    english: Iterable[str],
+    taken: Collection[str],
 ) -> dict[str, int]:
-    """Return the words of a glossary as they stand in a vocabulary, "##" before one inside another, with their rows."""
-    # Letters spell what is spaced out or disguised; "##en" and the like are ends that the encoder knows.
-    taken = {*english, *(piece for piece in original if piece.startswith("##")), *"abcdefghijklmnopqrstuvwxyz"}
+    """Return the words of a glossary but for those `taken`, "##" before one inside another, with their rows."""
     found: dict[str, int] = {}
     for is_romanised, _, language, form, gloss in sorted(_ranked(glossary)):
         word = tokenizer.normalizer.normalize_str(form).replace(" ", "")
