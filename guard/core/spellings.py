@@ -45,21 +45,24 @@ _ENOUGH = 2
 _PLENTY = 3  # words with signs in a text in which lone digits are words as well
 
 _LONE = r"[^\W_]"
-# Signs of vowels and the like, which Python takes for no letters: they stand by the letter before them.
-_MARKS = "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963"
-_MARK_APART = re.compile(f"[\\W_](?=[{_MARKS}])")
+# Signs of vowels and the like (Latin, Arabic, Devanagari), which Python takes for no letters: they stand by the letter
+# before them. None may be a letter as well: what can be read in two ways is tried in all of them.
+_MARKS = "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0903\u093a-\u093c\u093e-\u094f\u0951-\u0957\u0962\u0963"
 _MARKED = re.compile(f"{_LONE}[{_MARKS}]*")
 _BLANK = rf"(?:[^\w{_MARKS}]|_)"
-_APART = rf"[{_MARKS}]*(?:{_BLANK}[{_MARKS}]+){{0,3}}{_BLANK}{{1,4}}"
+_MARK_APART = re.compile(f"{_BLANK}(?=[{_MARKS}])")
+_APART = rf"[{_MARKS}]*+(?:{_BLANK}[{_MARKS}]++){{0,3}}{_BLANK}{{1,4}}"
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 # Behind every letter but the last one stands no letter: wherever the last one fails, the one before it does not.
 _SPREAD = re.compile(
-    rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})[{_MARKS}]*(?:{_BLANK}[{_MARKS}]+){{0,3}}"
+    rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})[{_MARKS}]*+(?:{_BLANK}[{_MARKS}]++){{0,3}}"
 )
 _LEAST_SPREAD = 0.5  # share of the letters that have to make listed words, where nothing else tells words apart
 _LEAST_GAPPED = 0.2  # the same, where wider gaps do: the list lacks most long words
 # From here on letters with wider gaps are what somebody says, in whatever language; words have a mean length of these.
 _LEAST_SAID, _LEAST_DISTINCT, _LETTERS_SAID, _MEAN_SAID = 12, 8, 0.8, (2.0, 12.0)
+_LEAST_HAN, _LEAST_RUN = 8, 4  # these make words without gaps: at least so many, and on average in a run
+_BETWEEN_ITEMS = re.compile("[,;、，；\n]")  # of a list: letters with these between them are choices, not words
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _BEGINNINGS = frozenset(word[:at] for word in WORDS for at in range(1, len(word)))
@@ -99,7 +102,7 @@ def signs_as_letters(glance: Glance) -> list[Piece]:
 
 def letters_joined(glance: Glance) -> list[Piece]:
     """Return the words of a text whose letters stand apart ("b o m b", "b.o.m.b")."""
-    # Three runs of one letter each, one after another.
+    # Latin letters come as runs of one each, three after another; others are looked for at once.
     if glance.text.isascii() and b"\1\1\1" not in bytes(map(len, glance.words)):
         return []
     matches = _SPREAD.finditer(glance.text)
@@ -237,12 +240,13 @@ def _join(run: str) -> str:
         else:
             words.append(letter)
     if 2 * len(_HAN.findall(run)) > len(letters):
-        return " ".join(words)
+        is_run = len(letters) >= max(_LEAST_HAN, _LEAST_RUN * len(words)) and not _BETWEEN_ITEMS.search(usual)
+        return " ".join(words) if is_run else ""
     least = _LEAST_GAPPED
     if len(words) == 1:
         least = _LEAST_SPREAD
         words = split_words(_likeliest(words[0].lower()) if _SIGN.search(words[0]) else words[0])
-    elif _is_said(letters, words):
+    elif _is_said(letters, words) and not _is_list(gaps, usual):
         least = 0.0
     read = [_read_signs(word.lower())[0] or word if _SIGN.search(word) else word for word in words]
     listed = sum(len(word) for word in read if len(word) > 2 and word.lower() in WORDS)
@@ -254,4 +258,11 @@ def _is_said(letters: Sequence[str], words: Sequence[str]) -> bool:
     shortest, longest = _MEAN_SAID
     is_long = len(letters) >= _LEAST_SAID and len({letter.lower() for letter in letters}) >= _LEAST_DISTINCT
     are_letters = sum(letter[0].isalpha() for letter in letters) >= _LETTERS_SAID * len(letters)
-    return is_long and are_letters and len(words) > 2 and shortest <= len(letters) / len(words) <= longest
+    is_table = len(set(map(len, words))) == 1
+    return is_long and are_letters and not is_table and shortest <= len(letters) / len(words) <= longest
+
+
+def _is_list(gaps: Sequence[str], usual: str) -> bool:
+    """Return whether letters, or groups of them, stand between the signs of a list."""
+    wider = [gap for gap in gaps if gap != usual]
+    return bool(_BETWEEN_ITEMS.search(usual)) or 2 * sum(map(bool, map(_BETWEEN_ITEMS.search, wider))) > len(wider)
