@@ -93,7 +93,8 @@ def _training(part: Part) -> Callable[..., None]:
         from guard.bundle import Bundle
         from guard.train.hub import sort_backbones
         from guard.train.loop import Budget
-        from guard.train.recipe import FURTHER, Recipe, Scale
+        from guard.train.recipe import Recipe
+        from guard.train.scale import FURTHER, Scale
 
         backbones = sort_backbones(backbone or ())
         recipe = Recipe(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.train.hub import DEFAULT
+from guard.train.lineage import runs_of
 
 _GLOSSED = (
     "- Words of other languages are looked up under their English gloss, by the glossaries in `guard/train/own`: what "
@@ -91,13 +92,13 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         [
             "## How",
             "",
-            f"- Judge: {_epochs(_text_rounds(run))} of fine-tuning with mean pooling; each round ends with the mean "
-            f"of the weights of {scale['judges']} that began alike and saw the rows in other orders. The picture is a "
-            "second segment: names, with the doubts of a small vision tower made up, and writing. Squares of pairs "
-            "teach it to combine: every text and every thing stands on both sides of the label.",
+            f"- Judge: {_epochs(scale['text_rounds'])} of fine-tuning with mean pooling; each round ends with the mean "
+            f"of the weights of {scale['judges']} that began alike and saw the rows in other orders{_kept(run)}. The "
+            "picture is a second segment: names, with the doubts of a small vision tower made up, and writing. Squares "
+            "of pairs teach it to combine: every text and every thing stands on both sides of the label.",
             *([_GLOSSED] if run["backbone"] == DEFAULT else []),
             _vision(run, report["vision"]["parameters"]),
-            *([_gone_on(run["from"])] if "from" in run else []),
+            *_gone_on(run),
             *(f"- {remark}" for remark in run.get("remarks", ())),
             f"- Stored as {report['precision']}, {report['weights_bytes'] / 1e6:.1f} MB of weights.",
             "",
@@ -105,35 +106,44 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     )
 
 
-def _text_rounds(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return all rounds of a judge, those of the bundle that its run goes on from first."""
-    return [*(_text_rounds(run["from"]) if "from" in run else ()), *run["scale"]["text_rounds"]]
+def _kept(run: Mapping[str, Any]) -> str:
+    return f", and of those of {run['from']['name']}" if run["scale"].get("with_start") else ""
 
 
-def _first(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _first(run["from"]) if "from" in run else run
+def _gone_on(run: Mapping[str, Any]) -> list[str]:
+    """Return a line for each run before this one, which that one's bundle ended."""
+    lines = []
+    for before in runs_of(run)[:-1]:
+        others = [f"{name} ({of['licence']})" for name, of in before["sources"].items() if name not in run["sources"]]
+        scale = before["scale"]
+        lines.append(
+            f"- Goes on from {before['name']} (digest `{before['digest'][:12]}`) as that bundle stores it: its "
+            f"judge ({_epochs(scale['text_rounds'])}; {scale['judges']} judges a round) and its vision tower"
+            + (f"; trained on {', '.join(others)} as well" if others else "")
+            + ("; it read other languages by other glossaries" if _glossaries(before) != _glossaries(run) else "")
+            + "."
+        )
+        lines += [f"- {before['name']}: {remark}" for remark in before.get("remarks", ())]
+    return lines
 
 
-def _gone_on(before: Mapping[str, Any]) -> str:
-    rounds = len(_text_rounds(before))
-    return (
-        f"- This run goes on from {before['name']} (digest `{before['digest'][:12]}`), which had the first {rounds} of "
-        "these rounds of the judge: weights as that bundle stores them, and its vision tower as it is."
-    )
+def _glossaries(run: Mapping[str, Any]) -> dict[str, str]:
+    return {name: digest for name, digest in run["own_sha256"].items() if name.startswith("glossary/")}
 
 
 def _epochs(rounds: Sequence[Mapping[str, Any]]) -> str:
     each = [
-        f"{one['epochs']}" + (f" over {one['share']:.0%} of the rows" if one.get("share", 1) < 1 else "")
+        f"{one['epochs']} epoch{'s' * (one['epochs'] > 1)}"
+        + (f" over {one['share']:.0%} of the rows" if one.get("share", 1) < 1 else "")
         for one in rounds
     ]
-    return f"{' and then '.join(each)} epoch(s)"
+    return " and then ".join(each)
 
 
 def _vision(run: Mapping[str, Any], parameters: int) -> str:
     size = f"{parameters / 1e6:.1f} M parameters"
     if "vision_backbone" not in run:
-        epochs = _epochs(_first(run)["scale"]["vision_rounds"])
+        epochs = _epochs(runs_of(run)[0]["scale"]["vision_rounds"])
         return (
             f"- Vision tower: {size} from scratch, {epochs} on CPU, {run['image_size']} "
             "pixels, drawn to the frozen text embeddings of its labels (LiT); a second output tells writing, taught on "
@@ -152,8 +162,10 @@ def _figures(report: Mapping[str, Any]) -> str:
         "## How well",
         "",
         "Share [95 % group-bootstrap interval] at the balanced threshold; scored by the shipped graphs as in serving. "
-        "`everyday` chose the thresholds, so its false alarms are so by construction. The intervals hold what other "
-        "test groups would change, not another seed or another choice of the threshold.",
+        "`everyday` chose the thresholds, so its false alarms are so by construction. `adversarial` are texts that "
+        "were written around what an earlier guard got wrong or was unsure of; everyday ones among them stand there, "
+        "and not in `everyday`. The intervals hold what other test groups would change, not another seed or another "
+        "choice of the threshold.",
         "",
         "| set | rows | groups | recall | false alarms | AUC | AUC text alone | AUC picture alone |",
         "|---|--:|--:|---|---|---|---|---|",

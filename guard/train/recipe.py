@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,14 +23,15 @@ from guard.train.glossary import load_reader
 from guard.train.hub import DEFAULT
 from guard.train.images import SIZE, SPEC, Gallery, Picture, chosen, load_pixels, pack_pictures, read_pictures
 from guard.train.labels import read_labels
+from guard.train.lineage import draws_before, require_start
 from guard.train.loop import Budget
 from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
-from guard.train.pairs import Plenty, rows_beside_pictures
+from guard.train.pairs import rows_beside_pictures
 from guard.train.probes import make_probes, save_probes
-from guard.train.restored import described, judges_before, restore_judge, restore_vision
-from guard.train.rounds import FURTHER_TEXT_ROUNDS, ROUNDS, TEXT_ROUNDS, Round, TextRound
+from guard.train.restored import restore_judge, restore_vision
 from guard.train.rows import TextRow, drawn_share
+from guard.train.scale import Scale
 from guard.train.text_data import TextData, read_text_data
 from guard.train.text_tower import average_text, train_text
 from guard.train.vision import train_vision, vision_data
@@ -39,26 +40,9 @@ from guard.train.vision_figures import measure_vision
 Part = Literal["text", "vision", "all"]
 
 _SIGN_CHARS = 220
+_RESTORED = Path("text") / "start"
 _SETTINGS = ("backbone", "vision_backbone", "profile", "seed", "from", "scale")
 _OF_EYES = ("vision_backbone", "image_size")  # in run.json; chosen when the first picture is looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much of everything. The default is what ships; tests run less."""
-
-    text_rounds: tuple[TextRound, ...] = TEXT_ROUNDS
-    judges: int = 2  # of a round, each on its own draw and in its own order; the mean of their weights goes on
-    text_rows: int | None = None  # at most so many rows; None is all
-    vision_rounds: tuple[Round, ...] = ROUNDS
-    drawn: int = 6000  # pictures with writing; a third as many without
-    plenty: Plenty = field(default_factory=Plenty)
-    probe_squares: int = 400  # of each kind of novelty
-
-
-# What goes on from a bundle: its judge learns another round, with fewer of the pairs that it had so many of, and its
-# vision tower stays.
-FURTHER = Scale(text_rounds=FURTHER_TEXT_ROUNDS, vision_rounds=(), plenty=Plenty(squares=8000, meetings=3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +57,11 @@ class Recipe:
     profile: Profile = "permissive"
     device: str = "cpu"
     seed: int = 0
-    scale: Scale = Scale()
+    scale: Scale = field(default_factory=Scale)
+
+    def __post_init__(self) -> None:
+        if (self.start is None) != bool(self.scale.vision_rounds):
+            raise ValueError("a run that goes on from a bundle has no rounds of the vision tower, any other has some")
 
     def train(self, part: Part, budget: Budget) -> bool:
         """Train one part or all; finished parts are not repeated. False when the time was up first.
@@ -90,11 +78,11 @@ class Recipe:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self.out}: {error.strerror}") from error
-        if self.start is not None and (self.vision_backbone or described(self.start)["backbone"] != self.backbone):
-            raise UsageError(f"{self.start.label} goes on with its own backbones: leave --backbone away")
+        start = self._started()
         texts = self._texts()
-        self._describe(texts)
-        if part in ("text", "all") and not self._train_text(budget):
+        self._describe(texts, start)
+        self._restore()
+        if part in ("text", "all") and not self._train_text(budget, start):
             return False
         if part in ("vision", "all") and not self._train_vision(texts, budget):
             return False
@@ -109,15 +97,32 @@ class Recipe:
         texts = read_text_data(self.data, profile=self.profile, seed=self.seed + order)
         return texts if self.scale.text_rows is None else texts.thinned(self.scale.text_rows)
 
-    def _train_text(self, budget: Budget) -> bool:
+    def _started(self) -> dict[str, Any] | None:
+        """Return what is said of the bundle to go on from. Raises UsageError: this run cannot go on from it."""
+        if self.start is None:
+            return None
+        if self.vision_backbone is not None:
+            raise UsageError(f"{self.start.label} goes on with its own vision tower: --backbone {self.vision_backbone}")
+        return require_start(self.start, load_backbone(self.backbone), self.profile)
+
+    def _restore(self) -> None:
+        """Read the parts of the bundle to go on from back, once."""
+        if self.start is None:
+            return
+        if not (self.out / _RESTORED / "text.safetensors").is_file():
+            restore_judge(self.start, load_reader(self.backbone), self.out / _RESTORED)
+        if not (self.out / "vision" / "vision.json").is_file():
+            restore_vision(self.start, load_backbone(self.backbone).width, self.out / "vision")
+
+    def _train_text(self, budget: Budget, before: Mapping[str, Any] | None) -> bool:
         pictures = read_pictures(self.data)
         means = [self.out / "text" / str(number) for number in range(len(self.scale.text_rounds))]
-        start = self._restored_judge()
-        before = judges_before(described(self.start)) if self.start is not None else 0
+        start = self.out / _RESTORED if before is not None else None
+        first = max(0, draws_before(before) - self.seed) if before is not None else 0
         for number, (round_, mean) in enumerate(zip(self.scale.text_rounds, means, strict=True)):
             folders = [mean / str(judge) for judge in range(self.scale.judges)]
             for judge, folder in enumerate(folders):
-                order = before + number * self.scale.judges + judge
+                order = first + number * self.scale.judges + judge
                 rows = rows_beside_pictures(
                     load_backbone(self.backbone),
                     self._texts(order).train,
@@ -140,18 +145,11 @@ class Recipe:
                 )
                 if not finished:
                     return False
-            average_text(folders, mean)
+            takes_in = [start] if self.scale.with_start and start is not None and number == 0 else []
+            average_text([*takes_in, *folders], mean)
             start = mean
         shutil.copyfile(means[-1] / "text.safetensors", self.out / "text" / "text.safetensors")
         return True
-
-    def _restored_judge(self) -> Path | None:
-        if self.start is None:
-            return None
-        folder = self.out / "text" / "start"
-        if not (folder / "text.safetensors").is_file():
-            restore_judge(self.start, load_reader(self.backbone), folder)
-        return folder
 
     def _fit_dual(self, dual: DualEncoder, texts: TextData, budget: Budget) -> bool:
         gallery = Gallery(self._all_pictures(), dual.spec)
@@ -160,12 +158,11 @@ class Recipe:
         return fit_dual(dual, gallery, signs, self.out / "vision", budget=budget, device=self.device)
 
     def _train_vision(self, texts: TextData, budget: Budget) -> bool:
+        if self.start is not None:
+            return True
         if self.vision_backbone is not None:
             return self._fit_dual(load_dual(self.vision_backbone), texts, budget)
         backbone = load_backbone(self.backbone)
-        if self.start is not None:
-            restore_vision(self.start, backbone.width, self.out / "vision")
-            return True
         pictures, pixels = self._pictures()
         train = chosen(pictures, lambda p: not p.is_held_out)
         labels = read_labels(backbone, [pictures[i] for i in train])
@@ -218,7 +215,7 @@ class Recipe:
             seed=2 * (self.seed + order) + held_out,
         )
 
-    def _describe(self, texts: TextData) -> None:
+    def _describe(self, texts: TextData, start: Mapping[str, Any] | None) -> None:
         """Write what the run is made from; the card and the report quote it. Raises UsageError: it is another run's."""
         labels = self.data / "images" / "labels.jsonl"
         pictures = read_pictures(self.data)
@@ -231,7 +228,7 @@ class Recipe:
             "profile": self.profile,
             "seed": self.seed,
             "scale": asdict(self.scale),
-            **({"from": described(self.start)} if self.start is not None else {}),
+            **({"from": start} if start is not None else {}),
             **self._seen_by(),
             "texts": {"train": len(texts.train), "held_out": len(texts.held_out), "everyday": len(texts.everyday)},
             "sources": dict(texts.sources),

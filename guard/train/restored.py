@@ -1,7 +1,7 @@
 """A bundle as the beginning of a run: weights read back from its graphs, so that training goes on from a release.
 
 Weights that a bundle stores as int8 or float16 come back as they are served: rounded. What is frozen in training (the
-word embeddings of the judge) is the backbone's own.
+embeddings of the judge) is the backbone's own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,53 +18,34 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from guard.bundle import Bundle
 from guard.errors import UsageError
 from guard.train.backbone import Backbone
-from guard.train.checkpoint import load_json, save_json, save_weights
-from guard.train.images import SPEC
+from guard.train.checkpoint import save_json, save_weights
 from guard.train.labels import Labels, save_labels
+from guard.train.lineage import read_report
 from guard.train.text_tower import Judge, TextTower
 from guard.train.vision_tower import VisionModel
 
 _FROZEN = "tower.encoder.embeddings."
-# What stands between a product and the addition of its bias where weights are int8.
-_PASSED = ("Cast", "Mul")
-
-
-def described(bundle: Bundle) -> dict[str, Any]:
-    """Return what a run says of the bundle that it goes on from: which one it is, and how that was trained.
-
-    Raises:
-        UsageError: its report is missing, or it sees otherwise than by a vision tower of this recipe.
-    """
-    run = load_json(bundle.path / "report.json").get("run", {})
-    if "scale" not in run or "vision_backbone" in run or bundle.manifest.image != SPEC:
-        raise UsageError(f"{bundle.path}: its vision tower is not one of this recipe: nothing to go on from")
-    before = {"from": run["from"]} if "from" in run else {}
-    kept = {name: run[name] for name in ("backbone", "image_size", "scale")}
-    return {"name": bundle.label, "digest": bundle.digest, **kept, **before}
-
-
-def judges_before(run: Mapping[str, Any]) -> int:
-    """Return how many judges were trained for a run and those that it goes on from: the next draws other rows."""
-    own = len(run["scale"]["text_rounds"]) * int(run["scale"]["judges"])
-    return own + (judges_before(run["from"]) if "from" in run else 0)
+_ONLY_IN_TRAINING = ("log_scale", "hazards.")
+# What stands between a product of int8 and the addition of its bias.
+_SCALING = ("Cast", "Mul")
 
 
 def restore_judge(bundle: Bundle, backbone: Backbone, folder: Path) -> None:
     """Write the judge of a bundle as `folder`/text.safetensors. Raises UsageError: it is none over this backbone."""
     judge = Judge(TextTower(backbone.encoder), backbone.width)
-    graph = _Graph(onnx.load(bundle.path / "text.onnx"))
+    graph = _Graph(_load(bundle, "text.onnx"))
     known = {**graph.constants(), **dict(graph.linear_weights())}
-    _fill(judge, {name.removeprefix("judge."): values for name, values in known.items()}, bundle, _FROZEN)
+    _fill_by_name(judge, {name.removeprefix("judge."): values for name, values in known.items()}, bundle, _FROZEN)
     save_weights(folder / "text.safetensors", judge)
 
 
 def restore_vision(bundle: Bundle, width: int, folder: Path) -> None:
     """Write the vision tower of a bundle with its names and figures into a folder, as a finished run has them.
 
-    `width` is that of the embeddings. What training alone uses (the reader of hazards) is lost: the tower can serve,
-    and not learn on. Raises UsageError: it is no such tower.
+    `width` is that of the embeddings. What training alone uses is lost, and zero: the tower can serve, and not learn
+    on. Its labels are the names that it gives, in its own order. Raises UsageError: it is no such tower.
     """
-    graph = _Graph(onnx.load(bundle.path / "vision.onnx"))
+    graph = _Graph(_load(bundle, "vision.onnx"))
     known = graph.constants()
     model = VisionModel(width, 1)
     for name, part in model.tower.named_modules():
@@ -72,20 +53,31 @@ def restore_vision(bundle: Bundle, width: int, folder: Path) -> None:
             # Folded into the convolution before it, of which the bias alone is left to add.
             before, _, number = f"tower.{name}".rpartition(".")
             bias = known.get(f"{before}.{int(number) - 1}.weight_bias")
-            known |= _neutral(f"tower.{name}", part, bias) if bias is not None else {}
-    lost = ("log_scale", "hazards.")
-    _fill(model, known, bundle, *lost)
+            known |= _added(f"tower.{name}", part, bias) if bias is not None else {}
+    _fill_by_name(model, known, bundle, *_ONLY_IN_TRAINING)
+    with torch.no_grad():
+        for name, values in model.named_parameters():
+            if name.startswith(_ONLY_IN_TRAINING):
+                values.zero_()
     names = bundle.read_names()
     anchors, sharpness = known.get("anchors"), graph.factor_before("anchors")
     if anchors is None or sharpness is None or anchors.shape != (width, len(names)):
         raise UsageError(f"{bundle.path}: vision.onnx names nothing by embeddings of {width} numbers")
+    figures = dict(read_report(bundle)["vision"])
+    figures["writing"] = {**figures["writing"], "gate": bundle.manifest.writing_gate}
     save_weights(folder / "vision.safetensors", model)
     save_labels(folder, Labels(names, names, np.ascontiguousarray(anchors.T)), sharpness)
-    save_json(folder / "figures.json", load_json(bundle.path / "report.json")["vision"])
+    save_json(folder / "figures.json", figures)
     save_json(folder / "vision.json", {"hazards": 1, "size": bundle.manifest.image.size})
 
 
-def _neutral(name: str, part: Any, bias: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def _load(bundle: Bundle, name: str) -> ModelProto:
+    # By its path, not its bytes: weights may lie in a file beside it.
+    return onnx.load(bundle.path / name)
+
+
+def _added(name: str, part: Any, bias: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return the state of a batch norm, under its name, that adds a bias and does nothing else."""
     ones = np.ones_like(bias)
     return {
         f"{name}.weight": ones,
@@ -96,8 +88,8 @@ def _neutral(name: str, part: Any, bias: NDArray[np.float32]) -> dict[str, NDArr
     }
 
 
-def _fill(module: Any, known: Mapping[str, NDArray[Any]], bundle: Bundle, *spared: str) -> None:
-    """Fill a module's state by name, but for what begins with one of `spared`."""
+def _fill_by_name(module: Any, known: Mapping[str, NDArray[Any]], bundle: Bundle, *spared: str) -> None:
+    """Fill a module's state, but for what begins with one of `spared`. Raises UsageError: something is missing."""
     state = module.state_dict()
     for name, value in state.items():
         if name.startswith(spared):
@@ -150,21 +142,27 @@ class _Graph:
             if node.op_type == "MatMul" and constant in node.input:
                 before = self.maker.get(node.input[0])
                 values = [self.value(name) for name in before.input] if before is not None else []
-                return next((float(value) for value in values if value is not None and value.size == 1), None)
+                return next((value.item() for value in values if value is not None and value.size == 1), None)
         return None
 
     def _factor(self, product: str) -> NDArray[np.float32] | None:
         """Return the constant factor (in, out) of a matrix product, as a float."""
-        node = self.maker.get(product)
-        while node is not None and node.op_type in _PASSED:
-            node = next((self.maker[name] for name in node.input if name in self.maker), None)
-        if node is None or node.op_type not in ("MatMul", "MatMulInteger"):
+        node = self._multiplied(product)
+        if node is None:
             return None
         weight = self.value(node.input[1])
         if weight is None or node.op_type == "MatMul":
             return weight
         scale = self.value(f"{node.input[1].removesuffix('_quantized')}_scale")
-        zero = self.value(node.input[3])
+        zero = self.value(node.input[3]) if len(node.input) > 3 else np.zeros(1, np.int8)
         if scale is None or zero is None:
             return None
         return np.asarray((weight.astype(np.float32) - zero) * scale, np.float32)
+
+    def _multiplied(self, name: str) -> NodeProto | None:
+        """Return the matrix product that a value is, scaled or not."""
+        node = self.maker.get(name)
+        if node is None or node.op_type in ("MatMul", "MatMulInteger"):
+            return node
+        found = (self._multiplied(one) for one in node.input) if node.op_type in _SCALING else ()
+        return next((one for one in found if one is not None), None)

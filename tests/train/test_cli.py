@@ -11,7 +11,8 @@ from guard.train.backbone import load_backbone
 from guard.train.loop import Budget
 from guard.train.own_data import own_rows
 from guard.train.pairs import Plenty
-from guard.train.recipe import Recipe, Scale
+from guard.train.recipe import Recipe
+from guard.train.scale import Scale
 from tests.train.tiny_data import write_tiny_data
 
 

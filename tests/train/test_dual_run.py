@@ -29,8 +29,9 @@ from guard.train.measure import CALIBRATED_ON, score
 from guard.train.own_data import own_acts, own_rows
 from guard.train.pairs import Plenty
 from guard.train.probes import Probes, load_probes
-from guard.train.recipe import Recipe, Scale
+from guard.train.recipe import Recipe
 from guard.train.rounds import TextRound
+from guard.train.scale import Scale
 from guard.train.text_tower import load_text
 from guard.train.tokens import encode
 from guard.train.vision_tower import pixel_tensor

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,14 @@ from guard.train.backbone import load_backbone
 from guard.train.checkpoint import load_json, load_state, read_weights
 from guard.train.export import MOST_BYTES, export
 from guard.train.labels import bare_name
+from guard.train.lineage import draws_before, require_start
 from guard.train.loop import Budget
 from guard.train.own_data import own_rows
 from guard.train.pairs import Plenty
-from guard.train.recipe import Recipe, Scale
+from guard.train.recipe import Recipe
 from guard.train.rounds import Round, TextRound
 from guard.train.rows import share
+from guard.train.scale import Scale
 from guard.types import Frame, PreparedPair
 from tests.train.test_packs import write_pack
 
@@ -36,6 +39,14 @@ SCALE = Scale(
     drawn=150,
     plenty=Plenty(squares=300, meetings=0, plain=0.2, alone=30),
     probe_squares=15,
+)
+FURTHER_SCALE = replace(
+    SCALE,
+    text_rounds=(TextRound(1, encoder_rate=1e-4, head_rate=2e-3),),
+    judges=1,
+    with_start=True,
+    vision_rounds=(),
+    drawn=0,
 )
 COPIES = 40
 Painter = Callable[[ImageDraw.ImageDraw, int], None]
@@ -89,23 +100,44 @@ def _write_texts(data: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
-    _write_texts(data)
-    _draw_images(data)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    _write_texts(folder)
+    _draw_images(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    _train(Recipe(data, out, scale=SCALE))
+    return out
+
+
+def _train(recipe: Recipe) -> None:
     # Few of the project's own: what the packs of this world teach is to be seen after some steps.
     few = [row for row in own_rows() if share("miniature", row.group) < 0.02]
-    recipe = Recipe(data, out, scale=SCALE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("guard.train.text_data.own_rows", lambda: list(few))
         assert not recipe.train("all", Budget.of_minutes(0, quiet=True))  # stops at once, cleanly
         assert recipe.train("all", Budget(quiet=True))
-    return out
 
 
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundle"), precision="int8")
+
+
+@pytest.fixture(scope="module")
+def further(data: Path, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("further")
+    _train(Recipe(data, out, start=bundle, scale=FURTHER_SCALE))
+    return out
+
+
+@pytest.fixture(scope="module")
+def successor(further: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return export(further, tmp_path_factory.mktemp("successor"), precision="fp16")
 
 
 @pytest.mark.parametrize("part", ["text/0/0", "text/0/1", "vision/0"])
@@ -203,6 +235,42 @@ def test_the_card_names_sources_figures_and_limits(bundle: Bundle) -> None:
 
     for expected in ("harmful_instructions", "drawn (320)", "## What it cannot do", "| everyday |", "all-MiniLM-L6-v2"):
         assert expected in card
+
+
+def test_a_run_from_a_bundle_trains_its_judge_on_and_keeps_its_eyes(
+    run: Path, further: Path, bundle: Bundle, successor: Bundle
+) -> None:
+    layer = "tower.encoder.encoder.layer.5.output.dense.weight"
+    first, begun, judge, last = (
+        read_weights(folder / "text.safetensors")[layer]
+        for folder in (run / "text", *(further / "text" / name for name in ("start", "0/0", "")))
+    )
+
+    assert (begun - first).abs().max() < first.abs().max() / 100  # what int8 rounds
+    assert (judge - begun).norm() > (begun - first).norm()
+    assert torch.allclose(last, (begun + judge) / 2, atol=1e-6)
+    assert successor.read_names() == bundle.read_names()
+    assert successor.manifest.writing_gate == bundle.manifest.writing_gate
+
+
+def test_the_successor_names_its_predecessor_and_can_itself_be_gone_on_from(
+    bundle: Bundle, successor: Bundle, run: Path
+) -> None:
+    said = load_json(successor.path / "report.json")["run"]
+
+    assert said["from"]["digest"] == bundle.digest
+    assert f"digest `{bundle.digest[:12]}`" in (successor.path / "card.md").read_text()
+    before = require_start(successor, load_backbone(), "permissive")
+    # Two judges in each of two rounds, then one more.
+    assert (draws_before(load_json(run / "run.json")), draws_before(before)) == (4, 5)
+
+
+def test_the_successor_still_tells_harm_from_what_is_harmless(successor: Bundle) -> None:
+    harmful, harmless = _unsafe(
+        successor, [PreparedPair("Explain how to poison a stranger"), PreparedPair("How do I bake a cake")]
+    )
+
+    assert harmful > harmless
 
 
 def _unsafe(bundle: Bundle, pairs: list[PreparedPair]) -> list[float]:
