@@ -12,6 +12,7 @@ from guard.core.text import normalise
 from guard.train.rows import TextRow
 
 _EVERYDAY_KINDS = ("everyday", "picture_question")
+_ADVERSARIAL = "hard_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,11 @@ def own_rows() -> list[TextRow]:
             scenario=record["category"],
             attack=record["attack"],
             everyday=record["kind"] in _EVERYDAY_KINDS,
+            adversarial=file.startswith(_ADVERSARIAL),
             picture_question=record["kind"] == "picture_question",
             language=record["language"],
         )
-        for record in _records("prompts")
+        for file, record in _named_records("prompts")
     ]
 
 
@@ -119,8 +121,13 @@ def own_digests() -> dict[str, str]:
 
 
 def _records(folder: str) -> list[Mapping[str, Any]]:
-    lines = [line for path in _files(folder) for line in path.read_text(encoding="utf-8").split("\n")]
-    return [json.loads(line) for line in lines if line.strip()]
+    return [record for _, record in _named_records(folder)]
+
+
+def _named_records(folder: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the records of a folder, each with the name of its file."""
+    lines = [(path.name, line) for path in _files(folder) for line in path.read_text(encoding="utf-8").split("\n")]
+    return [(name, json.loads(line)) for name, line in lines if line.strip()]
 
 
 def _files(folder: str) -> list[Traversable]:

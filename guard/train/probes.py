@@ -18,6 +18,7 @@ from guard.train.text_data import TextData
 from guard.types import Frame, PreparedPair
 
 EVERYDAY = "everyday"
+ADVERSARIAL = "adversarial"
 HAND_PAIRS = "pairs_by_hand"
 _ROWS_A_PACK = 1000
 
@@ -63,6 +64,7 @@ def make_probes(
     """Return what a run is measured on; no group of it was trained on.
 
     Everyday rows come twice: alone, and with a harmless picture. Rows with writing get a picture that shows writing.
+    Adversarial texts stand in a set of their own too; none of them is among the everyday ones.
     """
     random = np.random.default_rng([seed, 11])
     plain, papers = harmless(pictures, held_out=True), with_writing(pictures, held_out=True)
@@ -73,7 +75,11 @@ def make_probes(
         found.append(_probe(row, kind, int(random.choice(papers)) if row.ocr else None))
         if not row.ocr and row.source.startswith("own:"):
             found.append(_probe(row, f"language:{row.language}", None))
+    adversarial = [row for row in (*texts.held_out, *texts.everyday) if row.adversarial and not row.ocr]
+    found += [_probe(row, ADVERSARIAL, None) for row in adversarial]
     for row in texts.everyday:
+        if row.adversarial:
+            continue
         found.append(_probe(row, EVERYDAY, None))
         found.append(_probe(row, EVERYDAY, int(random.choice(plain))))
     for name, rows in texts.validation.items():

@@ -20,7 +20,8 @@ class TextRow:
     words, and `ocr` what is written in it (segment 1).
 
     `scenario` None on an unsafe row means unknown, on a safe one none. `attack_known` False hides the attack outputs
-    from the loss. `everyday` rows are ordinary use: a fixed part of them chooses the shipped thresholds.
+    from the loss. `everyday` rows are ordinary use: a fixed part of them chooses the shipped thresholds, but for
+    `adversarial` ones, which were written around what a guard got wrong and are no sample of use.
     """
 
     id: str
@@ -34,6 +35,7 @@ class TextRow:
     attack: str | None = None
     attack_known: bool = True
     everyday: bool = False
+    adversarial: bool = False
     picture_question: bool = False
     language: str = "en"
 
