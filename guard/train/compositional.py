@@ -173,7 +173,7 @@ def _by_label(pictures: Sequence[Picture], side: Side) -> dict[Kind, list[int]]:
 
 
 class _Opposed:
-    """Acts that disagree on two kinds in opposite ways, two and two; `len` of them.
+    """Pairs of acts that disagree on two kinds in opposite ways; `len` of these pairs.
 
     Verdicts stand in matrices of acts by kinds: the pairs are a million, and which kinds part two acts is asked of few.
     """

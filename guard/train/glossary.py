@@ -76,9 +76,9 @@ def with_glossary(backbone: Backbone, glossary: Mapping[str, Mapping[str, str]])
     document = json.loads(backbone.tokenizer.to_str())
     original: dict[str, int] = document["model"]["vocab"]
     english, common = _listed("english.txt"), _listed("common.txt")
-    # Letters spell what is spaced out or disguised; "##en" and the like are ends that the encoder knows.
+    # Whole words, single letters among them, which spell what is spaced out; and ends like "##en".
     known = {piece for piece in original if piece.isascii() or piece.startswith("##")}
-    taken = {*known, *english, *"abcdefghijklmnopqrstuvwxyz"} - common
+    taken = {*known, *english} - common
     rows_of = _without_endings(_pieces(backbone.tokenizer, original, glossary, taken), original)
     rows_of = _beside_english(rows_of, english, {*original, *common})
     # A run of Han characters with one that has no piece would be unknown as a whole.

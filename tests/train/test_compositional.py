@@ -1,6 +1,7 @@
 """Squares of pairs: neither half of a pair gives its label away."""
 
 from collections import Counter
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,41 @@ def test_every_text_and_every_picture_stands_on_both_sides_equally_often() -> No
     assert len(pairs) == 1200
     assert Counter(pair.text for pair in unsafe) == Counter(pair.text for pair in safe)
     assert Counter(pair.picture for pair in unsafe) == Counter(pair.picture for pair in safe)
+
+
+def test_every_two_acts_that_disagree_in_opposite_ways_take_turns() -> None:
+    names = ("beer", "bread", "rifle", "apple")
+    topics = [f"label:{name}" for name in names]
+    acts = [
+        act(
+            f"{number}",
+            {t for t, said in zip(topics, sides, strict=True) if said > 0},
+            {"label:none"} | {t for t, said in zip(topics, sides, strict=True) if said < 0},
+        )
+        for number, sides in enumerate(product((-1, 0, 1), repeat=4))
+    ]
+    shown = [picture for picture in pictures() if picture.label in names]
+
+    def parting(first: Act, second: Act) -> set[str]:
+        kinds = {(picture.label, picture.hazard) for picture in shown if is_open(picture.label)}
+        said = [(k[0], first.verdict(label=k[0], hazard=k[1]), second.verdict(label=k[0], hazard=k[1])) for k in kinds]
+        return {label for label, one, other in said if one is True and other is False}
+
+    squares = make_squares(acts, shown, 20_000, texts="train", classes="train", seed=0)
+    by_id = {one.id: one for one in acts}
+    found = {square.acts for square in squares}
+    spoken = sorted({name for names in found for name in names}, key=int)
+    trained = [one for one in acts if one.id in spoken]
+    expected = {
+        (one.id, other.id) for one, other in combinations(trained, 2) if parting(one, other) and parting(other, one)
+    }
+    assert len(expected) > 100
+    assert found == expected
+    for square in squares:
+        first, second = (by_id[name] for name in square.acts)
+        seen = [shown[number].label for number in square.pictures]
+        assert seen[0] in parting(first, second)
+        assert seen[1] in parting(second, first)
 
 
 def test_labels_are_what_the_acts_say() -> None:

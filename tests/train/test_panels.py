@@ -109,15 +109,15 @@ def test_panels_are_measured_through_the_guard_and_alike_each_time(
     bundle = make_tiny_bundle(tmp_path / "bundle")
     told: list[tuple[str, int, int]] = []
 
-    found = measure_panels(str(bundle.path), data, each=2, on_progress=lambda *news: told.append(news))
+    found = measure_panels(str(bundle.path), data, each=6, on_progress=lambda *news: told.append(news))
 
     panel = found["panels"]["drawn harmful, plain"]
-    assert (panel["n"], panel["unjudged"]) == (2, 0)
+    assert (panel["n"], panel["unjudged"]) == (6, 0)
     assert panel["unsafe"][0] == panel["gate_fired"] > 0  # the tiny bundle's gate does not see every page
     assert found["panels"]["screenshots (held out)"]["gate_fired"] == 0
     assert found["panels"]["screenshots (held out)"]["words_found"] is None
-    assert told[-1][1:] == (2, 2)
-    assert measure_panels(str(bundle.path), data, each=2) == found
+    assert told[-1][1:] == (6, 6)
+    assert measure_panels(str(bundle.path), data, each=6) == found
     assert max(map(len, table(found).splitlines())) <= 80
 
 
