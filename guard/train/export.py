@@ -31,7 +31,7 @@ from guard.train.rows import share
 
 MOST_BYTES = 40_000_000
 _COMPARED = 600
-_VERSION = "0.5.0"
+_VERSION = "0.6.0"
 
 
 def export(
