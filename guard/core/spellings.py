@@ -61,7 +61,7 @@ _LEAST_SPREAD = 0.5  # share of the letters that have to make listed words, wher
 _LEAST_GAPPED = 0.2  # the same, where wider gaps do: the list lacks most long words
 # From here on letters with wider gaps are what somebody says, in whatever language; words have a mean length of these.
 _LEAST_SAID, _LEAST_DISTINCT, _LETTERS_SAID, _MEAN_SAID = 12, 8, 0.8, (2.0, 12.0)
-_LEAST_HAN, _LEAST_RUN = 8, 4  # these make words without gaps: at least so many, and on average in a run
+_LEAST_HAN = 6  # these make words without gaps: fewer are seasons, or answers to choose from
 _BETWEEN_ITEMS = re.compile("[,;、，；\n]")  # of a list: letters with these between them are choices, not words
 
 _LETTERS = re.compile(r"[A-Za-z]+")
@@ -240,17 +240,22 @@ def _join(run: str) -> str:
         else:
             words.append(letter)
     if 2 * len(_HAN.findall(run)) > len(letters):
-        is_run = len(letters) >= max(_LEAST_HAN, _LEAST_RUN * len(words)) and not _BETWEEN_ITEMS.search(usual)
-        return " ".join(words) if is_run else ""
+        return " ".join(words) if len(letters) >= _LEAST_HAN else ""
     least = _LEAST_GAPPED
     if len(words) == 1:
         least = _LEAST_SPREAD
         words = split_words(_likeliest(words[0].lower()) if _SIGN.search(words[0]) else words[0])
     elif _is_said(letters, words) and not _is_list(gaps, usual):
         least = 0.0
-    read = [_read_signs(word.lower())[0] or word if _SIGN.search(word) else word for word in words]
+    read = [_read_apart(word) for word in words]
     listed = sum(len(word) for word in read if len(word) > 2 and word.lower() in WORDS)
     return " ".join(read) if listed >= least * len(letters) else ""
+
+
+def _read_apart(word: str) -> str:
+    """Return what a word says that was put together; a letter of another language is a sign in listed words alone."""
+    says = _read_signs(word.lower())[0] if _SIGN.search(word) else ""
+    return says if says and (says in WORDS or word.isascii()) else word
 
 
 def _is_said(letters: Sequence[str], words: Sequence[str]) -> bool:

@@ -93,7 +93,7 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
             "## How",
             "",
             f"- Judge: {_epochs(scale['text_rounds'])} of fine-tuning with mean pooling; each round ends with the mean "
-            f"of the weights of {scale['judges']} that began alike and saw the rows in other orders{_kept(run)}. The "
+            f"of the weights of {scale['judges']} that began alike and saw the rows in other orders. {_kept(run)}The "
             "picture is a second segment: names, with the doubts of a small vision tower made up, and writing. Squares "
             "of pairs teach it to combine: every text and every thing stands on both sides of the label.",
             *([_GLOSSED] if run["backbone"] == DEFAULT else []),
@@ -107,19 +107,23 @@ def _how(run: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 
 
 def _kept(run: Mapping[str, Any]) -> str:
-    return f", and of those of {run['from']['name']}" if run["scale"].get("with_start") else ""
+    return f"The first mean takes in that of {run['from']['name']} too. " if run["scale"].get("with_start") else ""
 
 
 def _gone_on(run: Mapping[str, Any]) -> list[str]:
     """Return a line for each run before this one, which that one's bundle ended."""
     lines = []
     for before in runs_of(run)[:-1]:
-        others = [f"{name} ({of['licence']})" for name, of in before["sources"].items() if name not in run["sources"]]
-        scale = before["scale"]
+        learnt, since = (
+            {name: of for name, of in one["sources"].items() if of["use"] == "train"} for one in (before, run)
+        )
+        others = [f"{name} ({of['licence']})" for name, of in learnt.items() if name not in since]
+        scale, pictures = before["scale"], before["pictures"]
         lines.append(
             f"- Goes on from {before['name']} (digest `{before['digest'][:12]}`) as that bundle stores it: its "
             f"judge ({_epochs(scale['text_rounds'])}; {scale['judges']} judges a round) and its vision tower"
             + (f"; trained on {', '.join(others)} as well" if others else "")
+            + (f"; its tower saw {sum(pictures['sources'].values()):,} pictures" if pictures != run["pictures"] else "")
             + ("; it read other languages by other glossaries" if _glossaries(before) != _glossaries(run) else "")
             + "."
         )

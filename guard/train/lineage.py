@@ -10,7 +10,7 @@ from guard.train.backbone import Backbone
 from guard.train.images import SPEC
 from guard.train.packs import Profile
 
-_READ = ("backbone", "backbone_sha256", "profile", "seed", "scale", "sources", "own_sha256")
+_READ = ("backbone", "backbone_sha256", "profile", "seed", "scale", "sources", "pictures", "own_sha256")
 _READ_OF_SCALE = ("text_rounds", "judges", "vision_rounds")
 # Calibration puts its own report in the place of the model's.
 _REPORTS = ("model-report.json", "report.json")
@@ -39,18 +39,20 @@ def require_start(bundle: Bundle, backbone: Backbone, profile: Profile) -> dict[
     """Return what a run says of the bundle that it goes on from: which one it is, and how it was trained.
 
     Raises:
-        UsageError: it has no report of its training, sees otherwise than by a vision tower of this recipe, reads by
-            another encoder, or has seen packs that weights of this profile may not see.
+        UsageError: it has no report of its training, was adapted since, sees otherwise than by a vision tower of this
+            recipe, reads by another encoder, or has seen packs that weights of this profile may not see.
         BundleInvalid: its report is not what the manifest names.
     """
     run, label = read_report(bundle)["run"], bundle.label
+    if bundle.manifest.adapted is not None:
+        raise UsageError(f"{label} was adapted, which would be lost: go on from the bundle that was, and adapt again")
     if "vision_backbone" in run:
         raise UsageError(f"{label} sees by {run['vision_backbone'].get('backbone')}, not by a tower to go on with")
     if bundle.manifest.image != SPEC:
         raise UsageError(f"{label} takes pictures in another way than this recipe: nothing to go on from")
-    if run["backbone"] != backbone.name:
-        raise UsageError(f"{label} reads by another encoder: --backbone {run['backbone']}")
     if run["backbone_sha256"] != backbone.digest:
+        if run["backbone"] != backbone.name:
+            raise UsageError(f"{label} reads by another encoder: --backbone {run['backbone']}")
         raise UsageError(f"{label} was trained on other weights of {backbone.name}")
     if profile == "permissive" and run["profile"] != "permissive":
         raise UsageError(f"{label} has seen packs that are not permissive: --profile {run['profile']}")
@@ -62,9 +64,9 @@ def runs_of(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*(runs_of(run["from"]) if "from" in run else ()), run]
 
 
-def draws_before(run: Mapping[str, Any]) -> int:
-    """Return how many seeds of draws a run and those before it have used up: the next judge begins with this one."""
-    used = 0
+def next_draw(run: Mapping[str, Any]) -> int:
+    """Return the first seed of draws that neither a run nor one before it has used."""
+    free = 0
     for one in runs_of(run):
-        used = max(used, int(one["seed"])) + len(one["scale"]["text_rounds"]) * int(one["scale"]["judges"])
-    return used
+        free = max(free, int(one["seed"])) + len(one["scale"]["text_rounds"]) * int(one["scale"]["judges"])
+    return free

@@ -30,7 +30,7 @@ _OFTEN = 5  # pictures of a label, for it to be a likely mistake
 
 @dataclass(frozen=True, slots=True)
 class Plenty:
-    """How many rows of each kind. The default is what ships; tests run less."""
+    """How many rows of each kind. The default is for a judge from the start; tests run less."""
 
     squares: int = 16_000
     meetings: int = 6  # of each wording, on either side

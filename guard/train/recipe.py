@@ -23,7 +23,7 @@ from guard.train.glossary import load_reader
 from guard.train.hub import DEFAULT
 from guard.train.images import SIZE, SPEC, Gallery, Picture, chosen, load_pixels, pack_pictures, read_pictures
 from guard.train.labels import read_labels
-from guard.train.lineage import draws_before, require_start
+from guard.train.lineage import next_draw, require_start
 from guard.train.loop import Budget
 from guard.train.own_data import own_acts, own_digests
 from guard.train.packs import Profile, read_packs
@@ -62,13 +62,16 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.start is None) != bool(self.scale.vision_rounds):
             raise ValueError("a run that goes on from a bundle has no rounds of the vision tower, any other has some")
+        if self.scale.with_start and self.start is None:
+            raise ValueError("only a run that goes on from a bundle has a judge to begin with")
 
     def train(self, part: Part, budget: Budget) -> bool:
         """Train one part or all; finished parts are not repeated. False when the time was up first.
 
         Raises:
             UsageError: the data cannot be read, the run folder cannot be written or is of another run, there is no such
-                device, or a part is asked for before the parts that it builds on.
+                device, a part is asked for before the parts that it builds on, or no run can go on from that bundle.
+            BundleInvalid: the files of the bundle to go on from are not what its manifest names.
         """
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device cuda: this torch sees no GPU")
@@ -118,7 +121,7 @@ class Recipe:
         pictures = read_pictures(self.data)
         means = [self.out / "text" / str(number) for number in range(len(self.scale.text_rounds))]
         start = self.out / _RESTORED if before is not None else None
-        first = max(0, draws_before(before) - self.seed) if before is not None else 0
+        first = max(0, next_draw(before) - self.seed) if before is not None else 0
         for number, (round_, mean) in enumerate(zip(self.scale.text_rounds, means, strict=True)):
             folders = [mean / str(judge) for judge in range(self.scale.judges)]
             for judge, folder in enumerate(folders):
@@ -222,6 +225,7 @@ class Recipe:
         counts: dict[str, int] = {}
         for picture in pictures:
             counts[picture.source] = counts.get(picture.source, 0) + 1
+        everyday = sum(not row.adversarial for row in texts.everyday)
         document: dict[str, Any] = {
             "backbone": self.backbone,
             "backbone_sha256": load_backbone(self.backbone).digest,
@@ -230,7 +234,7 @@ class Recipe:
             "scale": asdict(self.scale),
             **({"from": start} if start is not None else {}),
             **self._seen_by(),
-            "texts": {"train": len(texts.train), "held_out": len(texts.held_out), "everyday": len(texts.everyday)},
+            "texts": {"train": len(texts.train), "held_out": len(texts.held_out), "everyday": everyday},
             "sources": dict(texts.sources),
             "own_sha256": own_digests(),
             "pictures": {"sha256": hashlib.sha256(labels.read_bytes()).hexdigest(), "sources": counts},

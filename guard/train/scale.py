@@ -8,7 +8,7 @@ from guard.train.rounds import FURTHER_TEXT_ROUNDS, ROUNDS, TEXT_ROUNDS, Round, 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much of everything. The default is what ships; tests run less."""
+    """How much of everything. The default is a guard from the start; tests run less."""
 
     text_rounds: tuple[TextRound, ...] = TEXT_ROUNDS
     judges: int = 2  # of a round, each on its own draw and in its own order; the mean of their weights goes on

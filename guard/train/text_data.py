@@ -27,7 +27,7 @@ class TextData:
 
     train: tuple[TextRow, ...]
     held_out: tuple[TextRow, ...]  # plain and written rows of a tenth of the groups
-    everyday: tuple[TextRow, ...]  # a fifth of ordinary use, whole texts: chooses the shipped thresholds
+    everyday: tuple[TextRow, ...]  # a fifth of ordinary use, whole texts: chooses thresholds but for adversarial ones
     validation: Mapping[str, tuple[TextRow, ...]]  # by pack: reports, and nothing else
     sources: Mapping[str, Mapping[str, object]]  # pack -> licence class, digest, rows trained on
 

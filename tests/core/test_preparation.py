@@ -24,9 +24,9 @@ from guard.manifest import ImageSpec
 from guard.pipeline.readings import readings_of
 from guard.train.disguises import DISGUISES
 from guard.types import Frame, PreparedPair
-from tests.core.sentences import HARMFUL, ORDINARY
+from tests.core.sentences import HARMFUL, OF_OTHER_LANGUAGES, ORDINARY
 
-READ = {"guard-3": "c78dc814d87a2b5608459ea33685fe68527f2c3da100060b0aa3d854473b1ec8"}
+READ = {"guard-4": "71137940b23e37ab197b37913de3ee8e370f6edf47e67eb63e2023229babff9d"}
 SEEN = {"guard-2": "3ce7a852e65959f31a4677ac61d1c289f78b9654f558d1dec5fb4c43513a7ea4"}
 
 SPEC = ImageSpec(size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -35,7 +35,7 @@ SPEC = ImageSpec(size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 def _pairs() -> Iterator[PreparedPair]:
     random = Random(0)
     frames = tuple(Frame(np.zeros((2, 2, 3), np.uint8), str(number)) for number in range(2))
-    for text in (*HARMFUL, *ORDINARY):
+    for text in (*HARMFUL, *ORDINARY, *OF_OTHER_LANGUAGES):
         yield PreparedPair(normalise(text))
         fillers = (" | ".join(text.split()), "\n".join(str(byte) for byte in text.encode()))
         for hidden in (*(disguise(text, random) for disguise in DISGUISES.values()), *fillers):

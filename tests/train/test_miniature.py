@@ -18,7 +18,7 @@ from guard.train.backbone import load_backbone
 from guard.train.checkpoint import load_json, load_state, read_weights
 from guard.train.export import MOST_BYTES, export
 from guard.train.labels import bare_name
-from guard.train.lineage import draws_before, require_start
+from guard.train.lineage import next_draw, require_start
 from guard.train.loop import Budget
 from guard.train.own_data import own_rows
 from guard.train.pairs import Plenty
@@ -262,7 +262,7 @@ def test_the_successor_names_its_predecessor_and_can_itself_be_gone_on_from(
     assert f"digest `{bundle.digest[:12]}`" in (successor.path / "card.md").read_text()
     before = require_start(successor, load_backbone(), "permissive")
     # Two judges in each of two rounds, then one more.
-    assert (draws_before(load_json(run / "run.json")), draws_before(before)) == (4, 5)
+    assert (next_draw(load_json(run / "run.json")), next_draw(before)) == (4, 5)
 
 
 def test_the_successor_still_tells_harm_from_what_is_harmless(successor: Bundle) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
-from guard.bundle import Bundle, copy_bundle, write_manifest
+from guard.bundle import Bundle, copy_bundle, digest_file, write_manifest
 from guard.errors import UsageError
+from guard.manifest import AdaptedOn
 from guard.train.backbone import Backbone, load_backbone
 from guard.train.card import write_card
 from guard.train.checkpoint import load_json, load_weights, save_json
 from guard.train.finished import Finished, load_finished
 from guard.train.graphs import quantise_text, store_half, write_text, write_vision
-from guard.train.lineage import draws_before, read_report, require_start, runs_of
+from guard.train.lineage import next_draw, read_report, require_start, runs_of
 from guard.train.loop import Budget
 from guard.train.recipe import Recipe
 from guard.train.restored import restore_judge, restore_vision
@@ -168,8 +169,8 @@ def test_draws_go_on_behind_those_of_all_runs_before() -> None:
     second = {"seed": 9, "scale": {"text_rounds": [{}], "judges": 3}, "from": first}
 
     assert runs_of(second) == [first, second]
-    assert draws_before(first) == 4
-    assert draws_before(second) == 12
+    assert next_draw(first) == 4
+    assert next_draw(second) == 12
 
 
 def test_what_is_said_of_the_beginning_is_which_bundle_and_how_that_was_trained(
@@ -187,7 +188,7 @@ def test_what_is_said_of_the_beginning_is_which_bundle_and_how_that_was_trained(
         ({"scale": {"text_epochs": 3}}, "older recipe"),
         ({"own_sha256": None}, "older recipe"),
         ({"vision_backbone": {"backbone": "some/siglip"}}, "sees by some/siglip"),
-        ({"backbone": "some/bert"}, "--backbone some/bert"),
+        ({"backbone": "some/bert", "backbone_sha256": "0" * 64}, "--backbone some/bert"),
         ({"backbone_sha256": "0" * 64}, "other weights of minilm"),
         ({"profile": "all"}, "--profile all"),
     ],
@@ -197,6 +198,41 @@ def test_a_bundle_that_no_run_can_go_on_from_is_told_why(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         require_start(copy_of(**changed), plain, "permissive")
+
+
+def test_an_adapted_bundle_is_no_beginning(shipped: Bundle, plain: Backbone, tmp_path: Path) -> None:
+    adapted = AdaptedOn(
+        data="mine",
+        data_sha256="0" * 64,
+        n_pairs=9,
+        n_groups=9,
+        strength=0.5,
+        penalty=1.0,
+        from_sha256="0" * 64,
+        created="2026-01-01",
+    )
+    manifest = shipped.manifest.model_copy(update={"adapted": adapted})
+
+    with pytest.raises(UsageError, match="was adapted"):
+        require_start(copy_bundle(shipped, tmp_path / "copy", manifest=manifest), plain, "permissive")
+
+
+def test_a_calibrated_bundle_is_a_beginning_by_its_model_s_report(
+    shipped: Bundle, plain: Backbone, tmp_path: Path
+) -> None:
+    bundle = copy_bundle(shipped, tmp_path / "copy", manifest=shipped.manifest)
+    (bundle.path / "report.json").rename(bundle.path / "model-report.json")
+    save_json(bundle.path / "report.json", {"about": "a calibration"})
+    files = {path.name: digest_file(path) for path in bundle.path.iterdir() if path.name != "manifest.json"}
+    calibrated = write_manifest(bundle.path, shipped.manifest.model_copy(update={"files": files}))
+
+    assert require_start(calibrated, plain, "permissive")["sources"] == read_report(shipped)["run"]["sources"]
+
+
+def test_the_same_encoder_in_another_folder_goes_on(shipped: Bundle, plain: Backbone) -> None:
+    moved = replace(plain, name="/elsewhere/minilm")
+
+    assert require_start(shipped, moved, "permissive")["digest"] == shipped.digest
 
 
 def test_a_bundle_of_another_kind_is_no_beginning(plain: Backbone, tmp_path: Path) -> None:
@@ -218,6 +254,8 @@ def test_a_run_that_goes_on_takes_no_vision_backbone_and_no_rounds_of_a_tower(sh
         recipe.train("all", Budget(quiet=True))
     with pytest.raises(ValueError, match="no rounds of the vision tower"):
         Recipe(tmp_path, tmp_path / "run", start=shipped, scale=Scale())
+    with pytest.raises(ValueError, match="a judge to begin with"):
+        Recipe(tmp_path, tmp_path / "run", scale=Scale(with_start=True))
 
 
 def test_the_card_tells_what_a_run_goes_on_from(shipped: Bundle, tmp_path: Path) -> None:
@@ -225,7 +263,12 @@ def test_the_card_tells_what_a_run_goes_on_from(shipped: Bundle, tmp_path: Path)
     first = {**runs_of(report["run"])[0], "name": "embedded-9.9.9", "digest": "0123456789abcdef"}
     before = {
         **first,
-        "sources": {**first["sources"], "borrowed": {"licence": "noncommercial"}},
+        "sources": {
+            **first["sources"],
+            "borrowed": {"licence": "noncommercial", "use": "train", "rows": 9},
+            "asked": {"licence": "none", "use": "validation", "rows": 0},
+        },
+        "pictures": {"sha256": "0" * 64, "sources": {"drawn": 1200, "painted": 34}},
         "own_sha256": {**first["own_sha256"], "glossary/de.tsv": "another"},
         "remarks": ["Trained in a hurry."],
     }
@@ -234,6 +277,7 @@ def test_the_card_tells_what_a_run_goes_on_from(shipped: Bundle, tmp_path: Path)
     card = " ".join((tmp_path / "card.md").read_text(encoding="utf-8").split())
     assert "Judge: 1 epoch over 60% of the rows of fine-tuning" in card
     assert "Goes on from embedded-9.9.9 (digest `0123456789ab`)" in card
-    assert "borrowed (noncommercial) as well; it read other languages by other glossaries." in card
+    assert "trained on borrowed (noncommercial) as well; its tower saw 1,234 pictures; it read other languages" in card
+    assert "The first mean takes in that of embedded-9.9.9 too." in card
     assert "embedded-9.9.9: Trained in a hurry." in card
     assert "from scratch, 40 epochs and then 30 epochs on CPU" in card
