@@ -14,7 +14,8 @@ from guard.core.english import Glance, is_language
 from guard.core.fillers import fillers_dropped
 from guard.core.groups import groups_joined
 from guard.core.ornaments import ornaments_dropped
-from guard.core.spellings import halves_joined, letters_joined, signs_as_letters, words_parted
+from guard.core.spellings import halves_joined, signs_as_letters, words_parted
+from guard.core.spread import letters_joined
 from guard.core.text import normalise
 
 # Disguises within disguises. Each costs a pass over the text.

@@ -1,4 +1,4 @@
-"""Words written so that a person reads them and a tokenizer does not: in signs for letters, spread, torn or glued.
+"""Words written so that a person reads them and a tokenizer does not: in signs for letters, torn or glued.
 
 Each function looks for words of a closed list (`guard.core.english`) that another way of reading brings out of letters
 which are no words of it. Ids, units, moves of chess and code bring out none, or too few.
@@ -6,7 +6,6 @@ which are no words of it. Ids, units, moves of chess and code bring out none, or
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from itertools import islice, pairwise, product
 
@@ -35,7 +34,7 @@ _SIGNS = {
     "山": "w", "乂": "x", "ㄚ": "y", "乙": "z", "ん": "h", "ズ": "k", "从": "m", "∂": "d", "η": "n",
 }  # fmt: skip
 _SPELLED = re.compile(r"[\w@$!|+*€£¥¢©®๏∂]+")
-_SIGN = re.compile(f"[{''.join(map(re.escape, _SIGNS))}]")
+SIGN = re.compile(f"[{''.join(map(re.escape, _SIGNS))}]")
 _INSIDE = re.compile(r"[A-Za-z][^A-Za-z]+[A-Za-z]")
 _EDGES = "!|+*_"
 _ASCII_SIGNS = tuple(sign for sign in _SIGNS if sign.isascii())
@@ -43,26 +42,6 @@ _MOST_WAYS = 32
 # A word of four letters with a sign between them is evidence enough, a shorter one half of it.
 _ENOUGH = 2
 _PLENTY = 3  # words with signs in a text in which lone digits are words as well
-
-_LONE = r"[^\W_]"
-# Signs of vowels and the like (Latin, Arabic, Devanagari), which Python takes for no letters: they stand by the letter
-# before them. None may be a letter as well: what can be read in two ways is tried in all of them.
-_MARKS = "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0903\u093a-\u093c\u093e-\u094f\u0951-\u0957\u0962\u0963"
-_MARKED = re.compile(f"{_LONE}[{_MARKS}]*")
-_BLANK = rf"(?:[^\w{_MARKS}]|_)"
-_MARK_APART = re.compile(f"{_BLANK}(?=[{_MARKS}])")
-_APART = rf"[{_MARKS}]*+(?:{_BLANK}[{_MARKS}]++){{0,3}}{_BLANK}{{1,4}}"
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-# Behind every letter but the last one stands no letter: wherever the last one fails, the one before it does not.
-_SPREAD = re.compile(
-    rf"(?<!{_LONE})(?:{_LONE}{_APART}){{2,}}{_LONE}(?!{_LONE})[{_MARKS}]*+(?:{_BLANK}[{_MARKS}]++){{0,3}}"
-)
-_LEAST_SPREAD = 0.5  # share of the letters that have to make listed words, where nothing else tells words apart
-_LEAST_GAPPED = 0.2  # the same, where wider gaps do: the list lacks most long words
-# From here on letters with wider gaps are what somebody says, in whatever language; words have a mean length of these.
-_LEAST_SAID, _LEAST_DISTINCT, _LETTERS_SAID, _MEAN_SAID = 12, 8, 0.8, (2.0, 12.0)
-_LEAST_HAN = 6  # these make words without gaps: fewer are seasons, or answers to choose from
-_BETWEEN_ITEMS = re.compile("[,;、，；\n]")  # of a list: letters with these between them are choices, not words
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _BEGINNINGS = frozenset(word[:at] for word in WORDS for at in range(1, len(word)))
@@ -82,31 +61,22 @@ def signs_as_letters(glance: Glance) -> list[Piece]:
     text = glance.text
     if text.isascii() and not any(sign in text for sign in _ASCII_SIGNS):
         return []
-    spelled = [core for token in glance.tokens if _SIGN.search(token) for core in _spelled(token)]
-    if sum(_read_signs(core.lower())[1] for core in set(spelled)) < _ENOUGH:
+    spelled = [core for token in glance.tokens if SIGN.search(token) for core in _spelled(token)]
+    if sum(read_signs(core.lower())[1] for core in set(spelled)) < _ENOUGH:
         return []
     pieces: list[Piece] = []
     evidence: dict[str, int] = {}
     for match in _SPELLED.finditer(text):
         core = match[0].strip(_EDGES) or match[0]
-        if _SIGN.search(core) and len(core) <= LONGEST:
+        if SIGN.search(core) and len(core) <= LONGEST:
             start = match.start() + match[0].index(core)
-            word, evidence[core] = _read_signs(core.lower())
+            word, evidence[core] = read_signs(core.lower())
             if word:
                 pieces.append(Piece(start, start + len(core), word))
     if sum(not core.isdigit() for core in evidence) >= _PLENTY:
         return pieces
     # A lone "4" may well be a number, and "mp3" a name.
     return [piece for piece in pieces if _is_word(text[piece.start : piece.end], piece.says)]
-
-
-def letters_joined(glance: Glance) -> list[Piece]:
-    """Return the words of a text whose letters stand apart ("b o m b", "b.o.m.b")."""
-    # Latin letters come as runs of one each, three after another; others are looked for at once.
-    if glance.text.isascii() and b"\1\1\1" not in bytes(map(len, glance.words)):
-        return []
-    matches = _SPREAD.finditer(glance.text)
-    return [Piece(match.start(), match.end(), says) for match in matches if (says := _join(match[0]))]
 
 
 def halves_joined(glance: Glance) -> list[Piece]:
@@ -190,21 +160,24 @@ def _ends_in_word(run: str) -> bool:
 def _spelled(token: str) -> list[str]:
     """Return the words with signs in a token, without the punctuation around them."""
     cores = (core.strip(_EDGES) for core in _SPELLED.findall(token))
-    return [core for core in cores if len(core) <= LONGEST and _SIGN.search(core) and not core.isdigit()]
+    return [core for core in cores if len(core) <= LONGEST and SIGN.search(core) and not core.isdigit()]
 
 
-def _read_signs(spelled: str) -> tuple[str, int]:
-    """Return the word that a word with signs stands for, "" where it is none, and how much evidence that is."""
+def read_signs(spelled: str) -> tuple[str, int]:
+    """Return the word that a word with signs stands for, "" where it is none, and how much evidence that is.
+
+    Of a word that is not listed it is what the signs likeliest stand for.
+    """
     if not spelled.isascii():
         bare = unicodedata.normalize("NFD", spelled)
         spelled = "".join(letter for letter in bare if not unicodedata.combining(letter))
     ways = product(*(_SIGNS.get(letter, letter) for letter in spelled))
     read = next((word for way in islice(ways, _MOST_WAYS) if (word := "".join(way)) in WORDS), None)
-    body = _SIGN.sub("0", spelled)
+    body = SIGN.sub("0", spelled)
     has_letter = bool(body.strip("0"))
     is_inside = "0" in body.strip("0")
     if read is None:
-        return (_likeliest(spelled), 0) if has_letter else ("", 0)
+        return (likeliest(spelled), 0) if has_letter else ("", 0)
     if not has_letter:
         return read, 0 if spelled.isascii() else _ENOUGH * (len(read) > 3)
     if is_inside or not spelled.isascii():
@@ -215,59 +188,10 @@ def _read_signs(spelled: str) -> tuple[str, int]:
     return read, int(len(read) > 3 and spelled[: len(body.rstrip("0"))] not in WORDS)
 
 
-def _likeliest(spelled: str) -> str:
+def likeliest(spelled: str) -> str:
+    """Return a word with the likeliest letter for each sign."""
     letters = [_SIGNS.get(letter, letter)[0] for letter in spelled]
     for place, letter in enumerate(spelled):
         if letter in "1!" and place > 0 and letters[place - 1] in "aeiou":
             letters[place] = "l"
     return "".join(letters)
-
-
-def _join(run: str) -> str:
-    """Return letters that stand apart as words, "" where they make none."""
-    run = _MARK_APART.sub("", run)
-    letters = _MARKED.findall(run)
-    if 2 * sum(letter[0].isalpha() for letter in letters) < len(letters):
-        return ""
-    gaps = _MARKED.split(run)[1:-1]
-    usual = Counter(gaps).most_common(1)[0][0]
-    words = [letters[0]]
-    for gap, letter in zip(gaps, letters[1:], strict=True):
-        if gap == usual:
-            words[-1] += letter
-        elif "'" in gap or "’" in gap:
-            words[-1] += "'" + letter
-        else:
-            words.append(letter)
-    if 2 * len(_HAN.findall(run)) > len(letters):
-        return " ".join(words) if len(letters) >= _LEAST_HAN else ""
-    least = _LEAST_GAPPED
-    if len(words) == 1:
-        least = _LEAST_SPREAD
-        words = split_words(_likeliest(words[0].lower()) if _SIGN.search(words[0]) else words[0])
-    elif _is_said(letters, words) and not _is_list(gaps, usual):
-        least = 0.0
-    read = [_read_apart(word) for word in words]
-    listed = sum(len(word) for word in read if len(word) > 2 and word.lower() in WORDS)
-    return " ".join(read) if listed >= least * len(letters) else ""
-
-
-def _read_apart(word: str) -> str:
-    """Return what a word says that was put together; a letter of another language is a sign in listed words alone."""
-    says = _read_signs(word.lower())[0] if _SIGN.search(word) else ""
-    return says if says and (says in WORDS or word.isascii()) else word
-
-
-def _is_said(letters: Sequence[str], words: Sequence[str]) -> bool:
-    """Return whether letters with wider gaps are many and different enough for a sentence of any language."""
-    shortest, longest = _MEAN_SAID
-    is_long = len(letters) >= _LEAST_SAID and len({letter.lower() for letter in letters}) >= _LEAST_DISTINCT
-    are_letters = sum(letter[0].isalpha() for letter in letters) >= _LETTERS_SAID * len(letters)
-    is_table = len(set(map(len, words))) == 1
-    return is_long and are_letters and not is_table and shortest <= len(letters) / len(words) <= longest
-
-
-def _is_list(gaps: Sequence[str], usual: str) -> bool:
-    """Return whether letters, or groups of them, stand between the signs of a list."""
-    wider = [gap for gap in gaps if gap != usual]
-    return bool(_BETWEEN_ITEMS.search(usual)) or 2 * sum(map(bool, map(_BETWEEN_ITEMS.search, wider))) > len(wider)

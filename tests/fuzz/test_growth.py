@@ -31,6 +31,7 @@ _MODULES = (
     "guard.core.formats.tools",
     "guard.core.ornaments",
     "guard.core.spellings",
+    "guard.core.spread",
     "guard.core.text",
     "guard.scorers.windows",
 )
