@@ -11,7 +11,7 @@ from guard.core.english import WORDS, Glance
 
 _TOKEN = re.compile(r"\S+")
 _LETTERS = re.compile("[A-Za-z]+")
-# What stands in ordinary words, or is undone elsewhere (`guard.core.spellings`).
+# What stands in ordinary words, or is undone elsewhere (`guard.core.spellings`, `guard.core.spread`).
 _USUAL = frozenset("'’`´.,;:()-_/\\0123456789@$!|+*")
 # A word of four letters is evidence enough, and three shorter ones are.
 _LONG = 4

@@ -29,6 +29,7 @@ _LEAST_GAPPED = 0.2  # the same, where wider gaps do: the list lacks most long w
 _LEAST_SAID, _LEAST_DISTINCT, _LETTERS_SAID, _MEAN_SAID = 12, 8, 0.8, (2.0, 12.0)
 _LEAST_HAN, _LEAST_LISTED_HAN = 4, 8  # these make words without gaps; the second between the signs of a list
 _BETWEEN_ITEMS = re.compile("[,;،؛、，；\n]")  # of a list: letters with these between them are choices, not words
+_STOP = re.compile("[.,;:!?،؛؟。，；：！？]")  # ends a part of a sentence, unless it stands between letters too
 _LENGTHS_OF_A_LIST = 2  # different ones of its groups, at most: the last may be shorter
 
 
@@ -50,29 +51,36 @@ def _join(run: str) -> str:
     gaps = _MARKED.split(run)[1:-1]
     counted = Counter(gaps)
     usual = max(counted, key=lambda gap: (counted[gap], -len(gap)))
-    words = [letters[0]]
+    words, stops = [letters[0]], [""]
     for gap, letter in zip(gaps, letters[1:], strict=True):
         if gap == usual:
             words[-1] += letter
         elif "'" in gap or "’" in gap:
             words[-1] += "'" + letter
         else:
+            stop = _STOP.search(gap) if not _STOP.search(usual) else None
+            stops[-1:] = [stop[0] if stop else "", ""]
             words.append(letter)
     if 2 * len(_HAN.findall(run)) > len(letters):
         least = _LEAST_LISTED_HAN if _BETWEEN_ITEMS.search(usual) else _LEAST_HAN
-        return " ".join(words) if len(letters) >= least else ""
+        return _sentence(words, stops) if len(letters) >= least else ""
     is_said = _is_said(words) and not _is_list(gaps, usual, words)
     share = _LEAST_GAPPED
     if len(words) == 1:
         share = _LEAST_SPREAD
         words = split_words(likeliest(words[0].lower()) if SIGN.search(words[0]) else words[0])
+        stops = [""] * len(words)
     english = [read_signs(word.lower())[0] or word if SIGN.search(word) else word for word in words]
     listed = sum(len(word) for word in english if len(word) > 2 and word.lower() in WORDS)
     if listed >= share * len(letters):
-        return " ".join(english)
+        return _sentence(english, stops)
     # A letter of another language is a sign for a Latin one in listed words alone.
     read = [says if says in WORDS or word.isascii() else word for word, says in zip(words, english, strict=True)]
-    return " ".join(read) if is_said else ""
+    return _sentence(read, stops) if is_said else ""
+
+
+def _sentence(words: Sequence[str], stops: Sequence[str]) -> str:
+    return " ".join(word + stop for word, stop in zip(words, stops, strict=True))
 
 
 def _is_said(words: Sequence[str]) -> bool:

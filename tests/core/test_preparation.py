@@ -26,7 +26,7 @@ from guard.train.disguises import DISGUISES
 from guard.types import Frame, PreparedPair
 from tests.core.sentences import HARMFUL, OF_OTHER_LANGUAGES, ORDINARY
 
-READ = {"guard-4": "5fbcc44e3bc59d5ae848d095da95b1a6698f6afdf667761ef63ca0a49df0609a"}
+READ = {"guard-4": "312cc153c5c73b0a6ac53c2c5bdf7c7ce5eb7ebff6488c3ca4c1d6a9358901a3"}
 SEEN = {"guard-2": "3ce7a852e65959f31a4677ac61d1c289f78b9654f558d1dec5fb4c43513a7ea4"}
 
 SPEC = ImageSpec(size=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
