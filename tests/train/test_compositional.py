@@ -1,6 +1,7 @@
 """Squares of pairs: neither half of a pair gives its label away."""
 
 from collections import Counter
+from functools import cache
 from itertools import combinations, product
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def test_every_two_acts_that_disagree_in_opposite_ways_take_turns() -> None:
     ]
     shown = [picture for picture in pictures() if picture.label in names]
 
+    kinds = {(picture.label, picture.hazard) for picture in shown if is_open(picture.label)}
+
+    @cache
     def parting(first: Act, second: Act) -> set[str]:
-        kinds = {(picture.label, picture.hazard) for picture in shown if is_open(picture.label)}
         said = [(k[0], first.verdict(label=k[0], hazard=k[1]), second.verdict(label=k[0], hazard=k[1])) for k in kinds]
         return {label for label, one, other in said if one is True and other is False}
 

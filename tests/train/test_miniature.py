@@ -137,7 +137,7 @@ def further(data: Path, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def successor(further: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export(further, tmp_path_factory.mktemp("successor"), precision="fp16")
+    return export(further, tmp_path_factory.mktemp("successor"), precision="fp16", most_bytes=100_000_000)
 
 
 @pytest.mark.parametrize("part", ["text/0/0", "text/0/1", "vision/0"])
